@@ -1,0 +1,78 @@
+"""CIFAR ResNets with parameter-free (option A) shortcuts: He et al. 2016, section 4.2."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions; the shortcut subsamples and pads new channels with zeros (option A)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.stride = stride
+        self.new_channels = channels - channels_in
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.stride > 1 or self.new_channels:
+            before = self.new_channels // 2
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = F.pad(x, (0, 0, 0, 0, before, self.new_channels - before))
+        return F.relu(out + x)
+
+
+class ResNet(nn.Module):
+    """Three stages of ``(depth - 2) / 6`` basic blocks with ``width``, 2 ``width``, 4 ``width``."""
+
+    def __init__(self, num_classes: int, in_channels: int, depth: int, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, width, 3, 1, 1, bias=False)
+        self.bn = nn.BatchNorm2d(width)
+        blocks, channels_in = [], width
+        for stage, channels in enumerate((width, 2 * width, 4 * width)):
+            for block in range((depth - 2) // 6):
+                stride = 2 if stage > 0 and block == 0 else 1
+                blocks.append(BasicBlock(channels_in, channels, stride))
+                channels_in = channels
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(channels_in, num_classes)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(F.relu(self.bn(self.stem(x))))
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def resnet(
+    *,
+    num_classes: int,
+    in_channels: int = 3,
+    image_size: int | tuple[int, int] = 32,
+    depth: int = 32,
+    width: int = 16,
+) -> ResNet:
+    """A CIFAR ResNet; ResNet-32 at 10 classes and 3 channels has 464,154 parameters.
+
+    Weights start Kaiming-normal, as in the Meta-Weight-Net code. The last stage sees a quarter of
+    the image's side, so images need at least 4x4 pixels.
+
+    Args:
+        num_classes: number of logits.
+        in_channels: 1 for grey, 3 for colour, any other number works.
+        image_size: checked only, global pooling makes the net independent of it.
+        depth: 6 n + 2 (8, 14, 20, 32, 44, 56, 110).
+        width: channels of the first stage.
+    """
+    if depth < 8 or (depth - 2) % 6:
+        raise ValueError(f"a CIFAR ResNet has depth 6n + 2 (8, 14, 20, 32, ...), got {depth}")
+    side = image_size if isinstance(image_size, int) else min(image_size)
+    if side < 4:
+        raise ValueError(f"resnet needs images of at least 4x4 pixels, got {image_size}; use mlp2")
+    return ResNet(num_classes, in_channels, depth, width)

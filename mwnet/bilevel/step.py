@@ -1,0 +1,102 @@
+"""One bilevel step of Meta-Weight-Net, in three blocks (Ghosh and Lan, WACV 2021, section 3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mwnet.data.batches import Batch
+from mwnet.losses import Loss
+from mwnet.seeding import global_states, replayed
+from mwnet.weighting import Normalise
+
+
+@dataclass(frozen=True)
+class Bilevel:
+    """The two levels: what is learnt, and by which losses.
+
+    Attributes:
+        classifier: x -> logits, parameters w.
+        weight_net: per-sample losses -> weights in (0, 1), parameters Theta.
+        loss: the training loss l_i(w).
+        meta_loss: the loss on the meta batch.
+        normalise: weights of a batch -> u_i.
+        virtual_step: "sgd" (a plain gradient step at the current learning rate) or "optimizer"
+            (the classifier's own update, with its momentum and weight decay).
+        inner_steps: look-ahead steps before the meta loss.
+    """
+
+    classifier: nn.Module
+    weight_net: nn.Module
+    loss: Loss
+    meta_loss: Loss
+    normalise: Normalise
+    virtual_step: str = "sgd"
+    inner_steps: int = 1
+
+
+@dataclass(frozen=True)
+class MetaGradient:
+    """dM/dTheta in the order of ``weight_net.parameters()``, and the meta loss M at w'."""
+
+    theta: tuple[Tensor, ...]
+    meta_loss: Tensor
+
+
+Engine = Callable[[Bilevel, Optimizer, Batch, Batch], MetaGradient]
+"""Differentiates the look-ahead: (problem, the classifier's optimizer, batch, meta batch).
+
+An engine changes nothing: no parameter, no ``.grad``, no optimizer state, no buffer.
+"""
+
+
+def bilevel_step(
+    problem: Bilevel,
+    engine: Engine,
+    optimizer: Optimizer,
+    weight_optimizer: Optimizer,
+    batch: Batch,
+    meta_batch: Batch | None,
+) -> dict[str, Tensor]:
+    """Update Theta on the meta batch, then w on the training batch.
+
+    Args:
+        problem: networks and losses.
+        engine: computes dM/dTheta.
+        optimizer: of the classifier; its first group's learning rate is that of the look-ahead.
+        weight_optimizer: of the weight net.
+        batch: training samples with given labels.
+        meta_batch: meta samples, or None to leave Theta as it is in this step.
+
+    Returns:
+        Detached scalars: the weighted training loss, and the meta loss where it was computed.
+    """
+    report = {}
+    before = global_states(batch.x.device)
+
+    # Virtual and meta: w'(Theta) = w - alpha sum_i u_i grad l_i(w), and Theta <- Theta - beta
+    # dM(w'(Theta))/dTheta, eqs. 2 to 4.
+    if meta_batch is not None:
+        meta = engine(problem, optimizer, batch, meta_batch)
+        for parameter, gradient in zip(problem.weight_net.parameters(), meta.theta, strict=True):
+            parameter.grad = gradient
+        weight_optimizer.step()
+        report["meta_loss"] = meta.meta_loss
+
+    # Actual: w <- w - alpha sum_i u_i grad l_i(w) with the new Theta. The pass draws the dropout
+    # masks that the virtual one drew.
+    if meta_batch is not None:
+        with replayed(before, batch.x.device):
+            losses = problem.loss(problem.classifier(batch.x), batch.y)
+    else:
+        losses = problem.loss(problem.classifier(batch.x), batch.y)
+    with torch.no_grad():
+        u = problem.normalise(problem.weight_net(losses.detach()))
+    objective = u @ losses
+    optimizer.zero_grad()
+    objective.backward()
+    optimizer.step()
+    report["train_loss"] = objective.detach()
+    return report

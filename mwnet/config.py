@@ -1,0 +1,211 @@
+"""The one typed schema of a run, and how a recipe file and flags become one.
+
+Defaults live here and nowhere else. A recipe (YAML) states what differs from them for one data set
+or one published number; flags win last. This module imports neither torch nor the rest of mwnet,
+so ``--help`` and a mistyped flag are answered at once.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import CliSuppress
+
+from mwnet.errors import UserError, nearest
+
+USER_DATASETS = ("folder", "arrays", "table")
+# `--model.width 8`: hyper-parameters of the thing that a flag names, checked where it is built.
+OPTION_FIELDS = ("model", "loss", "meta_loss")
+Options = dict[str, bool | int | float | str]
+
+
+def _field(group: str, default: Any, description: str, **limits: Any) -> Any:
+    return Field(
+        default, description=description, json_schema_extra={"group": group}, **limits
+    )
+
+
+class Config(BaseModel):
+    """Every option of a run. The order of the fields is the order of ``--help``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    # What to do
+    mode: Literal["train"] = _field("run", "train", "What to do; train is all there is so far.")
+    method: str = _field("run", "mwnet", "Training method: mwnet or erm (plain training).")
+    seed: int = _field("run", 0, "Seed that every random choice is derived from.", ge=0)
+    epochs: int = _field("run", 60, "Passes over the training samples.", ge=1)
+    max_steps: int | None = _field("run", None, "Stop after this many steps in all.", ge=1)
+    out: Path | None = _field(
+        "run", None, "Run folder; default runs/ with data set, method, noise, seed and time."
+    )
+    device: str = _field("run", "auto", "cpu, cuda, cuda:N, or auto (a GPU if there is one).")
+    threads: int | None = _field("run", None, "CPU threads; default: torch's own choice.", ge=1)
+
+    # Data
+    dataset: str = _field(
+        "data",
+        "digits",
+        "digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, or your own at --data: "
+        "folder (a tree of images), arrays (.npz), table (.csv).",
+    )
+    data: Path | None = _field("data", None, "Path of your own folder, .npz or .csv.")
+    data_root: Path = _field("data", Path("data"), "Where torchvision's data sets lie.")
+    download: bool = _field("data", False, "Fetch a missing torchvision data set.")
+    label_column: str = _field("data", "label", "Label column of a table.")
+    image_size: int = _field("data", 32, "Side in pixels that images of a folder get.", ge=4)
+    skip_bad: bool = _field("data", False, "Leave unreadable images out and count them.")
+    test_fraction: float = _field(
+        "data", 0.2, "Share held out for testing where the data has no test part.", gt=0, lt=1
+    )
+    validation_size: int = _field("data", 0, "Training samples kept for validation.", ge=0)
+    augment: Literal["none", "crop", "crop-flip"] = _field(
+        "data", "none", "Random crop after reflecting the border, and horizontal flip."
+    )
+
+    # Noise
+    noise: str = _field(
+        "noise", "none", "none, uniform, symmetric, flip, flip2, pairflip, or file (--noise-file)."
+    )
+    noise_rate: float = _field("noise", 0.0, "Rate of the added label noise.", ge=0, le=1)
+    noise_file: str | None = _field(
+        "noise", None, "Given labels from a file, labels.npz:key or labels.npy."
+    )
+    noise_seed: int | None = _field("noise", None, "Seed of the noise; default: --seed.", ge=0)
+
+    # Classifier
+    model: str = _field(
+        "classifier",
+        "mlp2",
+        "mlp2, mlp3, resnet32, wrn-28-10, wrn-16-4; --model.depth, --model.width change it.",
+    )
+    loss: str = _field("classifier", "ce", "Training loss: ce or mae.")
+    batch_size: int = _field("classifier", 100, "Training samples in a step.", ge=1)
+    optimizer: Literal["sgd", "adam", "adamw"] = _field(
+        "classifier", "sgd", "Optimizer of the classifier."
+    )
+    lr: float = _field("classifier", 0.05, "Learning rate of the classifier.", gt=0)
+    momentum: float = _field("classifier", 0.9, "Momentum of sgd.", ge=0, lt=1)
+    nesterov: bool = _field("classifier", False, "Nesterov momentum for sgd.")
+    weight_decay: float = _field("classifier", 5e-4, "L2 penalty of the classifier.", ge=0)
+    lr_schedule: Literal["constant", "cosine", "multistep"] = _field(
+        "classifier", "constant", "How the learning rate changes over the epochs."
+    )
+    lr_milestones: list[int] = _field(
+        "classifier", [], "Epochs after which multistep divides the learning rate by ten."
+    )
+
+    # Weighting
+    meta_loss: str = _field(
+        "weighting", "ce", "Loss on the meta set: ce, or mae, which is robust to noisy meta labels."
+    )
+    meta_noisy: bool = _field(
+        "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
+    )
+    meta_size: int | None = _field(
+        "weighting", None, "Samples in the meta set; default 1000, at most a tenth.", ge=1
+    )
+    meta_batch_size: int | None = _field(
+        "weighting", None, "Meta samples in a step; default: --batch-size.", ge=1
+    )
+    weight_net_optimizer: Literal["sgd", "adam"] = _field(
+        "weighting", "sgd", "Optimizer of the weight net (sgd with Nesterov momentum 0.9)."
+    )
+    weight_net_lr: float = _field(
+        "weighting", 1e-3, "Learning rate of the weight net; 0 freezes it.", ge=0
+    )
+    weight_net_weight_decay: float = _field(
+        "weighting", 5e-4, "L2 penalty of the weight net.", ge=0
+    )
+    # The paper's formula for w-hat and w(t+1) has 1/n; its authors' code divides by the sum of the
+    # batch's weights instead. The formula is the default.
+    normalisation: Literal["mean", "sum"] = _field(
+        "weighting", "mean", "Divide the weights of a batch by its size or by their sum."
+    )
+    # Both papers' code takes a plain gradient step, without the momentum and weight decay that the
+    # actual step has; so does the formula.
+    virtual_step: Literal["sgd", "optimizer"] = _field(
+        "weighting", "sgd", "The look-ahead: a plain gradient step or the optimizer's own update."
+    )
+    inner_steps: int = _field("weighting", 1, "Look-ahead steps before the meta loss.", ge=1)
+    meta_interval: int = _field(
+        "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
+    )
+    engine: Literal["auto", "higher"] = _field(
+        "weighting", "auto", "How the meta-gradient is computed; auto takes the best available."
+    )
+
+    # What is kept
+    checkpoint_every: int = _field("output", 1, "Epochs between checkpoints.", ge=1)
+    figures: bool = _field("output", True, "Draw the figures at the end.")
+    tensorboard: bool = _field("output", True, "Write TensorBoard events.")
+
+    # Set by `--model.width 8`, `--meta-loss.KEY`, ...; in YAML as a mapping of this name.
+    model_options: CliSuppress[Options] = {}
+    loss_options: CliSuppress[Options] = {}
+    meta_loss_options: CliSuppress[Options] = {}
+
+
+# What a resumed run may be given anew: where it runs and how long, not what it computes.
+RESUMABLE_CHANGES = frozenset({"device", "threads", "max_steps", "data", "data_root", "download"})
+
+
+def validate(values: dict[str, Any], source: str = "") -> Config:
+    """Build a Config from plain values; the first thing wrong becomes one sentence."""
+    try:
+        config = Config(**values)
+    except ValidationError as error:
+        raise UserError(source + _sentence(error)) from None
+    if config.noise == "file" and config.noise_file is None:
+        raise UserError("--noise file needs --noise-file labels.npz:key")
+    if config.noise_file is not None and config.noise != "file":
+        raise UserError(f"--noise-file needs --noise file, got --noise {config.noise}")
+    if config.dataset in USER_DATASETS and config.data is None:
+        raise UserError(f"--dataset {config.dataset} needs --data PATH")
+    if config.data is not None and config.dataset not in USER_DATASETS:
+        raise UserError(
+            f"--data is for --dataset {', '.join(USER_DATASETS)}, not for {config.dataset}"
+        )
+    if config.nesterov and not config.momentum:
+        raise UserError("--nesterov needs --momentum above 0")
+    return config
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a recipe; a ``base:`` key names another file beside it whose values come first."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the configuration {path}: {reason(error)}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold 'key: value' lines, got a {type(values).__name__}")
+    for key in values:
+        if key != "base" and key not in Config.model_fields:
+            raise UserError(f"{path}: unknown key '{key}' ({nearest(str(key), Config.model_fields)})")
+    base = values.pop("base", None)
+    return {**load_yaml(path.parent / base), **values} if base is not None else values
+
+
+def dump(config: Config) -> str:
+    """The resolved configuration as YAML that ``--config`` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first complaint of pydantic as one sentence that names the flag and what came."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{name}' ({nearest(name, Config.model_fields)})"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"--{name.replace('_', '-')} got {first['input']!r}: {message}"
+
+
+def reason(error: Exception) -> str:
+    """Why an operation failed, in a few words."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,137 @@
+"""Batches of an in-memory set: uint8 on the device, augmented there, a whole batch at a time.
+
+The k-th batch of a run is a pure function of the seed and k: pass ``k // steps`` has its own
+permutation, and each batch its own augmentation. So a resumed run needs to know k, nothing else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from mwnet.seeding import generator
+
+
+class Batch(NamedTuple):
+    """``index`` (b,) int64 sample ids, ``x`` (b, c, h, w) float32, ``y`` (b,) int64 labels."""
+
+    index: Tensor
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """All samples on the device, and how they become the network's input.
+
+    Attributes:
+        x: ``(n, c, h, w)`` uint8 or float32.
+        mean, std: ``(c, 1, 1)`` float32, of the training samples.
+        augment: "none", "crop" (reflect the border, crop at random) or "crop-flip".
+    """
+
+    x: Tensor
+    mean: Tensor
+    std: Tensor
+    augment: str = "none"
+
+    @staticmethod
+    def of(x: Tensor, train: Tensor, device: torch.device, augment: str) -> "Pixels":
+        """Measure mean and standard deviation per channel on the training samples."""
+        chunks = [x[ids].double() for ids in train.split(4096)]
+        count = sum(chunk[:, 0].numel() for chunk in chunks)
+        total = sum(chunk.sum((0, 2, 3)) for chunk in chunks)
+        mean = torch.as_tensor(total) / count
+        square = sum(((chunk - mean[:, None, None]) ** 2).sum((0, 2, 3)) for chunk in chunks)
+        std = (torch.as_tensor(square) / count).sqrt()
+        std = torch.where(std > 0, std, 1.0)  # a constant feature carries nothing: leave it at 0
+        shape = (-1, 1, 1)
+        return Pixels(
+            x.to(device),
+            mean.reshape(shape).float().to(device),
+            std.reshape(shape).float().to(device),
+            augment,
+        )
+
+    def take(self, ids: Tensor, rng: Generator | None = None) -> Tensor:
+        """Normalised float32 images of the ids; augmented if a generator is given."""
+        x = self.x[ids]
+        if rng is not None and self.augment != "none":
+            x = crop_flip(x, rng, flip=self.augment == "crop-flip")
+        return (x.float() - self.mean) / self.std
+
+
+def crop_flip(x: Tensor, rng: Generator, *, flip: bool) -> Tensor:
+    """Reflect an eighth of each side, crop back to size at random, mirror half of the images.
+
+    At 32 pixels the border is the usual 4. Rows and columns are looked up where the padded image
+    would have them; nothing is padded.
+    """
+    n, _, height, width = x.shape
+    device = x.device
+
+    def positions(size: int) -> Tensor:
+        border = size // 8
+        offset = torch.randint(-border, border + 1, (n, 1), generator=rng, device=device)
+        place = torch.arange(size, device=device) + offset
+        return (size - 1) - ((size - 1) - place.abs()).abs()
+
+    rows, columns = positions(height), positions(width)
+    if flip:
+        mirrored = torch.rand((n, 1), generator=rng, device=device) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    sample = torch.arange(n, device=device)[:, None, None]
+    picked = x.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2).contiguous()
+
+
+class Batches:
+    """Shuffled batches of some ids, forever; an incomplete last batch of a pass is left out.
+
+    Args:
+        pixels: the samples.
+        labels: ``(n,)`` labels by sample id (of the whole source).
+        ids: ``(m,)`` the samples to draw from.
+        batch_size: samples in a batch, at most m.
+        seed, purpose: what order and augmentation are derived from.
+    """
+
+    def __init__(
+        self, pixels: Pixels, labels: Tensor, ids: Tensor, batch_size: int, seed: int, purpose: str
+    ) -> None:
+        self.pixels = pixels
+        self.labels = labels.to(pixels.x.device)
+        self.ids = ids
+        self.batch_size = min(batch_size, len(ids))
+        self.seed, self.purpose = seed, purpose
+        self._pass, self._order = -1, ids
+
+    def __len__(self) -> int:
+        """Steps in one pass."""
+        return len(self.ids) // self.batch_size
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of the given step, counted from the start of the run."""
+        pass_number, position = divmod(step, len(self))
+        if pass_number != self._pass:
+            rng = generator(self.seed, self.purpose, "order", pass_number)
+            order = torch.randperm(len(self.ids), generator=rng)
+            self._pass, self._order = pass_number, self.ids[order].to(self.labels.device)
+        ids = self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        rng = None
+        if self.pixels.augment != "none":
+            rng = generator(
+                self.seed, self.purpose, "augment", step, device=self.labels.device
+            )
+        return Batch(ids, self.pixels.take(ids, rng), self.labels[ids])
+
+    def __iter__(self) -> Iterator[Batch]:
+        raise TypeError("Batches go on forever: index them by step")
+
+
+def in_order(pixels: Pixels, ids: Tensor, size: int = 1000) -> Iterator[Tensor]:
+    """Un-augmented images of the ids, in order, for evaluation."""
+    for chunk in ids.to(pixels.x.device).split(size):
+        yield pixels.take(chunk)

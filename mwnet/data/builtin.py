@@ -1,0 +1,68 @@
+"""Benchmark sets: scikit-learn's digits, and what torchvision reads."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mwnet.data.source import Source, channels_first
+
+TORCHVISION = {
+    "mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+}
+
+
+def digits() -> Source:
+    """scikit-learn's digits: 1,797 scans of 8x8 pixels, values 0 to 16.
+
+    It has no official test part; 360 samples, stratified by class and the same for every seed, are
+    held out, so that a schedule chosen on validation data of one seed has seen no other's test set.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_digits(return_X_y=True)
+    _, test = train_test_split(np.arange(len(y)), test_size=360, random_state=0, stratify=y)
+    labels = torch.from_numpy(y.astype(np.int64))
+    return Source(
+        name="digits",
+        x=torch.from_numpy(x.reshape(-1, 1, 8, 8).astype(np.uint8)),
+        labels=labels,
+        truth=labels,
+        classes=tuple("0123456789"),
+        test_ids=torch.from_numpy(np.sort(test)),
+    )
+
+
+def torchvision_set(name: str, root: Path, download: bool) -> Source:
+    """One of torchvision's sets, all of it as uint8 in memory.
+
+    Raises:
+        ValueError: the set is not under ``root`` and may not be downloaded, or cannot be.
+    """
+    from mwnet.data.torchvision_import import torchvision
+
+    loader = getattr(torchvision().datasets, TORCHVISION[name])
+    try:
+        train = loader(str(root), train=True, download=download)
+        test = loader(str(root), train=False, download=download)
+    except RuntimeError as error:
+        raise ValueError(
+            f"data set {name} is not complete under {root}/ ({' '.join(str(error).split())}); give "
+            "--download to fetch it, or its folder with --data-root"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"data set {name} could not be fetched to {root}/: {error}") from None
+    labels = torch.cat([torch.as_tensor(part.targets, dtype=torch.int64) for part in (train, test)])
+    return Source(
+        name=name,
+        x=channels_first(torch.cat([torch.as_tensor(part.data) for part in (train, test)])),
+        labels=labels,
+        truth=labels,
+        classes=tuple(map(str, train.classes)),
+        test_ids=torch.arange(len(train), len(labels)),
+    )

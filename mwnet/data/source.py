@@ -1,0 +1,70 @@
+"""What every data set looks like once it is loaded."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Source:
+    """A loaded data set. The row number of a sample is its id, in batches and in every report.
+
+    Attributes:
+        name: as on the command line.
+        x: ``(n, channels, height, width)``, uint8 pixels or float32 features. Test samples of an
+            official test part follow the training samples.
+        labels: ``(n,)`` int64 class ids as they came with the data, perhaps wrong.
+        truth: ``(n,)`` int64 true class ids where known, else None. For metrics and for drawing a
+            clean meta set only.
+        classes: class names, position = class id.
+        test_ids: ids of the data set's own test part, or None: one is then cut off by ``split``.
+        names: file names where samples have them, position = id.
+        skipped: unreadable samples that were left out.
+        notes: sentences for the user about what was found while loading.
+    """
+
+    name: str
+    x: Tensor
+    labels: Tensor
+    truth: Tensor | None
+    classes: tuple[str, ...]
+    test_ids: Tensor | None = None
+    names: tuple[str, ...] | None = None
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def in_channels(self) -> int:
+        return int(self.x.shape[1])
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return int(self.x.shape[2]), int(self.x.shape[3])
+
+    def not_test(self) -> Tensor:
+        """Ids outside the data set's own test part, ascending."""
+        keep = torch.ones(len(self.labels), dtype=torch.bool)
+        if self.test_ids is not None:
+            keep[self.test_ids] = False
+        return keep.nonzero().flatten()
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """Any array of samples as ``(n, channels, height, width)``.
+
+    ``(n, d)`` features become d channels of one pixel, ``(n, h, w)`` one grey channel; of four
+    dimensions the channels may come first or last, they are the axis of size 1, 3 or 4.
+    """
+    if x.ndim == 2:
+        return x[:, :, None, None]
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 4:
+        last = x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4)
+        return x.permute(0, 3, 1, 2).contiguous() if last else x
+    raise ValueError(f"samples must have 1 to 3 dimensions each, x has shape {tuple(x.shape)}")

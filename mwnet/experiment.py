@@ -1,0 +1,326 @@
+"""Builds the objects that a Config names and runs them.
+
+The only module that imports mwnet, models and noise together.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+import noise
+from models import MODELS
+from mwnet import detection, report, schedules, seeding
+from mwnet.bilevel import ENGINES, Bilevel
+from mwnet.config import RESUMABLE_CHANGES, Config
+from mwnet.data import Batches, Pixels, Source, Split, split
+from mwnet.data.load import load
+from mwnet.errors import UserError, lookup, nearest
+from mwnet.losses import LOSSES
+from mwnet.methods import METHODS, ERM, Method, MWNet
+from mwnet.trainer import Trainer
+from mwnet.weighting import NORMALISATIONS, WeightNet
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a run consists of, built and checked before anything is written.
+
+    Attributes:
+        config: what was asked for.
+        device: where networks and samples are.
+        source: the data as loaded.
+        truth: ``(n,)`` true labels by sample id where known, else None; for metrics only.
+        matrix: ``(K, K)`` transition matrix of the added noise, or None.
+        parts: which sample is in which part.
+        pixels: the samples on the device.
+        labels: ``(n,)`` given labels, after noise, on the device.
+        train, meta: batches; ``meta`` is None if the method needs none.
+        method: what will be trained.
+        engine: name of the meta-gradient engine, or None.
+    """
+
+    config: Config
+    device: torch.device
+    source: Source
+    truth: Tensor | None
+    matrix: Tensor | None
+    parts: Split
+    pixels: Pixels
+    labels: Tensor
+    train: Batches
+    meta: Batches | None
+    method: Method
+    engine: str | None
+
+    def evaluate(self) -> dict[str, Any]:
+        """Accuracy on test and validation data, and how well wrong training labels are found."""
+        scored = self.score(self.parts.train)
+        test_labels = self.source.labels if self.truth is None else self.truth
+        line: dict[str, Any] = {"test_accuracy": self._accuracy(self.parts.test, test_labels)}
+        if len(self.parts.validation):
+            # Given labels: choosing a model must not need the truth.
+            given = self.labels.cpu()
+            line["validation_accuracy"] = self._accuracy(self.parts.validation, given)
+        if self.truth is not None:
+            truth = self.truth[self.parts.train].numpy()
+            line["detection_auc"] = detection.detection_auc(scored, truth)
+            line["precision_at_noise"] = detection.precision_at_noise(scored, truth)
+        line["weights"] = detection.weight_health(scored)
+        return line
+
+    def score(self, ids: Tensor) -> detection.Scored:
+        """Scores of the given labels of some samples, by the method as it is now."""
+        return detection.score(self.method, self.pixels, self.labels, ids)
+
+    def _accuracy(self, ids: Tensor, labels: Tensor) -> float:
+        predicted = detection.predict(self.method, self.pixels, ids).argmax(1).cpu()
+        return float((predicted == labels[ids]).double().mean())
+
+
+def build(config: Config) -> Experiment:
+    """Load, corrupt and split the data, and build method, networks and batches.
+
+    Raises:
+        UserError: whatever is wrong with names, files, sizes or labels.
+    """
+    try:
+        return _build(config)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+    """Train as configured, in a new run folder or on from a checkpoint.
+
+    Returns:
+        The summary, as in ``summary.json``.
+
+    Raises:
+        UserError: bad input; no run folder is left behind.
+        Interrupted: asked to stop; a checkpoint is in the run folder.
+        OSError: the run folder cannot be written.
+    """
+    experiment = build(config)
+    with report.run_folder(config, resume) as folder:
+        report.announce(experiment, folder)
+        trainer = Trainer(
+            experiment.method,
+            experiment.train,
+            experiment.meta,
+            experiment.evaluate,
+            selector="validation_accuracy" if config.validation_size else "test_accuracy",
+            folder=folder,
+            config=config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES}),
+            epochs=config.epochs,
+            max_steps=config.max_steps,
+            checkpoint_every=config.checkpoint_every,
+            events=config.tensorboard,
+        )
+        if resume is not None:
+            trainer.resume()
+        history = trainer.fit()
+        return report.finish(experiment, history, trainer.progress, folder)
+
+
+def _build(config: Config) -> Experiment:
+    device = _device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    method_class = lookup(METHODS, config.method, "method")
+    source = load(
+        config.dataset,
+        path=config.data,
+        root=config.data_root,
+        download=config.download,
+        label_column=config.label_column,
+        image_size=config.image_size,
+        skip_bad=config.skip_bad,
+    )
+    given, truth, matrix = _given_labels(config, source)
+    parts = split(
+        source,
+        given,
+        meta_size=config.meta_size,
+        clean_meta=method_class.uses_meta and not config.meta_noisy,
+        validation_size=config.validation_size,
+        test_fraction=config.test_fraction,
+        seed=config.seed,
+    )
+    if config.augment != "none" and source.image_size == (1, 1):
+        raise UserError("--augment is for images; feature vectors can only have --augment none")
+    pixels = Pixels.of(source.x, parts.train, device, config.augment)
+    train = Batches(pixels, given, parts.train, config.batch_size, config.seed, "train")
+    meta = None
+    if method_class.uses_meta:
+        if not len(parts.meta):
+            raise UserError(f"--method {config.method} needs a meta set: --meta-size above 0")
+        # A clean meta set carries true labels, for its own samples only.
+        labels = given if config.meta_noisy else truth
+        assert labels is not None  # split() has refused a clean meta set without truth
+        size = config.meta_batch_size or config.batch_size
+        meta = Batches(pixels, labels, parts.meta, size, config.seed, "meta")
+    classifier = _classifier(config, source, device)
+    with torch.no_grad():
+        classifier.eval()(pixels.take(parts.train[:2].to(device)))  # a wrong shape shows here
+    optimizer = _optimizer(config, classifier)
+    scheduler = _scheduler(config, optimizer, len(train))
+    loss = _bound(LOSSES, config.loss, "loss", config.loss_options)
+    engine = None
+    if method_class is ERM:
+        method = ERM(classifier, optimizer, scheduler, loss)
+    else:
+        engine = "higher" if config.engine == "auto" else config.engine
+        method = _mwnet(config, classifier, optimizer, scheduler, loss, engine)
+    # From here on only the networks themselves draw from the global generators (dropout).
+    torch.manual_seed(seeding.derive(config.seed, "network"))
+    return Experiment(
+        config=config,
+        device=device,
+        source=source,
+        truth=truth,
+        matrix=matrix,
+        parts=parts,
+        pixels=pixels,
+        labels=given.to(device),
+        train=train,
+        meta=meta,
+        method=method,
+        engine=engine,
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(
+            f"--device {name} is not available here: give cpu, cuda, cuda:N or auto"
+        ) from None
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # a resumed run must repeat an uninterrupted one
+    return device
+
+
+def _given_labels(config: Config, source: Source) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Given labels, true labels and the transition matrix of the noise that the run adds."""
+    if config.noise == "none" and not config.noise_rate:
+        return source.labels, source.truth, None
+    pool = source.not_test()
+    given = source.labels.clone()
+    truth = source.labels if source.truth is None else source.truth
+    if config.noise == "file":
+        assert config.noise_file is not None  # validate() has asked for it
+        given[pool] = noise.labels_from_file(config.noise_file, len(pool), source.classes)
+        return given, truth, None
+    builder = lookup(noise.NOISES, config.noise, "noise")
+    seed = config.seed if config.noise_seed is None else config.noise_seed
+    matrix = builder(
+        source.num_classes, config.noise_rate, seeding.generator(seed, "noise", "matrix")
+    )
+    draws = seeding.generator(seed, "noise", "draws")
+    given[pool] = noise.corrupt(source.labels[pool], matrix, draws)
+    return given, truth, matrix
+
+
+def _classifier(config: Config, source: Source, device: torch.device) -> nn.Module:
+    builder = _bound(
+        MODELS,
+        config.model,
+        "model",
+        config.model_options,
+        reserved=("num_classes", "in_channels", "image_size"),
+    )
+    with seeding.seeded(config.seed, "classifier"):
+        return builder(
+            num_classes=source.num_classes,
+            in_channels=source.in_channels,
+            image_size=source.image_size,
+        ).to(device)
+
+
+def _optimizer(config: Config, network: nn.Module) -> Optimizer:
+    rate, decay = config.lr, config.weight_decay
+    if config.optimizer == "adam":
+        return Adam(network.parameters(), lr=rate, weight_decay=decay)
+    if config.optimizer == "adamw":
+        return AdamW(network.parameters(), lr=rate, weight_decay=decay)
+    return SGD(
+        network.parameters(),
+        lr=rate,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=decay,
+    )
+
+
+def _scheduler(config: Config, optimizer: Optimizer, steps_per_epoch: int) -> LambdaLR:
+    factor = schedules.constant()
+    if config.lr_schedule == "cosine":
+        factor = schedules.cosine(config.epochs)
+    elif config.lr_schedule == "multistep":
+        factor = schedules.multistep(config.lr_milestones)
+    return LambdaLR(optimizer, lambda step: factor(step / steps_per_epoch))
+
+
+def _mwnet(
+    config: Config,
+    classifier: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LambdaLR,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    engine: str,
+) -> MWNet:
+    with seeding.seeded(config.seed, "weight net"):
+        weight_net = WeightNet().to(next(classifier.parameters()).device)
+    rate, decay = config.weight_net_lr, config.weight_net_weight_decay
+    if config.weight_net_optimizer == "adam":
+        weight_optimizer: Optimizer = Adam(weight_net.parameters(), lr=rate, weight_decay=decay)
+    else:
+        weight_optimizer = SGD(
+            weight_net.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
+        )
+    problem = Bilevel(
+        classifier,
+        weight_net,
+        loss,
+        _bound(LOSSES, config.meta_loss, "meta loss", config.meta_loss_options),
+        NORMALISATIONS[config.normalisation],
+        config.virtual_step,
+        config.inner_steps,
+    )
+    return MWNet(
+        problem, optimizer, scheduler, weight_optimizer, ENGINES[engine], config.meta_interval
+    )
+
+
+def _bound(
+    registry: Mapping[str, Callable[..., Any]],
+    name: str,
+    kind: str,
+    options: Mapping[str, Any],
+    reserved: tuple[str, ...] = ("logits", "labels"),
+) -> Callable[..., Any]:
+    """An entry of a registry with its hyper-parameters bound; unknown ones are refused."""
+    entry = lookup(registry, name, kind)
+    known = [key for key in inspect.signature(entry).parameters if key not in reserved]
+    for key, value in options.items():
+        flag = f"--{kind.replace(' ', '-')}.{key}"
+        if key not in known:
+            hint = nearest(key, known) if known else "it has none"
+            raise UserError(f"{flag}: {kind} {name} has no hyper-parameter '{key}' ({hint})")
+        if isinstance(value, str):
+            raise UserError(f"{flag} got '{value}', which is no number")
+    return functools.partial(entry, **options)

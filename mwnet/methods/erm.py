@@ -1,0 +1,51 @@
+"""Plain training on the given labels: the papers' BaseModel."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mwnet.data.batches import Batch
+from mwnet.losses import Loss
+from mwnet.methods.base import Method, given_probability
+
+
+@final
+class ERM(Method):
+    """Empirical risk minimisation: every sample counts the same.
+
+    w <- w - alpha (1/n) sum_i grad l_i(w)
+
+    Its label-quality score is the predicted probability of the given label. No meta set is used.
+
+    Args:
+        classifier: x -> logits.
+        optimizer, scheduler: of the classifier; the scheduler advances every step.
+        loss: training loss.
+    """
+
+    def __init__(
+        self, classifier: nn.Module, optimizer: Optimizer, scheduler: LRScheduler, loss: Loss
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.loss = loss
+
+    def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
+        objective = self.loss(self.classifier(batch.x), batch.y).mean()
+        self.optimizer.zero_grad()
+        objective.backward()
+        self.optimizer.step()
+        self.scheduler.step()
+        return {"train_loss": objective.detach()}
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.classifier(x)
+
+    def label_quality(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        own = given_probability(logits, labels)
+        return {"own": own, "weight": torch.ones_like(own)}

@@ -1,0 +1,81 @@
+"""What is printed before and after training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import noise
+from mwnet.report.folder import describe
+
+if TYPE_CHECKING:
+    from mwnet.experiment import Experiment
+
+
+def announce(experiment: "Experiment", folder: Path) -> None:
+    """Say what is about to run: data, noise, sizes, network."""
+    config, source, parts = experiment.config, experiment.source, experiment.parts
+    for note in source.notes:
+        print(note)
+    parameters = sum(p.numel() for p in experiment.method.parameters())
+    print(
+        f"{describe(config)} on {source.name}: {len(parts.train)} training, {len(parts.meta)} meta, "
+        f"{len(parts.validation)} validation, {len(parts.test)} test samples of "
+        f"{source.num_classes} classes; {config.model} with {parameters:,} parameters on "
+        f"{experiment.device}"
+    )
+    if experiment.matrix is not None:
+        print(f"noise {config.noise} {config.noise_rate:g}, Pr(given label | true label):")
+        if source.num_classes <= 20:
+            for name, row in zip(source.classes, experiment.matrix.tolist(), strict=True):
+                print(f"  {name[:12]:>12} " + " ".join(f"{value:.2f}" for value in row))
+    rate = realised_rate(experiment)
+    if rate is not None:
+        print(f"{rate:.1%} of the training labels are wrong")
+    print(f"writing to {folder}", flush=True)
+
+
+def realised_rate(experiment: "Experiment") -> float | None:
+    """Share of wrong training labels, or None where the truth is unknown."""
+    if experiment.truth is None:
+        return None
+    train = experiment.parts.train
+    return noise.realised_rate(experiment.labels.cpu()[train], experiment.truth[train])
+
+
+def conclude(summary: dict[str, Any], suspects: list[tuple[str, str, str, float]], folder: Path) -> None:
+    """Print the result, the most suspect samples, and where everything lies.
+
+    Args:
+        summary: as in summary.json.
+        suspects: sample, given label, predicted label and quality, the most suspect first.
+        folder: the run folder.
+    """
+    print(f"\n{'':24}{'last':>8}{'best':>8}  (best epoch, by the same number)")
+    accuracy = summary["test_accuracy"]
+    rows = [("test accuracy", accuracy)]
+    if summary["validation_accuracy"] is not None:
+        rows.append(("validation accuracy", summary["validation_accuracy"]))
+    auc = summary["detection_auc"] or {}
+    rows += [(f"detection AUC, {name}", entry) for name, entry in auc.items()]
+    for name, entry in rows:
+        if entry["last"] is not None:
+            print(f"{name:24}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
+    collapse = summary["weights"]["collapse"]
+    if collapse:
+        print(f"warning: the weight net has collapsed: {COLLAPSE[collapse]}")
+    print("\nmost suspect training samples")
+    print(f"{'sample':>28}  {'given':>12}  {'predicted':>12}  label quality")
+    for sample, given, predicted, quality in suspects:
+        print(f"{sample[-28:]:>28}  {given[:12]:>12}  {predicted[:12]:>12}  {quality:.4f}")
+    print(
+        f"\n{folder / 'label_quality.csv'} ranks all training labels, {folder / 'figures'} shows "
+        f"what happened, {folder / 'summary.json'} has the numbers; {summary['seconds']['total']:.1f} s"
+    )
+
+
+COLLAPSE = {
+    "zero": "all weights are near zero, so nothing is learnt any more; try --normalisation sum, or "
+    "a lower --weight-net-lr",
+    "rising": "samples with a high loss count more than others, so wrong labels are favoured; try "
+    "--meta-loss mae, or a higher --weight-net-lr",
+}
+

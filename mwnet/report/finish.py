@@ -1,0 +1,205 @@
+"""The files at the end of a run: label quality, predictions, summary, figures."""
+
+import csv
+import io
+import json
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+import mwnet
+from mwnet import checkpoint, detection
+from mwnet.detection import Scored
+from mwnet.report.console import conclude, realised_rate
+from mwnet.trainer import Progress
+
+if TYPE_CHECKING:
+    from mwnet.experiment import Experiment
+
+COLUMNS = (
+    "sample_id",
+    "given_label",
+    "predicted_label",
+    "label_quality",
+    "weight",
+    "loss",
+    "is_label_issue",
+)
+
+
+def finish(
+    experiment: "Experiment", history: list[dict[str, Any]], progress: Progress, folder: Path
+) -> dict[str, Any]:
+    """Write everything that a finished run leaves, and print the result.
+
+    Args:
+        experiment: after training.
+        history: metrics of every epoch.
+        progress: steps and seconds.
+        folder: the run folder.
+
+    Returns:
+        The summary, as in ``summary.json``.
+    """
+    scored = experiment.score(experiment.parts.train)
+    names = sample_names(experiment, scored.ids)
+    classes = experiment.source.classes
+    checkpoint.write_text(folder / "label_quality.csv", label_quality_csv(scored, names, classes))
+    for name, array in (("pred_probs", scored.probabilities), ("labels", scored.given)):
+        with checkpoint.atomic(folder / f"{name}.npy") as file:
+            np.save(file, array)
+    if experiment.matrix is not None:
+        rows = [("given", *classes), *zip(classes, *experiment.matrix.T.tolist(), strict=True)]
+        checkpoint.write_text(folder / "noise_matrix.csv", _csv(rows))
+    held_out = _held_out(experiment)
+    if len(held_out):
+        others = experiment.score(held_out)
+        text = label_quality_csv(others, sample_names(experiment, others.ids), classes)
+        checkpoint.write_text(folder / "label_quality_heldout.csv", text)
+    summary = summarise(experiment, scored, history, progress)
+    if experiment.config.figures:
+        from mwnet.report.figures import draw_all
+
+        truth = experiment.truth
+        train_truth = None if truth is None else truth[experiment.parts.train].numpy()
+        draw_all(folder / "figures", scored, train_truth, classes, history)
+    checkpoint.write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    order = np.argsort(scored.quality, kind="stable")[:10]
+    suspects = [
+        (
+            names[i],
+            classes[scored.given[i]],
+            classes[scored.predicted[i]],
+            float(scored.quality[i]),
+        )
+        for i in order
+    ]
+    conclude(summary, suspects, folder)
+    return summary
+
+
+def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]) -> str:
+    """One line a sample, in the order of ``pred_probs.npy`` and ``labels.npy``."""
+    rows: list[tuple] = [COLUMNS]
+    for i, name in enumerate(names):
+        rows.append(
+            (
+                name,
+                classes[scored.given[i]],
+                classes[scored.predicted[i]],
+                f"{scored.quality[i]:.9g}",
+                f"{scored.weight[i]:.9g}",
+                f"{scored.loss[i]:.9g}",
+                bool(scored.is_issue[i]),
+            )
+        )
+    return _csv(rows)
+
+
+def summarise(
+    experiment: "Experiment",
+    scored: Scored,
+    history: list[dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """The contract that tables and tools read."""
+    config = experiment.config
+    uses_meta = experiment.method.uses_meta
+    auc = None
+    if experiment.truth is not None:
+        auc = {
+            name: _last_and_best([line["detection_auc"][name] for line in history])
+            for name in detection.SCORES
+        }
+    validation = None
+    if len(experiment.parts.validation):
+        validation = _last_and_best([line["validation_accuracy"] for line in history])
+    per_class = None
+    if experiment.truth is not None:
+        truth = experiment.truth[experiment.parts.train].numpy()
+        per_class = detection.auc_per_class(scored, truth, experiment.source.classes)
+    return {
+        "mode": config.mode,
+        "method": config.method,
+        "meta_loss": config.meta_loss if uses_meta else None,
+        "meta_noisy": config.meta_noisy if uses_meta else None,
+        "dataset": config.dataset,
+        "model": config.model,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "engine": experiment.engine,
+        "noise": {
+            "name": config.noise,
+            "rate": config.noise_rate,
+            "realised_rate": realised_rate(experiment),
+        },
+        "test_accuracy": _last_and_best([line["test_accuracy"] for line in history]),
+        "validation_accuracy": validation,
+        "detection_auc": auc,
+        "detection_auc_per_class": per_class,
+        "precision_at_noise": history[-1].get("precision_at_noise"),
+        "weights": history[-1]["weights"],
+        "steps": progress.step,
+        "samples": {name: len(ids) for name, ids in vars(experiment.parts).items()},
+        "skipped": experiment.source.skipped,
+        "classes": list(experiment.source.classes),
+        "seconds": {"total": progress.seconds, "per_step": progress.seconds / progress.step},
+        "device": str(experiment.device),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions that a number depends on."""
+    from importlib.metadata import version
+
+    names = ("torch", "numpy", "scikit-learn", "higher")
+    return {
+        "mwnet": mwnet.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
+
+
+def sample_names(experiment: "Experiment", ids: np.ndarray) -> list[str]:
+    """What the reports call the samples: file names, or row numbers."""
+    names = experiment.source.names
+    return [str(i) if names is None else names[i] for i in ids.tolist()]
+
+
+def _held_out(experiment: "Experiment") -> torch.Tensor:
+    """Samples the classifier was not trained on, whose labels may be wrong all the same."""
+    parts, config = experiment.parts, experiment.config
+    held_out = [parts.validation]
+    if not experiment.method.uses_meta or config.meta_noisy:
+        held_out.append(parts.meta)
+    if experiment.source.test_ids is None:
+        held_out.append(parts.test)
+    return torch.cat(held_out).sort().values
+
+
+def _last_and_best(values: list[float | None]) -> dict[str, float | int | None]:
+    """The last value, and the best with its epoch; None where a value could not be computed."""
+    known = [(value, -epoch) for epoch, value in enumerate(values, 1) if value is not None]
+    best, epoch = max(known) if known else (None, None)
+    return {
+        "last": values[-1],
+        "best": best,
+        "best_epoch": None if epoch is None else -epoch,
+    }
+
+
+def _csv(rows: list[tuple]) -> str:
+    """CSV text; a cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in rows:
+        writer.writerow(
+            f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@") else cell
+            for cell in row
+        )
+    return buffer.getvalue()

@@ -1,0 +1,70 @@
+"""The run folder: made when everything is checked, removed again if nothing good came into it."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mwnet import checkpoint
+from mwnet.config import Config, dump
+from mwnet.errors import UserError
+
+CONFIG = "config.yaml"
+
+
+@contextlib.contextmanager
+def run_folder(config: Config, resume: Path | None) -> Iterator[Path]:
+    """The folder of a run, with its ``config.yaml``.
+
+    A new folder in which the block fails before the first checkpoint is removed again.
+
+    Raises:
+        UserError: ``--out`` is a folder that holds something already.
+    """
+    if resume is not None:
+        yield resume
+        return
+    folder = config.out or _default_folder(config)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        hint = f"--resume {folder} continues it, or " if (folder / CONFIG).exists() else ""
+        raise UserError(f"{folder} exists already: {hint}choose another --out")
+    existed = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_text(folder / CONFIG, dump(config))
+        yield folder
+    except BaseException:
+        if not (folder / checkpoint.LAST).exists():
+            _remove(folder, keep=existed)
+        raise
+
+
+def describe(config: Config) -> str:
+    """The method with what tells its variants apart, for instance ``mwnet-mae-noisy``."""
+    if config.method != "mwnet":
+        return config.method
+    return f"mwnet-{config.meta_loss}-{'noisy' if config.meta_noisy else 'clean'}"
+
+
+def _default_folder(config: Config) -> Path:
+    rate = f"{config.noise_rate:g}" if config.noise_rate else ""
+    name = (
+        f"{config.dataset}-{describe(config)}-{config.noise}{rate}-seed{config.seed}-"
+        f"{time.strftime('%Y%m%d-%H%M%S')}"
+    )
+    folder = Path("runs") / name
+    number = 2
+    while folder.exists():
+        folder = Path("runs") / f"{name}-{number}"
+        number += 1
+    return folder
+
+
+def _remove(folder: Path, *, keep: bool) -> None:
+    """Empty a folder that this run has filled, and remove it unless it was there before."""
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.is_dir():
+        for path in folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

@@ -1,0 +1,86 @@
+"""What the user sees while a run goes on: a progress bar or lines, and TensorBoard."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+
+class Tracker:
+    """Progress on stderr where stdout is a terminal, else one line an epoch; optional TensorBoard.
+
+    Args:
+        total: steps of the run.
+        done: steps that an earlier part of the run has taken.
+        epochs: epochs of the run.
+        events: folder for TensorBoard events, or None.
+        purge_step: first epoch whose events a resumed run writes again.
+    """
+
+    def __init__(
+        self, total: int, done: int, epochs: int, events: Path | None, purge_step: int
+    ) -> None:
+        self.epochs = epochs
+        self.bar = tqdm(
+            total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
+        )
+        self.writer = None
+        if events is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(events), purge_step=purge_step)
+
+    def step(self, epoch: int) -> None:
+        """One training step is done."""
+        if not self.bar.disable:
+            self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+            self.bar.update()
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """An epoch is done; ``line`` is its entry in metrics.jsonl."""
+        shown = _shown(line)
+        if self.bar.disable:
+            print(f"epoch {line['epoch']:3d}/{self.epochs}  {shown}", flush=True)
+        else:
+            self.bar.set_postfix_str(shown)
+        if self.writer is not None:
+            for name, value in flatten(line):
+                if isinstance(value, (int, float)):
+                    self.writer.add_scalar(name, value, line["epoch"])
+
+    def say(self, sentence: str) -> None:
+        """A sentence for the user that does not garble the bar."""
+        if self.bar.disable:
+            print(sentence, flush=True)
+        else:
+            self.bar.write(sentence)
+
+    def close(self) -> None:
+        self.bar.close()
+        if self.writer is not None:
+            self.writer.close()
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested dictionaries as ``("detection_auc/own", 0.99)`` pairs."""
+    pairs = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            pairs += flatten(value, f"{prefix}{name}/")
+        else:
+            pairs.append((prefix + name, value))
+    return pairs
+
+
+def _shown(line: dict[str, Any]) -> str:
+    parts = [f"loss {line['train_loss']:.4f}"]
+    if "meta_loss" in line:
+        parts.append(f"meta {line['meta_loss']:.4f}")
+    if line.get("validation_accuracy") is not None:
+        parts.append(f"validation {line['validation_accuracy']:.4f}")
+    parts.append(f"test {line['test_accuracy']:.4f}")
+    own = (line.get("detection_auc") or {}).get("own")
+    if own is not None:
+        parts.append(f"AUC {own:.4f}")
+    return "  ".join(parts)

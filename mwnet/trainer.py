@@ -1,0 +1,230 @@
+"""The loop over epochs. It knows no method by name."""
+
+import contextlib
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mwnet import checkpoint
+from mwnet.data.batches import Batches
+from mwnet.errors import Interrupted, NonFiniteLoss, UserError
+from mwnet.methods import Context, Method
+from mwnet.methods.base import load_training_state, training_state
+from mwnet.seeding import global_states, restore_global_states
+from mwnet.tracking import Tracker
+
+METRICS = "metrics.jsonl"
+
+Evaluate = Callable[[], dict[str, Any]]
+"""Measures the method as it is; plain numbers by name, among them ``test_accuracy``."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all of it goes into a checkpoint."""
+
+    step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    best: float = -math.inf
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Trainer:
+    """Trains a method and leaves ``metrics.jsonl`` and checkpoints in a folder.
+
+    Args:
+        method: what is trained.
+        train, meta: endless batches; ``meta`` may be None where the method needs none.
+        evaluate: called after each epoch.
+        selector: name of the metric that makes a checkpoint the best one.
+        folder: an existing run folder.
+        config: plain values that a checkpoint must agree with to be resumed.
+        epochs: passes over ``train``.
+        max_steps: stop after this many steps, or None.
+        checkpoint_every: epochs between checkpoints.
+        events: whether to write TensorBoard events.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        train: Batches,
+        meta: Batches | None,
+        evaluate: Evaluate,
+        *,
+        selector: str,
+        folder: Path,
+        config: dict[str, Any],
+        epochs: int,
+        max_steps: int | None,
+        checkpoint_every: int,
+        events: bool,
+    ) -> None:
+        self.method = method
+        self.train, self.meta = train, meta
+        self.evaluate = evaluate
+        self.selector = selector
+        self.folder = folder
+        self.config = config
+        self.epochs = epochs
+        self.total = min(epochs * len(train), max_steps or sys.maxsize)
+        self.checkpoint_every = checkpoint_every
+        self.events = events
+        self.device = train.labels.device
+        self.progress = Progress()
+
+    def resume(self) -> None:
+        """Take the state of the folder's last checkpoint, if it has one.
+
+        Raises:
+            UserError: a damaged checkpoint, or one of another configuration.
+        """
+        checkpoint.sweep(self.folder)
+        path = self.folder / checkpoint.LAST
+        if not path.exists():
+            return
+        state = checkpoint.load(path, self.device)
+        for name, value in state["config"].items():
+            if self.config.get(name) != value:
+                raise UserError(
+                    f"{path} was written with {name} = {value}, but config.yaml says "
+                    f"{self.config.get(name)}: restore config.yaml or start a new run"
+                )
+        load_training_state(self.method, state["method"])
+        self.progress = Progress(**state["progress"])
+        # map_location has moved the generator states too; they belong on the CPU.
+        states = {name: value.cpu() for name, value in state["generators"].items()}
+        restore_global_states(states, self.device)
+
+    def fit(self) -> list[dict[str, Any]]:
+        """Run to the end.
+
+        Returns:
+            One dictionary of metrics for each epoch, as in ``metrics.jsonl``. Where ``max_steps``
+            cuts an epoch short, the last one is of a part of it.
+
+        Raises:
+            Interrupted: on SIGINT or SIGTERM, after writing a checkpoint.
+            NonFiniteLoss: a reported loss or a parameter became NaN or infinite.
+        """
+        done, steps = self.progress, len(self.train)
+        context = Context(self.epochs, self.train, self.meta)
+        events = self.folder if self.events else None
+        tracker = Tracker(self.total, done.step, self.epochs, events, len(done.history) + 1)
+        lines = "".join(json.dumps(line) + "\n" for line in done.history)
+        checkpoint.write_text(self.folder / METRICS, lines)
+        started = time.perf_counter() - done.seconds
+        with contextlib.closing(tracker), _StopSignal() as stop:
+            while done.step < self.total:
+                epoch = done.step // steps
+                if done.step % steps == 0:
+                    self.method.begin_epoch(epoch, context)
+                self._step()
+                tracker.step(epoch)
+                done.seconds = time.perf_counter() - started
+                if done.step % steps == 0:
+                    self._end_epoch(tracker)
+                    if done.step == self.total or (epoch + 1) % self.checkpoint_every == 0:
+                        self._save()
+                if stop.signum is not None and done.step < self.total:
+                    self._save()
+                    raise Interrupted(
+                        f"stopped after step {done.step} of {self.total}; continue with: "
+                        f"python train.py --resume {self.folder}",
+                        stop.signum,
+                    )
+            if done.step % steps:
+                # Saved without the line of the unfinished epoch, so that a resumed run with more
+                # steps goes on as if it had never stopped.
+                self._save()
+                self._end_epoch(tracker)
+        return done.history
+
+    def _step(self) -> None:
+        done = self.progress
+        self.method.train()
+        meta_batch = self.meta[done.step] if self.meta is not None else None
+        report = self.method.step(self.train[done.step], meta_batch)
+        for name, value in report.items():
+            # Sums stay on the device; they are read once an epoch.
+            total = done.sums.get(name, torch.zeros_like(value, dtype=torch.float64))
+            done.sums[name] = total + value
+            done.counts[name] = done.counts.get(name, 0) + 1
+        done.step += 1
+        if self.device.type == "cpu":  # there is no synchronisation to save: name the very step
+            self._check(done.sums)
+
+    def _check(self, values: Mapping[str, Tensor]) -> None:
+        bad = [name for name, value in values.items() if not bool(value.isfinite().all())]
+        if not bad:
+            return
+        step = self.progress.step
+        path = self.folder / checkpoint.LAST
+        kept = f"the last good checkpoint is {path}" if path.exists() else "there is no checkpoint"
+        raise NonFiniteLoss(
+            f"{bad[0]} became NaN or infinite in epoch {(step - 1) // len(self.train) + 1}, step "
+            f"{step}; {kept}; a lower --lr may help"
+        )
+
+    def _end_epoch(self, tracker: Tracker) -> None:
+        done = self.progress
+        self._check(done.sums)
+        means = {name: float(total) / done.counts[name] for name, total in done.sums.items()}
+        line = {"epoch": len(done.history) + 1, "step": done.step, **means, **self.evaluate()}
+        done.history.append(line)
+        done.sums, done.counts = {}, {}
+        with (self.folder / METRICS).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        tracker.epoch(line)
+
+    def _save(self) -> None:
+        """Write a checkpoint, the best one too if an epoch has just ended better than all before."""
+        done = self.progress
+        self._check(done.sums)
+        self._check(dict(self.method.named_parameters()))
+        ended = done.history and done.history[-1]["step"] == done.step
+        value = done.history[-1].get(self.selector) if ended else None
+        best = value is not None and value > done.best
+        done.best = value if best else done.best
+        state = {
+            "config": self.config,
+            "method": training_state(self.method),
+            "progress": vars(done),
+            "generators": global_states(self.device),
+        }
+        checkpoint.save(self.folder, state, best=best)
+
+
+class _StopSignal:
+    """Within the block SIGINT and SIGTERM are only noted; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "_StopSignal":
+        if threading.current_thread() is threading.main_thread():
+            for kind in (signal.SIGINT, signal.SIGTERM):
+                self.previous[kind] = signal.signal(kind, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for kind, handler in self.previous.items():
+            signal.signal(kind, handler)
+
+    def _note(self, signum: int, frame: object) -> None:
+        self.signum = signum
+        for kind, handler in self.previous.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,56 @@
+"""Given labels that somebody has already made, such as the human labels of CIFAR-10N."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
+    """Read given labels.
+
+    Args:
+        spec: ``labels.npz:key`` or ``labels.npy``.
+        count: how many labels are needed, in the order of the training samples.
+        classes: class names; the file holds class ids 0..K-1 or these names.
+
+    Returns:
+        ``(count,)`` int64 class ids.
+
+    Raises:
+        ValueError: no such file or key, another length, a label that is no class.
+    """
+    path, _, key = spec.partition(":") if ".npz:" in spec else (spec, "", "")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"there is no noise file {path}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no .npz or .npy file of plain arrays ({error})") from None
+    if isinstance(loaded, np.lib.npyio.NpzFile):
+        with loaded:
+            if key not in loaded.files:
+                wanted = f"'{key}'" if key else "named after a colon"
+                raise ValueError(f"{path} has no array {wanted}; it has {', '.join(loaded.files)}")
+            values = loaded[key]
+    else:
+        values = loaded
+    if values.shape != (count,):
+        raise ValueError(
+            f"{spec} holds labels of shape {values.shape}, but there are {count} training samples"
+        )
+    if values.dtype.kind in "US":
+        position = {name: label for label, name in enumerate(classes)}
+        strange = sorted(set(values.astype(str).tolist()) - position.keys())
+        if strange:
+            raise ValueError(f"{spec} has the label '{strange[0]}', which is no class of the data")
+        return torch.tensor([position[name] for name in values.astype(str).tolist()])
+    ids = values.astype(np.int64) if values.dtype.kind in "iuf" else np.full(count, -1)
+    wrong = np.flatnonzero((ids != values) | (ids < 0) | (ids >= len(classes)))
+    if len(wrong):
+        raise ValueError(
+            f"{spec}: label of sample {wrong[0]} is {values[wrong[0]]}; labels are class ids 0 to "
+            f"{len(classes) - 1} or class names"
+        )
+    return torch.from_numpy(ids)

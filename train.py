@@ -1,0 +1,34 @@
+"""Train a classifier on noisy labels and rank the labels that are probably wrong.
+
+    python train.py --meta-loss mae --meta-noisy
+"""
+
+import sys
+
+from mwnet.command_line import parse
+from mwnet.config import reason
+from mwnet.errors import Interrupted, UserError
+
+
+def main(argv: list[str]) -> int:
+    """Flags -> Config -> experiment; returns the exit code."""
+    try:
+        config, resume = parse(argv)
+        from mwnet import experiment  # only now, so that --help and a wrong flag need no torch
+
+        experiment.run(config, resume)
+    except UserError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        print(f"train.py: cannot write{where}: {reason(error)}", file=sys.stderr)
+        return UserError.exit_code
+    except Interrupted as stopped:
+        print(f"train.py: {stopped}", file=sys.stderr)
+        return stopped.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
