@@ -7,6 +7,12 @@ from typing import Any
 from tqdm import tqdm
 
 
+COLLAPSE = {
+    "zero": "all are near zero, so little is learnt from any sample",
+    "rising": "they rise with the loss, so wrong labels count more than right ones",
+}
+
+
 class Tracker:
     """Progress on stderr where stdout is a terminal, else one line an epoch; optional TensorBoard.
 
@@ -22,6 +28,7 @@ class Tracker:
         self, total: int, done: int, epochs: int, events: Path | None, purge_step: int
     ) -> None:
         self.epochs = epochs
+        self.collapse: str | None = None
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -39,6 +46,11 @@ class Tracker:
 
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch is done; ``line`` is its entry in metrics.jsonl."""
+        collapse = line["weights"]["collapse"]
+        if collapse != self.collapse:
+            state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
+            self.say(f"epoch {line['epoch']}: the weights {state}")
+            self.collapse = collapse
         shown = _shown(line)
         if self.bar.disable:
             print(f"epoch {line['epoch']:3d}/{self.epochs}  {shown}", flush=True)

@@ -24,19 +24,37 @@ def higher_engine(
     inner = optimizer
     if problem.virtual_step == "sgd":
         inner = SGD(problem.classifier.parameters(), lr=optimizer.param_groups[0]["lr"])
-    # higher builds reference cycles between the copy and its parameters; emptying the copy's
-    # history frees the graph at once instead of at the next garbage collection.
     with higher.innerloop_ctx(problem.classifier, inner) as (classifier, virtual):
         for step in range(problem.inner_steps):
             losses = problem.loss(classifier(batch.x), batch.y)
             # At w the losses do not depend on Theta; after a look-ahead step they do.
             seen = losses.detach() if step == 0 else losses
             u = problem.normalise(problem.weight_net(seen))
-            virtual.step(u @ losses)
+            _weighted_step(virtual, classifier.fast_params, losses, u)
         meta_loss = problem.meta_loss(classifier(meta_batch.x), meta_batch.y).mean()
         theta = torch.autograd.grad(meta_loss, list(problem.weight_net.parameters()))
-        classifier._fast_params = None
+        # higher's copies hang in reference cycles; without the history of their parameters the
+        # graph is freed at once, not at the next garbage collection.
+        classifier.fast_params.clear()
     return MetaGradient(theta, meta_loss.detach())
+
+
+def _weighted_step(
+    virtual: DifferentiableOptimizer, parameters: list[Tensor], losses: Tensor, u: Tensor
+) -> None:
+    """One look-ahead step along J^T u.
+
+    The gradient is taken of the losses alone, with u as a constant factor: u may depend on the
+    parameters (from the second step on), and that path belongs to dM/dTheta but not to the
+    training gradient. `step` can only differentiate a scalar, so it gets one that costs nothing,
+    and the gradient through its callback.
+    """
+    trained = [p for p in parameters if p.requires_grad]
+    gradients = iter(
+        torch.autograd.grad(losses, trained, grad_outputs=u, create_graph=True, allow_unused=True)
+    )
+    aligned = [next(gradients) if p.requires_grad else None for p in parameters]
+    virtual.step(torch.stack([p.sum() for p in trained]).sum(), grad_callback=lambda _: aligned)
 
 
 class _DifferentiableAdam(DifferentiableOptimizer):
@@ -60,7 +78,8 @@ class _DifferentiableAdam(DifferentiableOptimizer):
                 if g is None:
                     continue
                 state = self.state[group_index][index]
-                step = state.get("step", 0) + 1
+                # torch counts in a float32 tensor, too coarse for 1 - beta2^step: leave it.
+                step = float(state.get("step", 0)) + 1
                 if self.decoupled:
                     p = p * (1 - group["lr"] * group["weight_decay"])
                 elif group["weight_decay"]:

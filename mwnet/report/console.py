@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import noise
 from mwnet.report.folder import describe
+from mwnet.tracking import COLLAPSE
 
 if TYPE_CHECKING:
     from mwnet.experiment import Experiment
@@ -61,7 +62,7 @@ def conclude(summary: dict[str, Any], suspects: list[tuple[str, str, str, float]
             print(f"{name:24}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
     collapse = summary["weights"]["collapse"]
     if collapse:
-        print(f"warning: the weight net has collapsed: {COLLAPSE[collapse]}")
+        print(f"warning: the weights have collapsed: {COLLAPSE[collapse]}")
     print("\nmost suspect training samples")
     print(f"{'sample':>28}  {'given':>12}  {'predicted':>12}  label quality")
     for sample, given, predicted, quality in suspects:
@@ -70,12 +71,4 @@ def conclude(summary: dict[str, Any], suspects: list[tuple[str, str, str, float]
         f"\n{folder / 'label_quality.csv'} ranks all training labels, {folder / 'figures'} shows "
         f"what happened, {folder / 'summary.json'} has the numbers; {summary['seconds']['total']:.1f} s"
     )
-
-
-COLLAPSE = {
-    "zero": "all weights are near zero, so nothing is learnt any more; try --normalisation sum, or "
-    "a lower --weight-net-lr",
-    "rising": "samples with a high loss count more than others, so wrong labels are favoured; try "
-    "--meta-loss mae, or a higher --weight-net-lr",
-}
 

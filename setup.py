@@ -1,0 +1,32 @@
+"""Packaging: the ranges that work. requirements.txt pins the versions that were tested."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="mwnet",
+    version="0.1.0",
+    description="Train on noisy labels, learn how much each sample counts, find the wrong labels",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["mwnet*", "models*", "noise*"]),
+    install_requires=[
+        "torch>=2.10,<3",
+        "torchvision>=0.25,<1",
+        "higher>=0.2.1",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "scikit-learn>=1.4",
+        "tensorboard>=2.16",
+        "matplotlib>=3.8",
+        "pillow>=10",
+        "pydantic>=2.9",
+        "pydantic-settings>=2.7",
+        "pyyaml>=6",
+        "tqdm>=4.66",
+    ],
+    extras_require={"test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"]},
+)
