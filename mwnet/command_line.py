@@ -128,12 +128,14 @@ def _split_options(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags over recipe. A flag that names another model also drops the recipe's options for it."""
+    """Flags over recipe; a flag that names another thing drops the recipe's options of that thing."""
     merged = {**recipe, **flags}
     for owner in OPTION_FIELDS:
         name = f"{owner}_options"
         kept = recipe.get(name, {}) if flags.get(owner) in (None, recipe.get(owner)) else {}
         merged[name] = {**kept, **flags.get(name, {})}
+    if flags.get("noise") in ("none", "file") and "noise_rate" not in flags:
+        merged["noise_rate"] = 0.0  # a recipe's rate is that of the recipe's noise
     return merged
 
 

@@ -167,12 +167,14 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         raise UserError(
             f"--data is for --dataset {', '.join(USER_DATASETS)}, not for {config.dataset}"
         )
+    if config.lr_schedule == "multistep" and not config.lr_milestones:
+        raise UserError("--lr-schedule multistep needs --lr-milestones, for instance 40,50")
     if config.nesterov and not config.momentum:
         raise UserError("--nesterov needs --momentum above 0")
     return config
 
 
-def load_yaml(path: Path) -> dict[str, Any]:
+def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
     """Read a recipe; a ``base:`` key names another file beside it whose values come first."""
     try:
         values = yaml.safe_load(path.read_text())
@@ -188,7 +190,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
         if key != "base" and key not in Config.model_fields:
             raise UserError(f"{path}: unknown key '{key}' ({nearest(str(key), Config.model_fields)})")
     base = values.pop("base", None)
-    return {**load_yaml(path.parent / base), **values} if base is not None else values
+    if base is None:
+        return values
+    if depth > 8:
+        raise UserError(f"{path}: the chain of base: files does not end")
+    return {**load_yaml(path.parent / str(base), depth + 1), **values}
 
 
 def dump(config: Config) -> str:
