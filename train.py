@@ -1,12 +1,11 @@
 """Train a classifier on noisy labels and rank the labels that are probably wrong.
 
-    python train.py --meta-loss mae --meta-noisy
+python train.py --meta-loss mae --meta-noisy
 """
 
 import sys
 
 from mwnet.command_line import parse
-from mwnet.config import reason
 from mwnet.errors import Interrupted, UserError
 
 
@@ -20,10 +19,6 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        print(f"train.py: cannot write{where}: {reason(error)}", file=sys.stderr)
-        return UserError.exit_code
     except Interrupted as stopped:
         print(f"train.py: {stopped}", file=sys.stderr)
         return stopped.exit_code

@@ -5,7 +5,7 @@ Every entry of MODELS is called as
     MODELS[name](num_classes=10, in_channels=3, image_size=32)
 
 and returns a plain ``nn.Module`` that maps ``(batch, in_channels, height, width)`` float images to
-``(batch, num_classes)`` logits. ``image_size`` is the side of a square image or ``(height, width)``.
+``(batch, num_classes)`` logits; ``image_size`` is the side of a square image or (height, width).
 Feature vectors are images of one pixel: ``in_channels=features, image_size=1``. Further keyword
 arguments (``depth``, ``width``, ``dropout``) change an architecture's own dimensions.
 """

@@ -1,5 +1,7 @@
 """Multi-layer perceptrons of the Taylor-loss paper (its Table 6): 784-256-10 and 784-256-256-10."""
 
+from itertools import pairwise
+
 from torch import nn
 
 
@@ -27,6 +29,6 @@ def mlp(
     height, columns = (image_size, image_size) if isinstance(image_size, int) else image_size
     sizes = [in_channels * height * columns] + [width] * (depth - 1)
     layers: list[nn.Module] = [nn.Flatten()]
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class WideBlock(nn.Module):
-    """Pre-activation block: BN-ReLU-conv, optional dropout, BN-ReLU-conv, 1x1 shortcut if needed."""
+    """Pre-activation: BN-ReLU-conv, optional dropout, BN-ReLU-conv; 1x1 shortcut where needed."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, dropout: float) -> None:
         super().__init__()

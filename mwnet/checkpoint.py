@@ -20,16 +20,17 @@ FORMAT = 1
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Write a file through a temporary one beside it; a crash leaves the old file as it was."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    spare = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
-        os.replace(name, path)
+        spare.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        spare.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            spare.unlink()
         raise
     _sync_folder(path.parent)
 
@@ -52,7 +53,7 @@ def save(folder: Path, state: dict[str, Any], *, best: bool) -> None:
             os.link(folder / LAST, spare)
         except OSError:  # a file system without hard links
             shutil.copyfile(folder / LAST, spare)
-        os.replace(spare, folder / BEST)
+        spare.replace(folder / BEST)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

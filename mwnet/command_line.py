@@ -1,4 +1,4 @@
-"""Command-line arguments -> Config. The parser is generated from the schema by pydantic-settings."""
+"""Command-line arguments -> Config. pydantic-settings generates the parser from the schema."""
 
 import argparse
 from pathlib import Path
@@ -47,9 +47,9 @@ class _Parser(argparse.ArgumentParser):
         extra = field.json_schema_extra
         if "{" not in kwargs.get("metavar", "{"):
             kwargs["metavar"] = kwargs["metavar"].upper().replace("LIST[INT]", "INT,INT")
-        heading = extra["group"] if isinstance(extra, dict) else "hidden"
+        heading = str(extra["group"]) if isinstance(extra, dict) else "hidden"
         if heading not in self.headings:
-            self.headings[heading] = self.add_argument_group(str(heading))
+            self.headings[heading] = self.add_argument_group(heading)
         return self.headings[heading].add_argument(*names, **kwargs)
 
     def error(self, message: str) -> NoReturn:
@@ -128,7 +128,7 @@ def _split_options(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags over recipe; a flag that names another thing drops the recipe's options of that thing."""
+    """Flags over recipe; a flag that names another model drops the recipe's options for its own."""
     merged = {**recipe, **flags}
     for owner in OPTION_FIELDS:
         name = f"{owner}_options"
@@ -165,5 +165,3 @@ def _resumed(flags: dict[str, Any], folder: Path) -> Config:
                 f"leave --{name.replace('_', '-')} out or start a new run"
             )
     return asked
-
-

@@ -21,9 +21,7 @@ Options = dict[str, bool | int | float | str]
 
 
 def _field(group: str, default: Any, description: str, **limits: Any) -> Any:
-    return Field(
-        default, description=description, json_schema_extra={"group": group}, **limits
-    )
+    return Field(default, description=description, json_schema_extra={"group": group}, **limits)
 
 
 class Config(BaseModel):
@@ -104,7 +102,7 @@ class Config(BaseModel):
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
     )
     meta_size: int | None = _field(
-        "weighting", None, "Samples in the meta set; default 1000, at most a tenth.", ge=1
+        "weighting", None, "Samples in the meta set; default 1000, at most a tenth.", ge=0
     )
     meta_batch_size: int | None = _field(
         "weighting", None, "Meta samples in a step; default: --batch-size.", ge=1
@@ -188,7 +186,9 @@ def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
         raise UserError(f"{path} must hold 'key: value' lines, got a {type(values).__name__}")
     for key in values:
         if key != "base" and key not in Config.model_fields:
-            raise UserError(f"{path}: unknown key '{key}' ({nearest(str(key), Config.model_fields)})")
+            raise UserError(
+                f"{path}: unknown key '{key}' ({nearest(str(key), Config.model_fields)})"
+            )
     base = values.pop("base", None)
     if base is None:
         return values

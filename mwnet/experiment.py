@@ -24,7 +24,7 @@ from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
 from mwnet.errors import UserError, lookup, nearest
 from mwnet.losses import LOSSES
-from mwnet.methods import METHODS, ERM, Method, MWNet
+from mwnet.methods import ERM, METHODS, Method, MWNet
 from mwnet.trainer import Trainer
 from mwnet.weighting import NORMALISATIONS, WeightNet
 
@@ -106,9 +106,9 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         The summary, as in ``summary.json``.
 
     Raises:
-        UserError: bad input; no run folder is left behind.
+        UserError: bad input, a disk that cannot be written, a loss that is no longer finite; a
+            run folder without a checkpoint is not left behind.
         Interrupted: asked to stop; a checkpoint is in the run folder.
-        OSError: the run folder cannot be written.
     """
     experiment = build(config)
     with report.run_folder(config, resume) as folder:

@@ -19,9 +19,7 @@ def derive(seed: int, *purpose: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(
-    seed: int, *purpose: object, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def generator(seed: int, *purpose: object, device: torch.device | str = "cpu") -> torch.Generator:
     """A fresh generator for one purpose."""
     return torch.Generator(device).manual_seed(derive(seed, *purpose))
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-
 COLLAPSE = {
     "zero": "all are near zero, so little is learnt from any sample",
     "rising": "they rise with the loss, so wrong labels count more than right ones",

@@ -190,14 +190,15 @@ class Trainer:
         tracker.epoch(line)
 
     def _save(self) -> None:
-        """Write a checkpoint, the best one too if an epoch has just ended better than all before."""
+        """Write a checkpoint, as the best one too if an epoch has just ended better than before."""
         done = self.progress
         self._check(done.sums)
         self._check(dict(self.method.named_parameters()))
         ended = done.history and done.history[-1]["step"] == done.step
         value = done.history[-1].get(self.selector) if ended else None
-        best = value is not None and value > done.best
-        done.best = value if best else done.best
+        score = -math.inf if value is None else float(value)
+        best = score > done.best
+        done.best = max(done.best, score)
         state = {
             "config": self.config,
             "method": training_state(self.method),

@@ -29,7 +29,9 @@ SMALL = {"wrn-28-10": {"depth": 10, "width": 1}, "resnet32": {"depth": 8}}
 @pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32), (1, 8), (2, (8, 12))])
 def test_shapes(name: str, channels: int, size: int | tuple[int, int]) -> None:
-    model = MODELS[name](num_classes=7, in_channels=channels, image_size=size, **SMALL.get(name, {}))
+    model = MODELS[name](
+        num_classes=7, in_channels=channels, image_size=size, **SMALL.get(name, {})
+    )
     height, width = (size, size) if isinstance(size, int) else size
     assert model(torch.randn(2, channels, height, width)).shape == (2, 7)
 

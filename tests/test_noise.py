@@ -19,7 +19,10 @@ def rng(seed: int = 0) -> torch.Generator:
 
 @settings(deadline=None, max_examples=30)
 @given(
-    name=st.sampled_from(RATED), classes=st.integers(3, 12), rate=st.floats(0, 1), seed=st.integers(0, 9)
+    name=st.sampled_from(RATED),
+    classes=st.integers(3, 12),
+    rate=st.floats(0, 1),
+    seed=st.integers(0, 9),
 )
 def test_matrices_are_row_stochastic(name: str, classes: int, rate: float, seed: int) -> None:
     matrix = NOISES[name](classes, rate, rng(seed))
@@ -30,7 +33,13 @@ def test_matrices_are_row_stochastic(name: str, classes: int, rate: float, seed:
 
 @pytest.mark.parametrize(
     ("name", "kept", "targets"),
-    [("uniform", 0.64, 9), ("symmetric", 0.6, 9), ("flip", 0.6, 1), ("flip2", 0.6, 2), ("pairflip", 0.6, 1)],
+    [
+        ("uniform", 0.64, 9),
+        ("symmetric", 0.6, 9),
+        ("flip", 0.6, 1),
+        ("flip2", 0.6, 2),
+        ("pairflip", 0.6, 1),
+    ],
 )
 def test_rate_and_number_of_targets(name: str, kept: float, targets: int) -> None:
     matrix = NOISES[name](10, 0.4, rng())
@@ -98,7 +107,9 @@ def test_impossible_requests_are_refused() -> None:
 
 def test_labels_from_file(tmp_path: Path) -> None:
     path = tmp_path / "labels.npz"
-    np.savez(path, ids=np.array([1, 0, 1]), names=np.array(["b", "a", "b"]), bad=np.array([0, 5, 0]))
+    np.savez(
+        path, ids=np.array([1, 0, 1]), names=np.array(["b", "a", "b"]), bad=np.array([0, 5, 0])
+    )
     assert labels_from_file(f"{path}:ids", 3, ("a", "b")).tolist() == [1, 0, 1]
     assert labels_from_file(f"{path}:names", 3, ("a", "b")).tolist() == [1, 0, 1]
     np.save(tmp_path / "labels.npy", np.array([0.0, 1.0]))

@@ -1,4 +1,4 @@
-"""Theorem 1 of Ghosh and Lan, WACV 2021, exactly, by enumerating all corruptions of a meta batch."""
+"""Theorem 1 of Ghosh and Lan, WACV 2021, exactly: every corruption of a meta batch enumerated."""
 
 import itertools
 

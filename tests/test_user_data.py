@@ -91,7 +91,7 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no file"):
         user.arrays(path)
     path.write_bytes(b"not a zip file")
-    with pytest.raises(ValueError, match="no readable .npz"):
+    with pytest.raises(ValueError, match=r"no readable \.npz"):
         user.arrays(path)
 
 

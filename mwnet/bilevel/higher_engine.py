@@ -1,5 +1,8 @@
 """The reference engine: `higher` unrolls the look-ahead and differentiates through it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import higher
 import torch
 from higher.optim import DifferentiableOptimizer
@@ -30,17 +33,14 @@ def higher_engine(
             # At w the losses do not depend on Theta; after a look-ahead step they do.
             seen = losses.detach() if step == 0 else losses
             u = problem.normalise(problem.weight_net(seen))
-            _weighted_step(virtual, classifier.fast_params, losses, u)
+            _weighted_step(virtual, list(classifier.parameters()), losses, u)
         meta_loss = problem.meta_loss(classifier(meta_batch.x), meta_batch.y).mean()
         theta = torch.autograd.grad(meta_loss, list(problem.weight_net.parameters()))
-        # higher's copies hang in reference cycles; without the history of their parameters the
-        # graph is freed at once, not at the next garbage collection.
-        classifier.fast_params.clear()
     return MetaGradient(theta, meta_loss.detach())
 
 
 def _weighted_step(
-    virtual: DifferentiableOptimizer, parameters: list[Tensor], losses: Tensor, u: Tensor
+    virtual: DifferentiableOptimizer, parameters: Sequence[Tensor], losses: Tensor, u: Tensor
 ) -> None:
     """One look-ahead step along J^T u.
 
@@ -53,7 +53,7 @@ def _weighted_step(
     gradients = iter(
         torch.autograd.grad(losses, trained, grad_outputs=u, create_graph=True, allow_unused=True)
     )
-    aligned = [next(gradients) if p.requires_grad else None for p in parameters]
+    aligned: list[Any] = [next(gradients) if p.requires_grad else None for p in parameters]
     virtual.step(torch.stack([p.sum() for p in trained]).sum(), grad_callback=lambda _: aligned)
 
 
@@ -67,7 +67,7 @@ class _DifferentiableAdam(DifferentiableOptimizer):
 
     decoupled = False
 
-    def _update(self, grouped_grads: list[list[Tensor | None]], **kwargs: object) -> None:
+    def _update(self, grouped_grads: Any, **kwargs: object) -> None:
         for group_index, (group, grads) in enumerate(
             zip(self.param_groups, grouped_grads, strict=True)
         ):
@@ -97,5 +97,6 @@ class _DifferentiableAdamW(_DifferentiableAdam):
     decoupled = True
 
 
-higher.register_optim(Adam, _DifferentiableAdam)
-higher.register_optim(AdamW, _DifferentiableAdamW)
+# The annotations of register_optim ask for instances, its documentation and code for types.
+higher.register_optim(Adam, _DifferentiableAdam)  # pyright: ignore[reportArgumentType]
+higher.register_optim(AdamW, _DifferentiableAdamW)  # pyright: ignore[reportArgumentType]

@@ -6,7 +6,6 @@ permutation, and each batch its own augmentation. So a resumed run needs to know
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -14,7 +13,8 @@ from torch import Generator, Tensor
 from mwnet.seeding import generator
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """``index`` (b,) int64 sample ids, ``x`` (b, c, h, w) float32, ``y`` (b,) int64 labels."""
 
     index: Tensor
@@ -122,9 +122,7 @@ class Batches:
         ids = self._order[position * self.batch_size : (position + 1) * self.batch_size]
         rng = None
         if self.pixels.augment != "none":
-            rng = generator(
-                self.seed, self.purpose, "augment", step, device=self.labels.device
-            )
+            rng = generator(self.seed, self.purpose, "augment", step, device=self.labels.device)
         return Batch(ids, self.pixels.take(ids, rng), self.labels[ids])
 
     def __iter__(self) -> Iterator[Batch]:

@@ -110,7 +110,7 @@ def _draw(
 
 
 def _fill(size: int, limits: Tensor) -> Tensor:
-    """Even shares that sum to ``size``, none above its limit (or all limits, if they sum to less)."""
+    """Even shares that sum to ``size``, none above its limit; all the limits if that is less."""
     quotas = torch.zeros_like(limits)
     while int(quotas.sum()) < min(size, int(limits.sum())):
         open_classes = (quotas < limits).nonzero().flatten()

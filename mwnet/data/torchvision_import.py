@@ -7,7 +7,6 @@ first is enough: data sets and models need no compiled operator. Where torchvisi
 is changed.
 """
 
-import functools
 import importlib
 import sys
 from types import ModuleType
@@ -20,19 +19,21 @@ SCHEMAS = {
 }
 
 
-@functools.cache
+_declared: list[torch.library.Library] = []  # declarations live as long as their library object
+
+
 def torchvision() -> ModuleType:
     """Import torchvision, lazily: the digits run never pays for it."""
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:
-        if "torchvision::" not in str(error):
+        if "operator torchvision::" not in str(error):
             raise
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]  # what the failed import left behind
     library = torch.library.Library("torchvision", "FRAGMENT")
+    _declared.append(library)
     for name, schema in SCHEMAS.items():
         if not hasattr(torch.ops.torchvision, name):
             library.define(schema)
-    torchvision.library = library  # declarations live as long as this object
     return importlib.import_module("torchvision")

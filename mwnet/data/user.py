@@ -221,7 +221,8 @@ def _label_values(name: str, values: np.ndarray) -> Sequence[int] | Sequence[str
             value = int(value)
         missing = value is None or (isinstance(value, str) and not value.strip())
         if missing or not isinstance(value, (int, str)):
-            what = "is missing" if missing or value != value else f"is {value!r}"
+            missing = missing or str(value) == "nan"
+            what = "is missing" if missing else f"is {value!r}"
             raise ValueError(
                 f"{name}: label of sample {row} {what}; labels are classes, integers or strings"
             )

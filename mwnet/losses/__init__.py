@@ -12,7 +12,7 @@ from mwnet.losses.cross_entropy import cross_entropy
 from mwnet.losses.mae import mae
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""``(n, K)`` logits and ``(n,)`` int64 labels -> ``(n,)`` losses, hyper-parameters already bound."""
+"""``(n, K)`` logits and ``(n,)`` int64 labels -> ``(n,)`` losses; hyper-parameters are bound."""
 
 LOSSES: dict[str, Callable[..., Any]] = {
     "ce": cross_entropy,

@@ -18,10 +18,10 @@ def announce(experiment: "Experiment", folder: Path) -> None:
         print(note)
     parameters = sum(p.numel() for p in experiment.method.parameters())
     print(
-        f"{describe(config)} on {source.name}: {len(parts.train)} training, {len(parts.meta)} meta, "
-        f"{len(parts.validation)} validation, {len(parts.test)} test samples of "
-        f"{source.num_classes} classes; {config.model} with {parameters:,} parameters on "
-        f"{experiment.device}"
+        f"{describe(config)} on {source.name}: {len(parts.train)} training, "
+        f"{len(parts.meta)} meta, {len(parts.validation)} validation, {len(parts.test)} test "
+        f"samples of {source.num_classes} classes; {config.model} with {parameters:,} parameters "
+        f"on {experiment.device}"
     )
     if experiment.matrix is not None:
         print(f"noise {config.noise} {config.noise_rate:g}, Pr(given label | true label):")
@@ -42,7 +42,9 @@ def realised_rate(experiment: "Experiment") -> float | None:
     return noise.realised_rate(experiment.labels.cpu()[train], experiment.truth[train])
 
 
-def conclude(summary: dict[str, Any], suspects: list[tuple[str, str, str, float]], folder: Path) -> None:
+def conclude(
+    summary: dict[str, Any], suspects: list[tuple[str, str, str, float]], folder: Path
+) -> None:
     """Print the result, the most suspect samples, and where everything lies.
 
     Args:
@@ -69,6 +71,6 @@ def conclude(summary: dict[str, Any], suspects: list[tuple[str, str, str, float]
         print(f"{sample[-28:]:>28}  {given[:12]:>12}  {predicted[:12]:>12}  {quality:.4f}")
     print(
         f"\n{folder / 'label_quality.csv'} ranks all training labels, {folder / 'figures'} shows "
-        f"what happened, {folder / 'summary.json'} has the numbers; {summary['seconds']['total']:.1f} s"
+        f"what happened, {folder / 'summary.json'} has the numbers; "
+        f"{summary['seconds']['total']:.1f} s of training"
     )
-

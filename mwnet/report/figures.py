@@ -16,7 +16,7 @@ from mwnet.detection import Scored
 
 # Blue and orange of Okabe and Ito's palette: told apart by everyone, also in grey.
 RIGHT, WRONG, NEUTRAL = "#0072b2", "#d55e00", "#555555"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 130,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -77,7 +77,7 @@ def weight_curve(path: Path, scored: Scored, clean: np.ndarray | None) -> None:
 def weight_curve_on(axes: Axes, scored: Scored, clean: np.ndarray | None) -> None:
     """Draw the weight curve into given axes, so that several runs can stand side by side."""
     order = np.argsort(scored.loss)
-    bins = np.linspace(0, float(scored.loss.max()) * 1.001 + 1e-9, 41)
+    bins = np.linspace(0, float(scored.loss.max()) * 1.001 + 1e-9, 41).tolist()
     density = axes.twinx()
     density.grid(False)
     density.spines["right"].set_visible(True)
@@ -102,7 +102,7 @@ def weight_curve_on(axes: Axes, scored: Scored, clean: np.ndarray | None) -> Non
 def quality_histogram(path: Path, scored: Scored, clean: np.ndarray | None) -> None:
     """How the label-quality score separates right from wrong labels."""
     with figure(path, 6.2, 3.8) as (_, (axes,)):
-        bins = np.linspace(0, max(float(scored.quality.max()), 1e-9), 41)
+        bins = np.linspace(0, max(float(scored.quality.max()), 1e-9), 41).tolist()
         for label, color, part in _groups(clean, len(scored.quality)):
             axes.hist(scored.quality[part], bins=bins, color=color, alpha=0.6, label=label)
         axes.set_xlabel("label quality (low = suspect)")
@@ -187,7 +187,9 @@ def confusion(
         canvas.colorbar(image, ax=axes, shrink=0.8, label="training samples")
         if len(classes) <= 30:
             names = [name[:14] for name in classes]
-            axes.set_xticks(range(len(classes)), names, rotation=90 if len(max(names, key=len)) > 3 else 0)
+            axes.set_xticks(
+                range(len(classes)), names, rotation=90 if len(max(names, key=len)) > 3 else 0
+            )
             axes.set_yticks(range(len(classes)), names)
         if len(classes) <= 15:
             for (row, column), count in np.ndenumerate(counts):

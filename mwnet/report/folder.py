@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mwnet import checkpoint
-from mwnet.config import Config, dump
+from mwnet.config import Config, dump, reason
 from mwnet.errors import UserError
 
 CONFIG = "config.yaml"
@@ -20,24 +20,33 @@ def run_folder(config: Config, resume: Path | None) -> Iterator[Path]:
     A new folder in which the block fails before the first checkpoint is removed again.
 
     Raises:
-        UserError: ``--out`` is a folder that holds something already.
+        UserError: ``--out`` is a folder that holds something already, or cannot be written to.
     """
-    if resume is not None:
-        yield resume
-        return
-    folder = config.out or _default_folder(config)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    folder = resume or config.out or _default_folder(config)
+    fresh = resume is None
+    if fresh and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         hint = f"--resume {folder} continues it, or " if (folder / CONFIG).exists() else ""
         raise UserError(f"{folder} exists already: {hint}choose another --out")
     existed = folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_text(folder / CONFIG, dump(config))
+        if fresh:
+            folder.mkdir(parents=True, exist_ok=True)
+            checkpoint.write_text(folder / CONFIG, dump(config))
         yield folder
-    except BaseException:
-        if not (folder / checkpoint.LAST).exists():
+    except BaseException as error:
+        kept = (folder / checkpoint.LAST).exists()
+        if fresh and not kept:
             _remove(folder, keep=existed)
-        raise
+        if not isinstance(error, OSError):
+            raise
+        advice = (
+            f"then continue with: python train.py --resume {folder}"
+            if kept
+            else "or choose another --out"
+        )
+        raise UserError(
+            f"cannot write to {folder}: {reason(error)}; make room or mend permissions, {advice}"
+        ) from error
 
 
 def describe(config: Config) -> str:

@@ -1,0 +1,91 @@
+"""Files that are whole or not there, and checkpoints that cannot run code."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from mwnet import checkpoint
+from mwnet.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    checkpoint.write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), checkpoint.atomic(path) as file:
+        file.write(b"half of the n%d" % (1 // 0))
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_full_disk_leaves_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    checkpoint.save(tmp_path, {"value": torch.ones(2)}, best=True)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(OSError, match="No space left"):
+            checkpoint.save(tmp_path, {"value": torch.zeros(2)}, best=True)
+    assert names(tmp_path) == ["best.pt", "last.pt"]
+    assert checkpoint.load(tmp_path / "last.pt", CPU)["value"].tolist() == [1, 1]
+
+
+def test_files_get_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    checkpoint.write_text(tmp_path / "atomic", "x")
+    (tmp_path / "plain").write_text("x")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_best_stays_when_last_moves_on(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {"step": 1}, best=True)
+    checkpoint.save(tmp_path, {"step": 2}, best=False)
+    assert checkpoint.load(tmp_path / "best.pt", CPU)["step"] == 1
+    assert checkpoint.load(tmp_path / "last.pt", CPU)["step"] == 2
+    checkpoint.save(tmp_path, {"step": 3}, best=True)
+    assert checkpoint.load(tmp_path / "best.pt", CPU)["step"] == 3
+
+
+class Evil:
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (os.environ["MARKER"],)
+
+
+def test_a_hostile_checkpoint_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "marker"
+    monkeypatch.setenv("MARKER", str(marker))
+    torch.save({"format": 1, "x": Evil()}, tmp_path / "a.pt")
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Evil()))
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(UserError, match="no readable checkpoint"):
+            checkpoint.load(tmp_path / name, CPU)
+    assert not marker.exists()
+
+
+def test_damaged_and_foreign_checkpoints(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {"step": 1}, best=False)
+    whole = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    torch.save({"format": 99}, tmp_path / "newer.pt")
+    for name, message in [("cut.pt", "no readable"), ("newer.pt", "of this version")]:
+        with pytest.raises(UserError, match=message):
+            checkpoint.load(tmp_path / name, CPU)
+
+
+def test_sweep_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    (tmp_path / ".last.pt.abc.tmp").write_bytes(b"half")
+    (tmp_path / "last.pt").write_bytes(b"whole")
+    checkpoint.sweep(tmp_path)
+    assert names(tmp_path) == ["last.pt"]
