@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     seeds = range(parser.parse_args().seeds)
     variants = {
-        "learnt": lambda seed: auc(seed),
+        "learnt": auc,
         "frozen at its random start": lambda seed: auc(seed, "--weight-net-lr", "0"),
         "learnt, started rising": lambda seed: auc(seed, start_rising=True),
     }

@@ -68,7 +68,7 @@ def conclude(
     print("\nmost suspect training samples")
     print(f"{'sample':>28}  {'given':>12}  {'predicted':>12}  label quality")
     for sample, given, predicted, quality in suspects:
-        print(f"{sample[-28:]:>28}  {given[:12]:>12}  {predicted[:12]:>12}  {quality:.4f}")
+        print(f"{sample[-28:]:>28}  {given[:12]:>12}  {predicted[:12]:>12}  {quality:.2g}")
     print(
         f"\n{folder / 'label_quality.csv'} ranks all training labels, {folder / 'figures'} shows "
         f"what happened, {folder / 'summary.json'} has the numbers; "

@@ -151,10 +151,12 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
             if key in history[0]:
                 curve(losses, [line[key] for line in history], key.replace("_", " "), color)
         losses.set_title("losses (the training loss as weighted)")
+        losses.set_ylabel("mean over the steps of an epoch")
         for key, color in (("test_accuracy", RIGHT), ("validation_accuracy", WRONG)):
             if key in history[0]:
                 curve(accuracy, [line[key] for line in history], key.split("_")[0], color)
         accuracy.set_title("accuracy")
+        accuracy.set_ylabel("share of samples")
         if "detection_auc" in history[0]:
             for name, color, style in (
                 ("own", RIGHT, "-"),
@@ -168,6 +170,8 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
         for key, color, style in (("max", RIGHT, "-"), ("mean", "black", "-"), ("min", WRONG, "-")):
             curve(weights, [line["weights"][key] for line in history], key, color, style)
         weights.set_title("weights of the training samples")
+        weights.set_ylabel("weight")
+        auc.set_ylabel("area under the ROC curve")
         for axes in (losses, accuracy, auc, weights):
             axes.set_xlabel("epoch")
             if axes.lines:
