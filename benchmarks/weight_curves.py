@@ -32,7 +32,7 @@ def main() -> None:
             weight_curve_on(
                 axes, scored, scored.given == experiment.truth[experiment.parts.train].numpy()
             )
-            metrics = experiment.evaluate()
+            metrics = experiment.metrics(scored)
             axes.set_title(
                 f"{name}\ntest accuracy {metrics['test_accuracy']:.3f}, "
                 f"detection AUC {metrics['detection_auc']['own']:.3f}"

@@ -60,9 +60,12 @@ class Experiment:
     method: Method
     engine: str | None
 
-    def evaluate(self) -> dict[str, Any]:
-        """Accuracy on test and validation data, and how well wrong training labels are found."""
-        scored = self.score(self.parts.train)
+    def metrics(self, scored: detection.Scored) -> dict[str, Any]:
+        """Accuracy on test and validation data, and how well wrong training labels are found.
+
+        Args:
+            scored: the training samples as the method scores them now.
+        """
         test_labels = self.source.labels if self.truth is None else self.truth
         line: dict[str, Any] = {"test_accuracy": self._accuracy(self.parts.test, test_labels)}
         if len(self.parts.validation):
@@ -111,13 +114,19 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         Interrupted: asked to stop; a checkpoint is in the run folder.
     """
     experiment = build(config)
+    latest: list[detection.Scored] = []
+
+    def evaluate() -> dict[str, Any]:
+        latest[:] = [experiment.score(experiment.parts.train)]
+        return experiment.metrics(latest[0])
+
     with report.run_folder(config, resume) as folder:
         report.announce(experiment, folder)
         trainer = Trainer(
             experiment.method,
             experiment.train,
             experiment.meta,
-            experiment.evaluate,
+            evaluate,
             selector="validation_accuracy" if config.validation_size else "test_accuracy",
             folder=folder,
             config=config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES}),
@@ -129,7 +138,9 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         if resume is not None:
             trainer.resume()
         history = trainer.fit()
-        return report.finish(experiment, history, trainer.progress, folder)
+        # A finished run that is resumed has nothing left to evaluate.
+        scored = latest[0] if latest else experiment.score(experiment.parts.train)
+        return report.finish(experiment, scored, history, trainer.progress, folder)
 
 
 def _build(config: Config) -> Experiment:

@@ -27,7 +27,7 @@ class Tracker:
         self, total: int, done: int, epochs: int, events: Path | None, purge_step: int
     ) -> None:
         self.epochs = epochs
-        self.collapse: str | None = None
+        self.collapse: list[str | None] = [None, None]
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -45,11 +45,12 @@ class Tracker:
 
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch is done; ``line`` is its entry in metrics.jsonl."""
-        collapse = line["weights"]["collapse"]
-        if collapse != self.collapse:
-            state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
+        # One epoch proves nothing: half of all weight nets start out rising with the loss.
+        before, last, now = *self.collapse, line["weights"]["collapse"]
+        if now == last != before:
+            state = f"have collapsed: {COLLAPSE[now]}" if now else "have recovered"
             self.say(f"epoch {line['epoch']}: the weights {state}")
-            self.collapse = collapse
+        self.collapse = [last, now]
         shown = _shown(line)
         if self.bar.disable:
             print(f"epoch {line['epoch']:3d}/{self.epochs}  {shown}", flush=True)

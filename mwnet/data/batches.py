@@ -129,7 +129,9 @@ class Batches:
         raise TypeError("Batches go on forever: index them by step")
 
 
-def in_order(pixels: Pixels, ids: Tensor, size: int = 1000) -> Iterator[Tensor]:
+def in_order(pixels: Pixels, ids: Tensor) -> Iterator[Tensor]:
     """Un-augmented images of the ids, in order, for evaluation."""
+    # Small enough for the caches of a CPU, large enough to keep a GPU busy.
+    size = 100 if pixels.x.device.type == "cpu" else 1000
     for chunk in ids.to(pixels.x.device).split(size):
         yield pixels.take(chunk)

@@ -43,7 +43,10 @@ def realised_rate(experiment: "Experiment") -> float | None:
 
 
 def conclude(
-    summary: dict[str, Any], suspects: list[tuple[str, str, str, float]], folder: Path
+    summary: dict[str, Any],
+    suspects: list[tuple[str, str, str, float]],
+    folder: Path,
+    collapse: str | None,
 ) -> None:
     """Print the result, the most suspect samples, and where everything lies.
 
@@ -51,6 +54,7 @@ def conclude(
         summary: as in summary.json.
         suspects: sample, given label, predicted label and quality, the most suspect first.
         folder: the run folder.
+        collapse: of the weights, if it lasts.
     """
     print(f"\n{'':24}{'last':>8}{'best':>8}  (best epoch, by the same number)")
     accuracy = summary["test_accuracy"]
@@ -62,7 +66,6 @@ def conclude(
     for name, entry in rows:
         if entry["last"] is not None:
             print(f"{name:24}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
-    collapse = summary["weights"]["collapse"]
     if collapse:
         print(f"warning: the weights have collapsed: {COLLAPSE[collapse]}")
     print("\nmost suspect training samples")

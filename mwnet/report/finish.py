@@ -31,12 +31,17 @@ COLUMNS = (
 
 
 def finish(
-    experiment: "Experiment", history: list[dict[str, Any]], progress: Progress, folder: Path
+    experiment: "Experiment",
+    scored: Scored,
+    history: list[dict[str, Any]],
+    progress: Progress,
+    folder: Path,
 ) -> dict[str, Any]:
     """Write everything that a finished run leaves, and print the result.
 
     Args:
         experiment: after training.
+        scored: the training samples at the end.
         history: metrics of every epoch.
         progress: steps and seconds.
         folder: the run folder.
@@ -44,7 +49,6 @@ def finish(
     Returns:
         The summary, as in ``summary.json``.
     """
-    scored = experiment.score(experiment.parts.train)
     names = sample_names(experiment, scored.ids)
     classes = experiment.source.classes
     checkpoint.write_text(folder / "label_quality.csv", label_quality_csv(scored, names, classes))
@@ -77,7 +81,8 @@ def finish(
         )
         for i in order
     ]
-    conclude(summary, suspects, folder)
+    collapsed = [line["weights"]["collapse"] for line in history[-2:]]
+    conclude(summary, suspects, folder, collapsed[-1] if len(set(collapsed)) == 1 else None)
     return summary
 
 
