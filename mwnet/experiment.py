@@ -1,28 +1,25 @@
 """Builds the objects that a Config names and runs them.
 
-The only module that imports mwnet, models and noise together.
+With components.py the only one that knows what a Config is made of and where its parts come from.
 """
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 import noise
-from models import MODELS
-from mwnet import detection, report, schedules, seeding
+from mwnet import components, detection, report, seeding
 from mwnet.bilevel import ENGINES, Bilevel
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
-from mwnet.errors import UserError, lookup, nearest
+from mwnet.errors import UserError, lookup
 from mwnet.losses import LOSSES
 from mwnet.methods import ERM, METHODS, Method, MWNet
 from mwnet.trainer import Trainer
@@ -180,12 +177,12 @@ def _build(config: Config) -> Experiment:
         assert labels is not None  # split() has refused a clean meta set without truth
         size = config.meta_batch_size or config.batch_size
         meta = Batches(pixels, labels, parts.meta, size, config.seed, "meta")
-    classifier = _classifier(config, source, device)
+    classifier = components.classifier(config, source, device)
     with torch.no_grad():
         classifier.eval()(pixels.take(parts.train[:2].to(device)))  # a wrong shape shows here
-    optimizer = _optimizer(config, classifier)
-    scheduler = _scheduler(config, optimizer, len(train))
-    loss = _bound(LOSSES, config.loss, "loss", config.loss_options)
+    optimizer = components.optimizer(config, classifier)
+    scheduler = components.scheduler(config, optimizer, len(train))
+    loss = components.bound(LOSSES, config.loss, "loss", config.loss_options)
     engine = None
     if method_class is ERM:
         method = ERM(classifier, optimizer, scheduler, loss)
@@ -246,46 +243,6 @@ def _given_labels(config: Config, source: Source) -> tuple[Tensor, Tensor | None
     return given, truth, matrix
 
 
-def _classifier(config: Config, source: Source, device: torch.device) -> nn.Module:
-    builder = _bound(
-        MODELS,
-        config.model,
-        "model",
-        config.model_options,
-        reserved=("num_classes", "in_channels", "image_size"),
-    )
-    with seeding.seeded(config.seed, "classifier"):
-        return builder(
-            num_classes=source.num_classes,
-            in_channels=source.in_channels,
-            image_size=source.image_size,
-        ).to(device)
-
-
-def _optimizer(config: Config, network: nn.Module) -> Optimizer:
-    rate, decay = config.lr, config.weight_decay
-    if config.optimizer == "adam":
-        return Adam(network.parameters(), lr=rate, weight_decay=decay)
-    if config.optimizer == "adamw":
-        return AdamW(network.parameters(), lr=rate, weight_decay=decay)
-    return SGD(
-        network.parameters(),
-        lr=rate,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=decay,
-    )
-
-
-def _scheduler(config: Config, optimizer: Optimizer, steps_per_epoch: int) -> LambdaLR:
-    factor = schedules.constant()
-    if config.lr_schedule == "cosine":
-        factor = schedules.cosine(config.epochs)
-    elif config.lr_schedule == "multistep":
-        factor = schedules.multistep(config.lr_milestones)
-    return LambdaLR(optimizer, lambda step: factor(step / steps_per_epoch))
-
-
 def _mwnet(
     config: Config,
     classifier: nn.Module,
@@ -307,7 +264,7 @@ def _mwnet(
         classifier,
         weight_net,
         loss,
-        _bound(LOSSES, config.meta_loss, "meta loss", config.meta_loss_options),
+        components.bound(LOSSES, config.meta_loss, "meta loss", config.meta_loss_options),
         NORMALISATIONS[config.normalisation],
         config.virtual_step,
         config.inner_steps,
@@ -315,23 +272,3 @@ def _mwnet(
     return MWNet(
         problem, optimizer, scheduler, weight_optimizer, ENGINES[engine], config.meta_interval
     )
-
-
-def _bound(
-    registry: Mapping[str, Callable[..., Any]],
-    name: str,
-    kind: str,
-    options: Mapping[str, Any],
-    reserved: tuple[str, ...] = ("logits", "labels"),
-) -> Callable[..., Any]:
-    """An entry of a registry with its hyper-parameters bound; unknown ones are refused."""
-    entry = lookup(registry, name, kind)
-    known = [key for key in inspect.signature(entry).parameters if key not in reserved]
-    for key, value in options.items():
-        flag = f"--{kind.replace(' ', '-')}.{key}"
-        if key not in known:
-            hint = nearest(key, known) if known else "it has none"
-            raise UserError(f"{flag}: {kind} {name} has no hyper-parameter '{key}' ({hint})")
-        if isinstance(value, str):
-            raise UserError(f"{flag} got '{value}', which is no number")
-    return functools.partial(entry, **options)

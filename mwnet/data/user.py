@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from mwnet.data.labels import encode
 from mwnet.data.source import Source, channels_first
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
@@ -169,67 +170,6 @@ def folder(path: Path, image_size: int, skip_bad: bool) -> Source:
         skipped=len(skipped),
         notes=(note + (" ..." if len(skipped) > 5 else ""),) if skipped else (),
     )
-
-
-def encode(columns: dict[str, np.ndarray], count: int) -> tuple[tuple[str, ...], list[Tensor]]:
-    """Labels, integers or strings, as class ids 0..K-1 over their sorted values.
-
-    Args:
-        columns: label arrays by the name that an error message should use; the first decides what
-            classes exist, the others may not bring new ones.
-        count: expected number of samples, for the message about an empty set.
-
-    Returns:
-        The class names, and the ids of each column as int64.
-
-    Raises:
-        ValueError: a label that is missing or no class (2.5, NaN), fewer than two classes, a class
-            that only a later column knows.
-    """
-    cleaned = [_label_values(name, values) for name, values in columns.items()]
-    known = sorted(set(cleaned[0]))
-    if count == 0 or len(known) < 2:
-        raise ValueError(
-            f"{next(iter(columns))} needs labels of at least 2 classes, got {len(known)}"
-        )
-    position = {label: index for index, label in enumerate(known)}
-    encoded = []
-    for name, values in zip(columns, cleaned, strict=True):
-        strange = sorted(set(map(str, values)) - set(map(str, known)))
-        if strange or any(type(value) is not type(known[0]) for value in values):
-            raise ValueError(
-                f"{name} has the class {(strange or ['of another type'])[0]}, which is absent from "
-                "training"
-            )
-        encoded.append(torch.tensor([position[value] for value in values], dtype=torch.int64))
-    return tuple(map(str, known)), encoded
-
-
-def _label_values(name: str, values: np.ndarray) -> Sequence[int] | Sequence[str]:
-    """Plain ints or plain strings, or an error that names the first label that is no class."""
-    if values.ndim != 1:
-        raise ValueError(f"{name} must be one label per sample, got shape {values.shape}")
-    if values.dtype.kind in "iu":
-        return values.tolist()
-    cleaned: list = []
-    for row, value in enumerate(values.tolist()):
-        if isinstance(value, bytes):
-            value = value.decode(errors="replace")
-        if isinstance(value, bool):
-            value = int(value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        missing = value is None or (isinstance(value, str) and not value.strip())
-        if missing or not isinstance(value, (int, str)):
-            missing = missing or str(value) == "nan"
-            what = "is missing" if missing else f"is {value!r}"
-            raise ValueError(
-                f"{name}: label of sample {row} {what}; labels are classes, integers or strings"
-            )
-        cleaned.append(value)
-    if len({type(value) for value in cleaned}) > 1:
-        raise ValueError(f"{name} mixes integers and strings; use one kind of label")
-    return cleaned
 
 
 def _cell_labels(cells: list[str]) -> list[int | float | str | None]:
