@@ -3,6 +3,8 @@
 python train.py --meta-loss mae --meta-noisy
 """
 
+import os
+import signal
 import sys
 
 from mwnet.command_line import parse
@@ -22,6 +24,12 @@ def main(argv: list[str]) -> int:
     except Interrupted as stopped:
         print(f"train.py: {stopped}", file=sys.stderr)
         return stopped.exit_code
+    except BrokenPipeError:  # whoever read our output has gone, as in `train.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        print("train.py: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 

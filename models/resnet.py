@@ -70,6 +70,8 @@ def resnet(
         depth: 6 n + 2 (8, 14, 20, 32, 44, 56, 110).
         width: channels of the first stage.
     """
+    if width < 1:
+        raise ValueError(f"a ResNet needs a width of at least 1, got {width}")
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"a CIFAR ResNet has depth 6n + 2 (8, 14, 20, 32, ...), got {depth}")
     side = image_size if isinstance(image_size, int) else min(image_size)

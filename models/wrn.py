@@ -74,6 +74,8 @@ def wide_resnet(
         width: the widening factor k.
         dropout: probability of dropping an activation between a block's two convolutions.
     """
+    if width < 1:
+        raise ValueError(f"a wide ResNet needs a widening factor of at least 1, got {width}")
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"a wide ResNet has depth 6n + 4 (10, 16, 22, 28, ...), got {depth}")
     if not 0 <= dropout < 1:

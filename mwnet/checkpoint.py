@@ -1,8 +1,8 @@
 """Files that are either whole or not there, and checkpoints that run no code when opened."""
 
 import contextlib
+import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,17 +43,12 @@ def write_text(path: Path, text: str) -> None:
 
 def save(folder: Path, state: dict[str, Any], *, best: bool) -> None:
     """Write the last checkpoint, and keep it as the best one too if it is that."""
-    with atomic(folder / LAST) as file:
-        torch.save({"format": FORMAT, **state}, file)
-    if best:
-        # A second name for the same file: the next save replaces the name "last", not the content.
-        spare = folder / f".{BEST}.tmp"
-        spare.unlink(missing_ok=True)
-        try:
-            os.link(folder / LAST, spare)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(folder / LAST, spare)
-        spare.replace(folder / BEST)
+    buffer = io.BytesIO()  # torch.save reports a full disk as an internal error of its own
+    torch.save({"format": FORMAT, **state}, buffer)
+    # The best one first: a crash in between is mended when the resumed run gets here again.
+    for name in [BEST, LAST] if best else [LAST]:
+        with atomic(folder / name) as file:
+            file.write(buffer.getbuffer())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

@@ -123,7 +123,13 @@ def _split_options(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
             if not queue:
                 raise UserError(f"argument {flag}: expected one argument")
             value = queue.pop(0)
-        options.setdefault(f"{owner}_options", {})[key] = yaml.safe_load(value)
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            parsed = value
+        if not isinstance(parsed, (int, float, str)):
+            raise UserError(f"{flag} got '{value}', expected a number or a word")
+        options.setdefault(f"{owner}_options", {})[key] = parsed
     return rest, options
 
 
@@ -136,6 +142,8 @@ def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
         merged[name] = {**kept, **flags.get(name, {})}
     if flags.get("noise") in ("none", "file") and "noise_rate" not in flags:
         merged["noise_rate"] = 0.0  # a recipe's rate is that of the recipe's noise
+    elif "noise" in flags and not merged.get("noise_rate") and "noise_rate" not in flags:
+        raise UserError(f"--noise {flags['noise']} needs --noise-rate, for instance 0.4")
     return merged
 
 

@@ -1,5 +1,6 @@
-"""The parts that a Config names, one by one: network, optimizer, schedule, loss."""
+"""The parts that a Config names, one by one: network, optimizer, schedule, loss, method."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,9 +13,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from models import MODELS
 from mwnet import schedules, seeding
+from mwnet.bilevel import ENGINES, Bilevel
 from mwnet.config import Config
 from mwnet.data import Source
 from mwnet.errors import UserError, lookup, nearest
+from mwnet.losses import LOSSES
+from mwnet.methods import ERM, Method, MWNet
+from mwnet.weighting import NORMALISATIONS, WeightNet
 
 
 def classifier(config: Config, source: Source, device: torch.device) -> nn.Module:
@@ -26,12 +31,17 @@ def classifier(config: Config, source: Source, device: torch.device) -> nn.Modul
         config.model_options,
         reserved=("num_classes", "in_channels", "image_size"),
     )
-    with seeding.seeded(config.seed, "classifier"):
-        return builder(
-            num_classes=source.num_classes,
-            in_channels=source.in_channels,
-            image_size=source.image_size,
-        ).to(device)
+    try:
+        with seeding.seeded(config.seed, "classifier"):
+            return builder(
+                num_classes=source.num_classes,
+                in_channels=source.in_channels,
+                image_size=source.image_size,
+            ).to(device)
+    except (TypeError, RuntimeError) as error:
+        given = ", ".join(f"{key} = {value}" for key, value in config.model_options.items())
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--model {config.model} with {given} cannot be built: {reason}") from error
 
 
 def optimizer(config: Config, network: nn.Module) -> Optimizer:
@@ -58,6 +68,60 @@ def scheduler(config: Config, of: Optimizer, steps_per_epoch: int) -> LambdaLR:
     elif config.lr_schedule == "multistep":
         factor = schedules.multistep(config.lr_milestones)
     return LambdaLR(of, lambda step: factor(step / steps_per_epoch))
+
+
+def try_out(network: nn.Module, x: torch.Tensor) -> None:
+    """Pass a few samples through a copy of the network, in training mode, without a trace.
+
+    Raises:
+        UserError: samples that the network cannot take.
+    """
+    try:
+        with torch.no_grad(), seeding.seeded(0, "try out"):
+            copy.deepcopy(network).train()(x)
+    except (RuntimeError, ValueError) as error:
+        shape = tuple(x.shape[1:])
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
+
+
+def erm(config: Config, network: nn.Module, steps_per_epoch: int, engine: str) -> ERM:
+    """Plain training of the network."""
+    of = optimizer(config, network)
+    loss = bound(LOSSES, config.loss, "loss", config.loss_options)
+    return ERM(network, of, scheduler(config, of, steps_per_epoch), loss)
+
+
+def mwnet(config: Config, network: nn.Module, steps_per_epoch: int, engine: str) -> MWNet:
+    """MW-Net, MNW-Net or RMNW-Net around the network, with a weight net of its own."""
+    of = optimizer(config, network)
+    with seeding.seeded(config.seed, "weight net"):
+        weight_net = WeightNet().to(next(network.parameters()).device)
+    rate, decay = config.weight_net_lr, config.weight_net_weight_decay
+    if config.weight_net_optimizer == "adam":
+        weight_optimizer: Optimizer = Adam(weight_net.parameters(), lr=rate, weight_decay=decay)
+    else:
+        weight_optimizer = SGD(
+            weight_net.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
+        )
+    problem = Bilevel(
+        network,
+        weight_net,
+        bound(LOSSES, config.loss, "loss", config.loss_options),
+        bound(LOSSES, config.meta_loss, "meta loss", config.meta_loss_options),
+        NORMALISATIONS[config.normalisation],
+        config.virtual_step,
+        config.inner_steps,
+    )
+    schedule = scheduler(config, of, steps_per_epoch)
+    return MWNet(problem, of, schedule, weight_optimizer, ENGINES[engine], config.meta_interval)
+
+
+# One builder for each entry of METHODS: (config, network, steps of an epoch, engine) -> method.
+METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, int, str], Method]] = {
+    "erm": erm,
+    "mwnet": mwnet,
+}
 
 
 def bound(

@@ -102,11 +102,13 @@ class Config(BaseModel):
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
     )
     meta_size: int | None = _field(
-        "weighting", None, "Samples in the meta set; default 1000, at most a tenth.", ge=0
+        "weighting", None, "Samples in the meta set; default 1000, or a tenth if fewer.", ge=0
     )
     meta_batch_size: int | None = _field(
         "weighting", None, "Meta samples in a step; default: --batch-size.", ge=1
     )
+    # The codes disagree on Adam or SGD here; the paper says SGD at 1e-3 with weight decay 5e-4, and
+    # its code adds Nesterov momentum 0.9.
     weight_net_optimizer: Literal["sgd", "adam"] = _field(
         "weighting", "sgd", "Optimizer of the weight net (sgd with Nesterov momentum 0.9)."
     )
@@ -146,7 +148,10 @@ class Config(BaseModel):
 
 
 # What a resumed run may be given anew: where it runs and how long, not what it computes.
-RESUMABLE_CHANGES = frozenset({"device", "threads", "max_steps", "data", "data_root", "download"})
+RESUMABLE_CHANGES = frozenset(
+    {"device", "threads", "max_steps", "data", "data_root", "download"}
+    | {"checkpoint_every", "figures", "tensorboard"}
+)
 
 
 def validate(values: dict[str, Any], source: str = "") -> Config:
@@ -157,6 +162,8 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         raise UserError(source + _sentence(error)) from None
     if config.noise == "file" and config.noise_file is None:
         raise UserError("--noise file needs --noise-file labels.npz:key")
+    if config.noise == "file" and config.noise_rate:
+        raise UserError(f"--noise file has the rate of its labels, got {config.noise_rate}")
     if config.noise_file is not None and config.noise != "file":
         raise UserError(f"--noise-file needs --noise file, got --noise {config.noise}")
     if config.dataset in USER_DATASETS and config.data is None:

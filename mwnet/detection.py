@@ -1,7 +1,7 @@
 """Which labels are probably wrong, and how well that was found out.
 
-This is the only place where the truth about training labels is used, and it is used for numbers in
-reports only. Scores follow cleanlab's convention: in [0, 1], low = bad.
+The truth about training labels is an argument of the functions that measure, and of no other.
+Scores follow cleanlab's convention: in [0, 1], low = bad.
 """
 
 from dataclasses import dataclass
@@ -128,17 +128,19 @@ def weight_health(scored: Scored) -> dict[str, float | str | None]:
     Returns:
         Minimum, mean and maximum weight; the effective sample size (sum v)^2 / sum v^2 as a share
         of the samples; ``slope``, the rank correlation of weight and loss (negative is what one
-        wants: high loss, low weight); and ``collapse``: None, "zero" (all weights under 1e-3) or
-        "rising" (samples with a high loss count more).
+        wants: high loss, low weight); and ``collapse``: None, "zero" (all weights under 1e-3),
+        "constant" (all within 1e-3) or "rising" (samples with a high loss count more).
     """
     weight, loss = scored.weight.astype(np.float64), scored.loss.astype(np.float64)
-    constant = float(np.ptp(weight)) < 1e-6
-    slope = 0.0 if constant or np.ptp(loss) == 0 else float(_rank_correlation(weight, loss))
+    spread = float(np.ptp(weight))
+    slope = _rank_correlation(weight, loss) if spread > 0 and np.ptp(loss) > 0 else 0.0
     total, square = weight.sum(), (weight**2).sum()
     collapse = None
     if weight.max() < 1e-3:
         collapse = "zero"
-    elif slope > 0 and np.ptp(weight) > 1e-2:
+    elif spread < 1e-3 and weight.max() < 1:  # a method that does not weight says exactly 1
+        collapse = "constant"
+    elif slope > 0:
         collapse = "rising"
     return {
         "min": float(weight.min()),

@@ -3,27 +3,23 @@
 With components.py the only one that knows what a Config is made of and where its parts come from.
 """
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
 import noise
 from mwnet import components, detection, report, seeding
-from mwnet.bilevel import ENGINES, Bilevel
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
 from mwnet.errors import UserError, lookup
 from mwnet.losses import LOSSES
-from mwnet.methods import ERM, METHODS, Method, MWNet
+from mwnet.methods import METHODS, Method, MWNet
 from mwnet.trainer import Trainer
-from mwnet.weighting import NORMALISATIONS, WeightNet
 
 
 @dataclass(frozen=True)
@@ -76,6 +72,13 @@ class Experiment:
         line["weights"] = detection.weight_health(scored)
         return line
 
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed: its options and its data."""
+        digest = hashlib.blake2b(self.source.x.numpy().tobytes(), digest_size=8)
+        digest.update(self.source.labels.numpy().tobytes())
+        options = self.config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
+        return {**options, "contents of the data": digest.hexdigest()}
+
     def score(self, ids: Tensor) -> detection.Scored:
         """Scores of the given labels of some samples, by the method as it is now."""
         return detection.score(self.method, self.pixels, self.labels, ids)
@@ -126,7 +129,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
             evaluate,
             selector="validation_accuracy" if config.validation_size else "test_accuracy",
             folder=folder,
-            config=config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES}),
+            identity=experiment.identity(),
             epochs=config.epochs,
             max_steps=config.max_steps,
             checkpoint_every=config.checkpoint_every,
@@ -145,6 +148,7 @@ def _build(config: Config) -> Experiment:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     method_class = lookup(METHODS, config.method, "method")
+    lookup(LOSSES, config.meta_loss, "meta loss")  # also where the method does not read it
     source = load(
         config.dataset,
         path=config.data,
@@ -171,24 +175,19 @@ def _build(config: Config) -> Experiment:
     meta = None
     if method_class.uses_meta:
         if not len(parts.meta):
-            raise UserError(f"--method {config.method} needs a meta set: --meta-size above 0")
+            raise UserError(
+                f"--method {config.method} needs a meta set, and {len(parts.train)} training "
+                "samples give none by default: --meta-size above 0"
+            )
         # A clean meta set carries true labels, for its own samples only.
         labels = given if config.meta_noisy else truth
         assert labels is not None  # split() has refused a clean meta set without truth
         size = config.meta_batch_size or config.batch_size
         meta = Batches(pixels, labels, parts.meta, size, config.seed, "meta")
     classifier = components.classifier(config, source, device)
-    with torch.no_grad():
-        classifier.eval()(pixels.take(parts.train[:2].to(device)))  # a wrong shape shows here
-    optimizer = components.optimizer(config, classifier)
-    scheduler = components.scheduler(config, optimizer, len(train))
-    loss = components.bound(LOSSES, config.loss, "loss", config.loss_options)
-    engine = None
-    if method_class is ERM:
-        method = ERM(classifier, optimizer, scheduler, loss)
-    else:
-        engine = "higher" if config.engine == "auto" else config.engine
-        method = _mwnet(config, classifier, optimizer, scheduler, loss, engine)
+    components.try_out(classifier, pixels.take(parts.train[: train.batch_size][:2].to(device)))
+    engine = "higher" if config.engine == "auto" else config.engine
+    method = components.METHOD_BUILDERS[config.method](config, classifier, len(train), engine)
     # From here on only the networks themselves draw from the global generators (dropout).
     torch.manual_seed(seeding.derive(config.seed, "network"))
     return Experiment(
@@ -203,20 +202,20 @@ def _build(config: Config) -> Experiment:
         train=train,
         meta=meta,
         method=method,
-        engine=engine,
+        engine=engine if method_class is MWNet else None,
     )
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
-        raise UserError(
-            f"--device {name} is not available here: give cpu, cuda, cuda:N or auto"
-        ) from None
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name} is not available here: give cpu, cuda, cuda:N or auto")
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # a resumed run must repeat an uninterrupted one
     return device
@@ -241,34 +240,3 @@ def _given_labels(config: Config, source: Source) -> tuple[Tensor, Tensor | None
     draws = seeding.generator(seed, "noise", "draws")
     given[pool] = noise.corrupt(source.labels[pool], matrix, draws)
     return given, truth, matrix
-
-
-def _mwnet(
-    config: Config,
-    classifier: nn.Module,
-    optimizer: Optimizer,
-    scheduler: LambdaLR,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    engine: str,
-) -> MWNet:
-    with seeding.seeded(config.seed, "weight net"):
-        weight_net = WeightNet().to(next(classifier.parameters()).device)
-    rate, decay = config.weight_net_lr, config.weight_net_weight_decay
-    if config.weight_net_optimizer == "adam":
-        weight_optimizer: Optimizer = Adam(weight_net.parameters(), lr=rate, weight_decay=decay)
-    else:
-        weight_optimizer = SGD(
-            weight_net.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
-        )
-    problem = Bilevel(
-        classifier,
-        weight_net,
-        loss,
-        components.bound(LOSSES, config.meta_loss, "meta loss", config.meta_loss_options),
-        NORMALISATIONS[config.normalisation],
-        config.virtual_step,
-        config.inner_steps,
-    )
-    return MWNet(
-        problem, optimizer, scheduler, weight_optimizer, ENGINES[engine], config.meta_interval
-    )

@@ -7,7 +7,8 @@ from typing import Any
 from tqdm import tqdm
 
 COLLAPSE = {
-    "zero": "all are near zero, so little is learnt from any sample",
+    "zero": "all are near zero",
+    "constant": "all are the same, so nothing is learnt about the labels",
     "rising": "they rise with the loss, so wrong labels count more than right ones",
 }
 
@@ -27,7 +28,8 @@ class Tracker:
         self, total: int, done: int, epochs: int, events: Path | None, purge_step: int
     ) -> None:
         self.epochs = epochs
-        self.collapse: list[str | None] = [None, None]
+        self.health: list[str | None] = []
+        self.said: str | None = None
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -45,12 +47,12 @@ class Tracker:
 
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch is done; ``line`` is its entry in metrics.jsonl."""
-        # One epoch proves nothing: half of all weight nets start out rising with the loss.
-        before, last, now = *self.collapse, line["weights"]["collapse"]
-        if now == last != before:
-            state = f"have collapsed: {COLLAPSE[now]}" if now else "have recovered"
+        self.health.append(line["weights"]["collapse"])
+        collapse = lasting_collapse(self.health)
+        if collapse != self.said:
+            state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
             self.say(f"epoch {line['epoch']}: the weights {state}")
-        self.collapse = [last, now]
+            self.said = collapse
         shown = _shown(line)
         if self.bar.disable:
             print(f"epoch {line['epoch']:3d}/{self.epochs}  {shown}", flush=True)
@@ -72,6 +74,15 @@ class Tracker:
         self.bar.close()
         if self.writer is not None:
             self.writer.close()
+
+
+def lasting_collapse(health: list[str | None]) -> str | None:
+    """What the weights have been for three epochs in a row, None if they were fine in one.
+
+    One epoch proves nothing: half of all weight nets start out rising with the loss.
+    """
+    recent = health[-3:]
+    return recent[0] if len(recent) == 3 and len(set(recent)) == 1 else None
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -50,7 +50,7 @@ class Trainer:
         evaluate: called after each epoch.
         selector: name of the metric that makes a checkpoint the best one.
         folder: an existing run folder.
-        config: plain values that a checkpoint must agree with to be resumed.
+        identity: plain values that a checkpoint must agree with to be resumed.
         epochs: passes over ``train``.
         max_steps: stop after this many steps, or None.
         checkpoint_every: epochs between checkpoints.
@@ -66,7 +66,7 @@ class Trainer:
         *,
         selector: str,
         folder: Path,
-        config: dict[str, Any],
+        identity: dict[str, Any],
         epochs: int,
         max_steps: int | None,
         checkpoint_every: int,
@@ -77,7 +77,7 @@ class Trainer:
         self.evaluate = evaluate
         self.selector = selector
         self.folder = folder
-        self.config = config
+        self.identity = identity
         self.epochs = epochs
         self.total = min(epochs * len(train), max_steps or sys.maxsize)
         self.checkpoint_every = checkpoint_every
@@ -96,11 +96,11 @@ class Trainer:
         if not path.exists():
             return
         state = checkpoint.load(path, self.device)
-        for name, value in state["config"].items():
-            if self.config.get(name) != value:
+        for name, value in state["identity"].items():
+            if self.identity.get(name) != value:
                 raise UserError(
-                    f"{path} was written with {name} = {value}, but config.yaml says "
-                    f"{self.config.get(name)}: restore config.yaml or start a new run"
+                    f"{path} was written with {name} = {value}, which is now "
+                    f"{self.identity.get(name)}: restore that or start a new run"
                 )
         load_training_state(self.method, state["method"])
         self.progress = Progress(**state["progress"])
@@ -135,9 +135,10 @@ class Trainer:
                 tracker.step(epoch)
                 done.seconds = time.perf_counter() - started
                 if done.step % steps == 0:
-                    self._end_epoch(tracker)
-                    if done.step == self.total or (epoch + 1) % self.checkpoint_every == 0:
-                        self._save()
+                    best = self._end_epoch(tracker)
+                    due = done.step == self.total or (epoch + 1) % self.checkpoint_every == 0
+                    if best or due:
+                        self._save(best)
                 if stop.signum is not None and done.step < self.total:
                     self._save()
                     raise Interrupted(
@@ -148,7 +149,7 @@ class Trainer:
             if done.step % steps:
                 # Saved without the line of the unfinished epoch, so that a resumed run with more
                 # steps goes on as if it had never stopped.
-                self._save()
+                self._save(best=not (self.folder / checkpoint.BEST).exists())
                 self._end_epoch(tracker)
         return done.history
 
@@ -178,7 +179,8 @@ class Trainer:
             f"{step}; {kept}; a lower --lr may help"
         )
 
-    def _end_epoch(self, tracker: Tracker) -> None:
+    def _end_epoch(self, tracker: Tracker) -> bool:
+        """Measure, report, and say whether this epoch is the best so far."""
         done = self.progress
         self._check(done.sums)
         means = {name: float(total) / done.counts[name] for name, total in done.sums.items()}
@@ -188,19 +190,16 @@ class Trainer:
         with (self.folder / METRICS).open("a") as file:
             file.write(json.dumps(line) + "\n")
         tracker.epoch(line)
+        best = line[self.selector] > done.best
+        done.best = max(done.best, line[self.selector])
+        return best
 
-    def _save(self) -> None:
-        """Write a checkpoint, as the best one too if an epoch has just ended better than before."""
+    def _save(self, best: bool = False) -> None:
         done = self.progress
         self._check(done.sums)
         self._check(dict(self.method.named_parameters()))
-        ended = done.history and done.history[-1]["step"] == done.step
-        value = done.history[-1].get(self.selector) if ended else None
-        score = -math.inf if value is None else float(value)
-        best = score > done.best
-        done.best = max(done.best, score)
         state = {
-            "config": self.config,
+            "identity": self.identity,
             "method": training_state(self.method),
             "progress": vars(done),
             "generators": global_states(self.device),

@@ -1,6 +1,9 @@
 """Given labels that somebody has already made, such as the human labels of CIFAR-10N."""
 
+import zipfile
+import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,20 +25,20 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
         ValueError: no such file or key, another length, a label that is no class.
     """
     path, _, key = spec.partition(":") if ".npz:" in spec else (spec, "", "")
+    if not Path(path).is_file():
+        raise ValueError(f"there is no noise file {path}")
     try:
         loaded = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"there is no noise file {path}") from None
-    except (OSError, ValueError, EOFError) as error:
+        arrays = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is no .npz or .npy file of plain arrays ({error})") from None
-    if isinstance(loaded, np.lib.npyio.NpzFile):
-        with loaded:
-            if key not in loaded.files:
-                wanted = f"'{key}'" if key else "named after a colon"
-                raise ValueError(f"{path} has no array {wanted}; it has {', '.join(loaded.files)}")
-            values = loaded[key]
-    else:
+    if arrays is None:
         values = loaded
+    elif key in arrays:
+        values = arrays[key]
+    else:
+        wanted = f"'{key}'" if key else "named after a colon"
+        raise ValueError(f"{path} has no array {wanted}; it has {', '.join(arrays)}")
     if values.shape != (count,):
         raise ValueError(
             f"{spec} holds labels of shape {values.shape}, but there are {count} training samples"
@@ -46,7 +49,9 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
         if strange:
             raise ValueError(f"{spec} has the label '{strange[0]}', which is no class of the data")
         return torch.tensor([position[name] for name in values.astype(str).tolist()])
-    ids = values.astype(np.int64) if values.dtype.kind in "iuf" else np.full(count, -1)
+    ids = np.full(count, -1)
+    if values.dtype.kind in "iuf":
+        ids = np.where(np.isfinite(values), values, -1).astype(np.int64)
     wrong = np.flatnonzero((ids != values) | (ids < 0) | (ids >= len(classes)))
     if len(wrong):
         raise ValueError(

@@ -14,6 +14,8 @@ from commands import ROBUST, ROOT, fails, outcome, run
 
 import train
 from mwnet import checkpoint
+from mwnet.components import try_out
+from mwnet.errors import UserError
 from mwnet.methods import MWNet
 
 BAD_INPUT = [
@@ -25,7 +27,12 @@ BAD_INPUT = [
     (["--dataset", "digitss"], ["digitss", "did you mean digits?"]),
     (["--device", "cuda:7"], ["cuda:7", "not available"]),
     (["--device", "warp"], ["warp", "not available"]),
+    (["--device", "meta"], ["meta", "not available"]),
+    (["--method", "erm", "--meta-loss", "mea"], ["mea", "did you mean mae?"]),
+    (["--model.width", "2.5"], ["mlp2", "width = 2.5", "cannot be built"]),
+    (["--model", "resnet32", "--model.width", "0"], ["width", "0"]),
     (["--model.wdith", "8"], ["wdith", "did you mean width?"]),
+    (["--model.width", "{"], ["--model.width", "{", "no number"]),
     (["--model.width", "wide"], ["--model.width", "wide", "no number"]),
     (["--model.depth", "0"], ["depth"]),
     (["--loss.alpha", "1"], ["alpha", "it has none"]),
@@ -48,6 +55,17 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
     for part in parts:
         assert part in message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_cannot_train_on_the_samples() -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(5))
+    for x in (torch.zeros(1, 5, 1, 1), torch.zeros(2, 4, 1, 1)):
+        with pytest.raises(UserError, match=r"cannot train on samples of shape"):
+            try_out(network, x)
+    before = torch.get_rng_state()
+    try_out(network, torch.zeros(2, 5, 1, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    assert int(network[1].num_batches_tracked) == 0
 
 
 def test_an_unknown_flag_needs_no_torch(tmp_path: Path) -> None:
@@ -74,6 +92,21 @@ def test_a_clean_meta_set_needs_true_labels(
     ]
     assert "--meta-noisy" in fails(capsys, *own)
     assert not (tmp_path / "run").exists()
+
+
+def test_data_that_has_changed_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 4)), np.arange(200) % 2
+    path = tmp_path / "my.npz"
+    np.savez(path, x=x, y=y)
+    run(tmp_path / "run", "--dataset", "arrays", "--data", str(path), *ROBUST)
+    for changed in (x + 1, x[:, :3]):
+        np.savez(path, x=changed, y=y)
+        capsys.readouterr()
+        assert train.main(["--resume", str(tmp_path / "run")]) == 2
+        assert "contents of the data" in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_something_is_never_touched(

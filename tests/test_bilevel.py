@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from problems import batch, central_differences, flat, look_ahead, problem, rela
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from mwnet.bilevel import ENGINES, bilevel_step, higher_engine
+from mwnet.bilevel import ENGINES, Bilevel, MetaGradient, bilevel_step, higher_engine
+from mwnet.data import Batch
 from mwnet.losses import cross_entropy
 
 OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
@@ -134,6 +136,30 @@ def test_step_without_a_change_of_theta_is_weighted_training(engine: str, kind: 
     ):
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-14, msg=name)
     torch.testing.assert_close(report["train_loss"], objective.detach())
+
+
+def test_an_engine_may_lend_its_virtual_pass_to_the_actual_step() -> None:
+    """An engine that ran the classifier itself: same step, and statistics still move once."""
+    lent, redone = problem("batchnorm"), problem("batchnorm")
+    calls = []
+    lent.classifier[0].register_forward_hook(lambda *arguments: calls.append(1))
+
+    def lending(task: Bilevel, optimizer: Optimizer, data: Batch, meta: Batch) -> MetaGradient:
+        twin = copy.deepcopy(task)
+        result = higher_engine(twin, optimizer_of(twin), data, meta)
+        return replace(result, losses=task.loss(task.classifier(data.x), data.y))
+
+    def optimizer_of(task: Bilevel) -> Optimizer:
+        return SGD(task.classifier.parameters(), lr=0.1)
+
+    for task, engine in ((lent, lending), (redone, higher_engine)):
+        weight_optimizer = SGD(task.weight_net.parameters(), lr=1.0)
+        bilevel_step(
+            task, engine, optimizer_of(task), weight_optimizer, batch(seed=1), batch(seed=2)
+        )
+    assert len(calls) == 1
+    for name, got in lent.classifier.state_dict().items():
+        torch.testing.assert_close(got, redone.classifier.state_dict()[name])
 
 
 def test_theta_moves_against_the_meta_gradient_and_w_uses_the_new_theta() -> None:

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,25 @@ class Evil:
         return os.mkdir, (os.environ["MARKER"],)
 
 
+def test_a_crash_between_the_two_files_leaves_both_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path, {"step": 1}, best=True)
+    original = checkpoint.atomic
+
+    def crashing(path: Path) -> object:
+        if path.name == "last.pt":
+            raise KeyboardInterrupt
+        return original(path)
+
+    monkeypatch.setattr(checkpoint, "atomic", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path, {"step": 2}, best=True)
+    # The resumed run starts at step 1 and finds the same best epoch again.
+    assert checkpoint.load(tmp_path / "last.pt", CPU)["step"] == 1
+    assert checkpoint.load(tmp_path / "best.pt", CPU)["step"] == 2
+
+
 def test_a_hostile_checkpoint_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "marker"
     monkeypatch.setenv("MARKER", str(marker))
@@ -82,6 +103,27 @@ def test_damaged_and_foreign_checkpoints(tmp_path: Path) -> None:
     for name, message in [("cut.pt", "no readable"), ("newer.pt", "of this version")]:
         with pytest.raises(UserError, match=message):
             checkpoint.load(tmp_path / name, CPU)
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """The system's own limit on file sizes, in a process of its own: an OSError, nothing left."""
+    code = """
+import resource, sys
+from pathlib import Path
+import torch
+from mwnet import checkpoint
+folder = Path(sys.argv[1])
+checkpoint.save(folder, {"x": torch.zeros(10)}, best=False)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    checkpoint.save(folder, {"x": torch.zeros(100_000)}, best=True)
+except OSError:
+    sys.exit(7)
+"""
+    result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert result.returncode == 7
+    assert names(tmp_path) == ["last.pt"]
+    assert len(checkpoint.load(tmp_path / "last.pt", CPU)["x"]) == 10
 
 
 def test_sweep_removes_what_a_killed_process_left(tmp_path: Path) -> None:

@@ -1,14 +1,20 @@
 """Flags, recipes and how they compose."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from models import MODELS
 from mwnet.command_line import RECIPES, parse
 from mwnet.config import Config, dump, load_yaml, validate
 from mwnet.data.load import DATASETS
 from mwnet.errors import UserError
+from mwnet.losses import LOSSES
+from mwnet.methods import METHODS
+from noise import NOISES
 
 
 def config(*argv: str) -> Config:
@@ -100,6 +106,23 @@ def test_help_has_a_sentence_for_every_option(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
+    ("option", "registry"),
+    [
+        ("method", METHODS),
+        ("model", MODELS),
+        ("noise", NOISES),
+        ("loss", LOSSES),
+        ("meta_loss", LOSSES),
+        ("dataset", DATASETS),
+    ],
+)
+def test_help_names_every_entry_of_a_registry(option: str, registry: Iterable[str]) -> None:
+    description = Config.model_fields[option].description or ""
+    named = set(re.findall(r"[\w-]+", description))
+    assert set(registry) <= named
+
+
+@pytest.mark.parametrize(
     ("argv", "parts"),
     [
         (["--meta-los", "mae"], ["--meta-los", "did you mean --meta-loss?"]),
@@ -116,6 +139,9 @@ def test_help_has_a_sentence_for_every_option(capsys: pytest.CaptureFixture[str]
         (["--resume", "nowhere"], ["nowhere", "config.yaml"]),
         (["--resume", "nowhere", "--config", "x"], ["--config"]),
         (["--noise", "file"], ["--noise-file"]),
+        (["--noise", "file", "--noise-file", "x.npy", "--noise-rate", "0.3"], ["0.3"]),
+        (["--dataset", "arrays", "--data", "x", "--noise", "flip"], ["flip", "--noise-rate"]),
+        (["--model.width="], ["--model.width", "expected a number"]),
         (["--noise-file", "x.npy"], ["--noise file"]),
         (["--dataset", "folder"], ["--data PATH"]),
         (["--data", "x"], ["--data", "digits"]),

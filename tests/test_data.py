@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mwnet.command_line import parse
 from mwnet.data import Batches, Pixels, Source, split
 from mwnet.data.batches import crop_flip
 from mwnet.data.load import load
@@ -180,6 +181,22 @@ def test_crop_flip_equals_pad_crop_mirror() -> None:
         seen.add(hits[0])
     assert {hit[2] for hit in seen} == {False, True}
     assert {hit[0] for hit in seen} == set(range(9)) == {hit[1] for hit in seen}
+
+
+def test_the_papers_split_of_cifar() -> None:
+    recipe = parse(["--dataset", "cifar10"])[0]
+    data = source([6000] * 10, test=10_000)
+    parts = split(
+        data,
+        data.labels,
+        meta_size=recipe.meta_size,
+        clean_meta=True,
+        validation_size=recipe.validation_size,
+        test_fraction=recipe.test_fraction,
+        seed=0,
+    )
+    assert [len(ids) for ids in vars(parts).values()] == [49_000, 1_000, 0, 10_000]
+    assert torch.bincount(data.labels[parts.meta]).tolist() == [100] * 10
 
 
 def test_digits_hold_out_the_same_test_set_for_every_seed() -> None:

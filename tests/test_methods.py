@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mwnet import detection
+from mwnet.components import METHOD_BUILDERS
 from mwnet.config import Config, validate
 from mwnet.experiment import Experiment, build
 from mwnet.methods import METHODS
@@ -47,6 +48,12 @@ def parameters(experiment: Experiment) -> list[torch.Tensor]:
 
 def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_every_method_has_its_builder() -> None:
+    assert METHOD_BUILDERS.keys() == METHODS.keys()
+    for name, expected in METHODS.items():
+        assert type(build(config(name)).method) is expected
 
 
 methods = pytest.mark.parametrize("method", sorted(METHODS))
@@ -174,6 +181,7 @@ def scored(weight: list[float], loss: list[float]) -> detection.Scored:
         ([0.1, 0.5, 0.9], [0.1, 1.0, 5.0], "rising"),
         ([1e-5, 2e-5, 1e-6], [0.1, 1.0, 5.0], "zero"),
         ([1.0, 1.0, 1.0], [0.1, 1.0, 5.0], None),
+        ([0.5, 0.5, 0.5], [0.1, 1.0, 5.0], "constant"),
     ],
 )
 def test_collapse_is_detected(weight: list[float], loss: list[float], collapse: str | None) -> None:

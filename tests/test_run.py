@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import ROBUST, run
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 import train
+from mwnet import checkpoint
 from mwnet.data.load import load
 
 
@@ -66,6 +68,31 @@ def test_a_run_leaves_everything_that_is_promised(tmp_path: Path) -> None:
     assert lines[-1]["weights"].keys() == {
         "min", "mean", "max", "effective_share", "slope", "collapse"
     }  # fmt: skip
+
+
+def test_the_numbers_of_the_readme(tmp_path: Path) -> None:
+    """One seed of the main command, in full."""
+    summary = run(tmp_path / "run", *ROBUST, "--epochs", "60")
+    assert summary["detection_auc"]["own"]["last"] > 0.99
+    assert summary["test_accuracy"]["last"] > 0.94
+    assert summary["weights"]["collapse"] is None
+
+
+def test_best_is_kept_whatever_the_rhythm_of_checkpoints(tmp_path: Path) -> None:
+    summary = run(tmp_path / "run", *ROBUST, "--epochs", "7", "--checkpoint-every", "5")
+    best = checkpoint.load(tmp_path / "run" / "best.pt", torch.device("cpu"))
+    assert best["progress"]["history"][-1]["epoch"] == summary["test_accuracy"]["best_epoch"]
+    run(tmp_path / "short", *ROBUST, "--max-steps", "1")
+    assert (tmp_path / "short" / "best.pt").exists()
+
+
+def test_names_that_look_like_formulas_or_code_do_no_harm(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = np.array(["a$_{$", "b$^$", "=1+1", "<b>"])
+    np.savez(tmp_path / "my.npz", x=rng.normal(size=(200, 4)), y=names[np.arange(200) % 4])
+    argv = ["--dataset", "arrays", "--data", str(tmp_path / "my.npz"), "--figures"]
+    run(tmp_path / "run", *argv, *ROBUST)
+    assert (tmp_path / "run" / "figures" / "labels.png").exists()
 
 
 def test_label_quality_reads_as_cleanlab_wants_it_and_gives_the_reported_auc(

@@ -1,6 +1,7 @@
 """torchvision behind its lazy import, and its data sets on tiny files of the real format."""
 
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,22 +24,28 @@ def test_torchvision_imports_and_its_models_run() -> None:
         assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
 
 
-def test_missing_schemas_are_declared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A first import that fails as beside a CPU-only torch is mended and repeated."""
-    calls = []
-
-    def importing(name: str) -> object:
-        calls.append(name)
-        if len(calls) == 1:
-            raise RuntimeError("operator torchvision::nms does not exist")
-        return SimpleNamespace(__name__=name)
-
-    monkeypatch.setattr(torchvision_import.importlib, "import_module", importing)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    torchvision()
-    assert calls == ["torchvision", "torchvision"]
-    assert hasattr(torch.ops.torchvision, "nms")
-    assert hasattr(torch.ops.torchvision, "qnms")
+def test_missing_schemas_are_declared() -> None:
+    """In a fresh process: a first import that fails as beside a CPU-only torch is repeated."""
+    code = """
+import torch
+from mwnet.data import torchvision_import
+calls = []
+def importing(name):
+    calls.append(name)
+    if len(calls) == 1:
+        raise RuntimeError("operator torchvision::nms does not exist")
+    return name
+torchvision_import.importlib.import_module = importing
+assert not hasattr(torch.ops.torchvision, "nms")
+assert torchvision_import.torchvision() == "torchvision"
+assert calls == ["torchvision"] * 2
+assert hasattr(torch.ops.torchvision, "nms") and hasattr(torch.ops.torchvision, "qnms")
+"""
+    root = Path(train.__file__).parent
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_torchvision_that_works_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

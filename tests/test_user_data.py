@@ -67,13 +67,16 @@ def test_images_keep_their_bytes(tmp_path: Path) -> None:
         ({"x": X}, "holds x; it needs x and y"),
         ({"x": X, "y": Y, "z": Y}, "holds x, y, z"),
         ({"x": X, "y": Y, "x_test": X}, "x_test with y_test"),
-        ({"x": X, "y": Y[:5]}, "x has 6 samples and y has 5"),
-        ({"x": X, "y": Y, "y_true": Y[:5]}, "y_true has 5"),
+        ({"x": X, "y": Y[:5]}, r"x has \(6,\) samples and y has \(5,\)"),
+        ({"x": X, "y": Y, "y_true": Y[:5]}, r"y_true has \(5,\)"),
         ({"x": X, "y": np.where(Y == 1, 2.5, 0)}, "label of sample 1 is 2.5"),
         ({"x": X, "y": np.where(Y == 1, np.nan, 0)}, "label of sample 1 is missing"),
         ({"x": X, "y": np.array(["a", "", "a", "b", "b", "b"])}, "label of sample 1 is missing"),
         ({"x": X, "y": np.zeros(6)}, "at least 2 classes, got 1"),
         ({"x": X, "y": np.eye(6)}, "one label per sample"),
+        ({"x": X, "y": np.array(3)}, "one label per sample"),
+        ({"x": X, "y": np.array(["a", "nan", "a", "b", "b", "b"])}, "sample 1 is missing"),
+        ({"x": X, "y": Y, "x_test": X[:0], "y_test": Y[:0]}, "there must be some"),
         ({"x": X, "y": Y, "x_test": X, "y_test": Y + 1}, "class 2, which is absent"),
         ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "must be alike"),
         ({"x": np.where(np.eye(6, 3) == 1, np.nan, X), "y": Y}, "sample 0, position .0,. is nan"),
@@ -95,6 +98,20 @@ def test_files_that_are_no_arrays(tmp_path: Path) -> None:
         user.arrays(path)
 
 
+def test_damaged_arrays(tmp_path: Path) -> None:
+    path = npz(tmp_path, x=X, y=Y)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"no readable \.npz"):
+        user.arrays(path)
+    path.write_bytes(whole.replace(X.tobytes()[:8], b"\0" * 8, 1))
+    with pytest.raises(ValueError, match=r"no readable \.npz"):
+        user.arrays(path)
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(ValueError, match=r"no readable \.npz"):
+        user.arrays(tmp_path / "x.npy")
+
+
 def test_an_npz_with_pickled_objects_is_refused(tmp_path: Path) -> None:
     path = npz(tmp_path, x=X, y=np.array([{}] * 6, dtype=object))
     with pytest.raises(ValueError, match="plain arrays"):
@@ -111,6 +128,11 @@ def test_table(tmp_path: Path) -> None:
 def test_table_with_integer_classes_sorts_them_as_numbers(tmp_path: Path) -> None:
     data = user.table(csv(tmp_path, "a,label\n1,10\n3,9\n5,10\n"), "label")
     assert data.classes == ("9", "10")
+
+
+def test_codes_with_leading_zeros_stay_apart(tmp_path: Path) -> None:
+    data = user.table(csv(tmp_path, "a,label\n1,007\n3,7\n5,007\n"), "label")
+    assert data.classes == ("007", "7")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +185,30 @@ def test_folder_with_its_own_test_part(tmp_path: Path) -> None:
     assert data.labels.tolist() == [0, 0, 0, 1, 1, 1] * 2
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_other_names_of_the_held_out_part(tmp_path: Path, name: str) -> None:
+    data = user.folder(tree(tmp_path, ("train", name)), 8, skip_bad=False)
+    assert data.classes == ("cats", "dogs")
+    assert data.test_ids is not None
+    assert data.test_ids.tolist() == list(range(6, 12))
+
+
+def test_hidden_files_are_no_samples(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    for strange in (".ipynb_checkpoints/1.png", "__MACOSX/cats/1.png", "cats/._1.png"):
+        (root / strange).parent.mkdir(parents=True, exist_ok=True)
+        (root / strange).write_bytes(b"not an image")
+    assert len(user.folder(root, 8, skip_bad=False).labels) == 6
+
+
+def test_training_part_without_a_readable_image(tmp_path: Path) -> None:
+    root = tree(tmp_path, ("train", "test"))
+    for file in (root / "train").rglob("*.png"):
+        file.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="train holds no readable images"):
+        user.folder(root, 8, skip_bad=True)
+
+
 def test_corrupt_image_is_named_or_left_out(tmp_path: Path) -> None:
     root = tree(tmp_path)
     (root / "cats" / "1.png").write_bytes(b"\x89PNG broken")
@@ -189,7 +235,7 @@ def test_truncated_image_is_corrupt(tmp_path: Path) -> None:
     ("prepare", "message"),
     [
         (lambda root: root / "none", "there is no folder"),
-        (lambda root: root, "holds no images in class folders"),
+        (lambda root: root, "holds no readable images in class folders"),
     ],
 )
 def test_no_folder(tmp_path: Path, prepare: Callable[[Path], Path], message: str) -> None:

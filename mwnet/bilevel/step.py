@@ -1,6 +1,7 @@
 """One bilevel step of Meta-Weight-Net, in three blocks (Ghosh and Lan, WACV 2021, section 3)."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -39,16 +40,25 @@ class Bilevel:
 
 @dataclass(frozen=True)
 class MetaGradient:
-    """dM/dTheta in the order of ``weight_net.parameters()``, and the meta loss M at w'."""
+    """What an engine returns.
+
+    Attributes:
+        theta: dM/dTheta in the order of ``weight_net.parameters()``.
+        meta_loss: M at w', detached.
+        losses: ``(n,)`` losses of the virtual pass with their graph, if the engine ran it on the
+            classifier itself, batch-norm statistics included: the actual step then takes them.
+    """
 
     theta: tuple[Tensor, ...]
     meta_loss: Tensor
+    losses: Tensor | None = None
 
 
 Engine = Callable[[Bilevel, Optimizer, Batch, Batch], MetaGradient]
 """Differentiates the look-ahead: (problem, the classifier's optimizer, batch, meta batch).
 
-An engine changes nothing: no parameter, no ``.grad``, no optimizer state, no buffer.
+An engine changes no parameter, no ``.grad`` and no optimizer state, and a buffer only by the one
+training pass whose losses it returns.
 """
 
 
@@ -74,6 +84,7 @@ def bilevel_step(
         Detached scalars: the weighted training loss, and the meta loss where it was computed.
     """
     report = {}
+    losses = None
     before = global_states(batch.x.device)
 
     # Virtual and meta: w'(Theta) = w - alpha sum_i u_i grad l_i(w), and Theta <- Theta - beta
@@ -84,14 +95,14 @@ def bilevel_step(
             parameter.grad = gradient
         weight_optimizer.step()
         report["meta_loss"] = meta.meta_loss
+        losses = meta.losses
 
     # Actual: w <- w - alpha sum_i u_i grad l_i(w) with the new Theta. The pass draws the dropout
-    # masks that the virtual one drew.
-    if meta_batch is not None:
-        with replayed(before, batch.x.device):
+    # masks that the virtual one drew; afterwards the generators stand where the engine left them.
+    if losses is None:
+        again = replayed(before, batch.x.device) if meta_batch is not None else nullcontext()
+        with again:
             losses = problem.loss(problem.classifier(batch.x), batch.y)
-    else:
-        losses = problem.loss(problem.classifier(batch.x), batch.y)
     with torch.no_grad():
         u = problem.normalise(problem.weight_net(losses.detach()))
     objective = u @ losses

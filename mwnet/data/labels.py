@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 
-def encode(columns: dict[str, np.ndarray], count: int) -> tuple[tuple[str, ...], list[Tensor]]:
+def encode(columns: dict[str, np.ndarray]) -> tuple[tuple[str, ...], list[Tensor]]:
     """Labels, integers or strings, as class ids 0..K-1 over their sorted values.
 
     Args:
         columns: label arrays by the name that an error message should use; the first decides what
             classes exist, the others may not bring new ones.
-        count: expected number of samples, for the message about an empty set.
 
     Returns:
         The class names, and the ids of each column as int64.
@@ -24,7 +23,7 @@ def encode(columns: dict[str, np.ndarray], count: int) -> tuple[tuple[str, ...],
     """
     cleaned = [_label_values(name, values) for name, values in columns.items()]
     known = sorted(set(cleaned[0]))
-    if count == 0 or len(known) < 2:
+    if len(known) < 2:
         raise ValueError(
             f"{next(iter(columns))} needs labels of at least 2 classes, got {len(known)}"
         )
@@ -43,8 +42,6 @@ def encode(columns: dict[str, np.ndarray], count: int) -> tuple[tuple[str, ...],
 
 def _label_values(name: str, values: np.ndarray) -> Sequence[int] | Sequence[str]:
     """Plain ints or plain strings, or an error that names the first label that is no class."""
-    if values.ndim != 1:
-        raise ValueError(f"{name} must be one label per sample, got shape {values.shape}")
     if values.dtype.kind in "iu":
         return values.tolist()
     cleaned: list = []
@@ -55,9 +52,8 @@ def _label_values(name: str, values: np.ndarray) -> Sequence[int] | Sequence[str
             value = int(value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        missing = value is None or (isinstance(value, str) and not value.strip())
+        missing = value is None or str(value).strip().lower() in ("", "nan")
         if missing or not isinstance(value, (int, str)):
-            missing = missing or str(value) == "nan"
             what = "is missing" if missing else f"is {value!r}"
             raise ValueError(
                 f"{name}: label of sample {row} {what}; labels are classes, integers or strings"

@@ -1,8 +1,11 @@
 """The user's own data: a folder of images, an .npz of arrays, a CSV table."""
 
 import csv
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +15,7 @@ from torch import Tensor
 from mwnet.data.labels import encode
 from mwnet.data.source import Source, channels_first
 
+HELD_OUT = ("test", "val", "valid", "validation")
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
 
 
@@ -24,35 +28,34 @@ def arrays(path: Path) -> Source:
     Raises:
         ValueError: missing or surplus arrays, lengths that differ, bad labels, NaN in x.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is no readable .npz file of plain arrays ({error})") from None
+    data = _read_npz(path)
     known = {"x", "y", "x_test", "y_test", "y_true"}
     if not {"x", "y"} <= data.keys() <= known or ("x_test" in data) != ("y_test" in data):
         raise ValueError(
             f"{path} holds {', '.join(sorted(data)) or 'nothing'}; it needs x and y, and may have "
             "y_true, and x_test with y_test"
         )
-    for left, right in (("x", "y"), ("x", "y_true"), ("x_test", "y_test")):
-        if left in data and right in data and len(data[left]) != len(data[right]):
+    for name in sorted(data.keys() - {"x", "x_test"}):
+        if data[name].ndim != 1:
             raise ValueError(
-                f"{path}: {left} has {len(data[left])} samples and {right} has {len(data[right])}; "
-                "they must be equally long"
+                f"{path}: {name} must be one label per sample, got shape {data[name].shape}"
+            )
+    for left, right in (("x", "y"), ("x", "y_true"), ("x_test", "y_test")):
+        if left in data and right in data and data[left].shape[:1] != data[right].shape:
+            raise ValueError(
+                f"{path}: {left} has {data[left].shape[:1]} samples and {right} has "
+                f"{data[right].shape}; they must be equally long"
             )
     x = data["x"]
     if "x_test" in data:
-        if data["x_test"].shape[1:] != x.shape[1:]:
+        if data["x_test"].shape[1:] != x.shape[1:] or not len(data["x_test"]):
             raise ValueError(
-                f"{path}: samples of x have shape {x.shape[1:]}, of x_test "
-                f"{data['x_test'].shape[1:]}; they must be alike"
+                f"{path}: x has shape {x.shape} and x_test {data['x_test'].shape}; samples must "
+                "be alike, and there must be some"
             )
         x = np.concatenate([x, data["x_test"]])
     labelled = [name for name in ("y", "y_true", "y_test") if name in data]
-    classes, encoded = encode({f"{path}: {name}": data[name] for name in labelled}, len(data["y"]))
+    classes, encoded = encode({f"{path}: {name}": data[name] for name in labelled})
     ids = dict(zip(labelled, encoded, strict=True))
     test = [ids["y_test"]] if "y_test" in ids else []
     return Source(
@@ -63,6 +66,16 @@ def arrays(path: Path) -> Source:
         classes=classes,
         test_ids=torch.arange(len(data["y"]), len(x)) if test else None,
     )
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+        raise ValueError(f"{path} is no readable .npz file of plain arrays ({error})") from None
 
 
 def table(path: Path, label_column: str) -> Source:
@@ -104,7 +117,7 @@ def table(path: Path, label_column: str) -> Source:
                     "number; encode or drop it"
                 ) from None
     cells = np.array(_cell_labels([row[at].strip() for row in rows]), dtype=object)
-    classes, (labels,) = encode({f"{path}: {label_column}": cells}, len(rows))
+    classes, (labels,) = encode({f"{path}: {label_column}": cells})
     return Source(
         name="table",
         x=channels_first(_numbers(features, str(path), names)),
@@ -115,49 +128,30 @@ def table(path: Path, label_column: str) -> Source:
 
 
 def folder(path: Path, image_size: int, skip_bad: bool) -> Source:
-    """An ImageFolder tree: ``path/CLASS/image``, or ``path/train/...`` with ``path/test/...``.
+    """An ImageFolder tree: ``path/CLASS/image``, or ``path/train/CLASS/...`` and ``path/test/...``.
 
-    Images become colour, their shorter side ``image_size`` pixels, and the centre is kept.
+    The held-out part may also be called ``val``, ``valid`` or ``validation``. Hidden files and
+    folders are passed over. Images become colour, their shorter side ``image_size`` pixels, and
+    the centre is kept.
 
     Raises:
         ValueError: no such folder, no classes, an unreadable image (unless ``skip_bad``).
     """
     if not path.is_dir():
         raise ValueError(f"there is no folder {path}")
-    parts = [path / "train", path / "test"]
-    if not all(part.is_dir() for part in parts):
-        parts = [path]
-    images: list[Tensor] = []
-    names: list[str] = []
-    labels: list[str] = []
-    skipped: list[str] = []
-    train_count = 0
-    for part in parts:
-        files = sorted(
-            file
-            for file in part.rglob("*")
-            if file.suffix.lower() in IMAGE_SUFFIXES and len(file.relative_to(part).parts) > 1
-        )
-        if not files:
-            raise ValueError(f"{part} holds no images in class folders ({part}/CLASS/image.png)")
-        for file in files:
-            try:
-                images.append(_read_image(file, image_size))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                if not skip_bad:
-                    raise ValueError(
-                        f"{file} is no readable image ({error}); mend or remove it, or leave out "
-                        "such images with --skip-bad"
-                    ) from None
-                skipped.append(str(file))
-                continue
-            names.append(str(file.relative_to(path)))
-            labels.append(file.relative_to(part).parts[0])
-        train_count = train_count or len(names)
-    given = np.array(labels, dtype=object)
-    classes, encoded = encode(
-        {f"{path} (train)": given[:train_count], f"{path} (test)": given[train_count:]}, train_count
-    )
+    held_out = [path / name for name in HELD_OUT if (path / name).is_dir()]
+    parts = [path]
+    if (path / "train").is_dir() and held_out:
+        parts = [path / "train", held_out[0]]
+    loaded = [_read_tree(part, image_size, skip_bad) for part in parts]
+    images = [image for part in loaded for image in part.images]
+    files = [file for part in loaded for file in part.files]
+    skipped = [str(file) for part in loaded for file in part.skipped]
+    columns = {
+        str(part): np.array([file.relative_to(part).parts[0] for file in tree.files], dtype=object)
+        for part, tree in zip(parts, loaded, strict=True)
+    }
+    classes, encoded = encode(columns)
     note = f"left out {len(skipped)} unreadable images: {', '.join(skipped[:5])}"
     return Source(
         name="folder",
@@ -165,21 +159,55 @@ def folder(path: Path, image_size: int, skip_bad: bool) -> Source:
         labels=torch.cat(encoded),
         truth=None,
         classes=classes,
-        test_ids=torch.arange(train_count, len(names)) if len(parts) == 2 else None,
-        names=tuple(names),
+        test_ids=torch.arange(len(loaded[0].files), len(files)) if len(parts) == 2 else None,
+        names=tuple(str(file.relative_to(path)) for file in files),
         skipped=len(skipped),
         notes=(note + (" ..." if len(skipped) > 5 else ""),) if skipped else (),
     )
 
 
-def _cell_labels(cells: list[str]) -> list[int | float | str | None]:
-    """A label column: numbers if every cell reads as one, else text; None where one is missing."""
-    present = [None if cell.lower() in ("", "nan") else cell for cell in cells]
+class _Tree(NamedTuple):
+    images: list[Tensor]
+    files: list[Path]
+    skipped: list[Path]
+
+
+def _read_tree(root: Path, image_size: int, skip_bad: bool) -> _Tree:
+    tree = _Tree([], [], [])
+    for file in sorted(root.rglob("*")):
+        inside = file.relative_to(root).parts
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in inside)
+        if hidden or len(inside) < 2 or file.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"the name of {str(file)!a} is no valid UTF-8: rename it") from None
+        try:
+            tree.images.append(_read_image(file, image_size))
+            tree.files.append(file)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if not skip_bad:
+                raise ValueError(
+                    f"{file} is no readable image ({error}); mend or remove it, or leave out such "
+                    "images with --skip-bad"
+                ) from None
+            tree.skipped.append(file)
+    if not tree.files:
+        raise ValueError(
+            f"{root} holds no readable images in class folders ({root}/CLASS/image.png)"
+        )
+    return tree
+
+
+def _cell_labels(cells: list[str]) -> list[float] | list[str]:
+    """A label column: numbers if every cell reads as one, else text."""
     try:
-        numbers = [None if cell is None else float(cell) for cell in present]
+        numbers = [float(cell) if cell else float("nan") for cell in cells]
     except ValueError:
-        return list(present)
-    return list(numbers)
+        return cells
+    # "007" and "7" are different codes: as numbers they would become one class.
+    return numbers if len(set(numbers)) >= len(set(cells)) else cells
 
 
 def _numbers(x: np.ndarray, where: str, names: Sequence[str] | None = None) -> Tensor:

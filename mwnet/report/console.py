@@ -29,8 +29,10 @@ def announce(experiment: "Experiment", folder: Path) -> None:
             for name, row in zip(source.classes, experiment.matrix.tolist(), strict=True):
                 print(f"  {name[:12]:>12} " + " ".join(f"{value:.2f}" for value in row))
     rate = realised_rate(experiment)
-    if rate is not None:
+    if rate is not None and source.truth is not None:
         print(f"{rate:.1%} of the training labels are wrong")
+    elif rate is not None:
+        print(f"the noise has changed {rate:.1%} of the training labels, which count as right")
     print(f"writing to {folder}", flush=True)
 
 
@@ -72,8 +74,8 @@ def conclude(
     print(f"{'sample':>28}  {'given':>12}  {'predicted':>12}  label quality")
     for sample, given, predicted, quality in suspects:
         print(f"{sample[-28:]:>28}  {given[:12]:>12}  {predicted[:12]:>12}  {quality:.2g}")
-    print(
-        f"\n{folder / 'label_quality.csv'} ranks all training labels, {folder / 'figures'} shows "
-        f"what happened, {folder / 'summary.json'} has the numbers; "
-        f"{summary['seconds']['total']:.1f} s of training"
-    )
+    print(f"\n{summary['seconds']['total']:.1f} s of training; in {folder}:")
+    print("  label_quality.csv  every training label with its score")
+    print("  summary.json       the numbers")
+    if (folder / "figures").is_dir():
+        print("  figures/           what happened, in pictures")

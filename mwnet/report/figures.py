@@ -191,10 +191,9 @@ def confusion(
         canvas.colorbar(image, ax=axes, shrink=0.8, label="training samples")
         if len(classes) <= 30:
             names = [name[:14] for name in classes]
-            axes.set_xticks(
-                range(len(classes)), names, rotation=90 if len(max(names, key=len)) > 3 else 0
-            )
-            axes.set_yticks(range(len(classes)), names)
+            turned = 90 if len(max(names, key=len)) > 3 else 0
+            axes.set_xticks(range(len(classes)), names, rotation=turned, parse_math=False)
+            axes.set_yticks(range(len(classes)), names, parse_math=False)
         if len(classes) <= 15:
             for (row, column), count in np.ndenumerate(counts):
                 color = "white" if count > counts.max() / 2 else "black"

@@ -14,6 +14,7 @@ import mwnet
 from mwnet import checkpoint, detection
 from mwnet.detection import Scored
 from mwnet.report.console import conclude, realised_rate
+from mwnet.tracking import lasting_collapse
 from mwnet.trainer import Progress
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def finish(
         with checkpoint.atomic(folder / f"{name}.npy") as file:
             np.save(file, array)
     if experiment.matrix is not None:
-        rows = [("given", *classes), *zip(classes, *experiment.matrix.T.tolist(), strict=True)]
+        rows = [
+            ("true\\given", *classes),
+            *zip(classes, *experiment.matrix.T.tolist(), strict=True),
+        ]
         checkpoint.write_text(folder / "noise_matrix.csv", _csv(rows))
     held_out = _held_out(experiment)
     if len(held_out):
@@ -64,13 +68,13 @@ def finish(
         text = label_quality_csv(others, sample_names(experiment, others.ids), classes)
         checkpoint.write_text(folder / "label_quality_heldout.csv", text)
     summary = summarise(experiment, scored, history, progress)
+    checkpoint.write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     if experiment.config.figures:
         from mwnet.report.figures import draw_all
 
         truth = experiment.truth
         train_truth = None if truth is None else truth[experiment.parts.train].numpy()
         draw_all(folder / "figures", scored, train_truth, classes, history)
-    checkpoint.write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     order = np.argsort(scored.quality, kind="stable")[:10]
     suspects = [
         (
@@ -81,8 +85,12 @@ def finish(
         )
         for i in order
     ]
-    collapsed = [line["weights"]["collapse"] for line in history[-2:]]
-    conclude(summary, suspects, folder, collapsed[-1] if len(set(collapsed)) == 1 else None)
+    conclude(
+        summary,
+        suspects,
+        folder,
+        lasting_collapse([line["weights"]["collapse"] for line in history]),
+    )
     return summary
 
 

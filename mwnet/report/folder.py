@@ -2,13 +2,14 @@
 
 import contextlib
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mwnet import checkpoint
 from mwnet.config import Config, dump, reason
-from mwnet.errors import UserError
+from mwnet.errors import Interrupted, UserError
 
 CONFIG = "config.yaml"
 
@@ -21,6 +22,7 @@ def run_folder(config: Config, resume: Path | None) -> Iterator[Path]:
 
     Raises:
         UserError: ``--out`` is a folder that holds something already, or cannot be written to.
+        Interrupted: on Ctrl-C once there is a checkpoint to go on from.
     """
     folder = resume or config.out or _default_folder(config)
     fresh = resume is None
@@ -37,7 +39,10 @@ def run_folder(config: Config, resume: Path | None) -> Iterator[Path]:
         kept = (folder / checkpoint.LAST).exists()
         if fresh and not kept:
             _remove(folder, keep=existed)
-        if not isinstance(error, OSError):
+        if isinstance(error, KeyboardInterrupt) and kept:
+            message = f"stopped; continue with: python train.py --resume {folder}"
+            raise Interrupted(message, signal.SIGINT) from None
+        if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):
             raise
         advice = (
             f"then continue with: python train.py --resume {folder}"
