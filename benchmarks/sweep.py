@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import torch
 
+from benchmarks.common import train
 from mwnet import detection
 from mwnet.command_line import parse
 from mwnet.experiment import build
@@ -26,10 +27,7 @@ def result(argv: list[str]) -> tuple[float, float]:
     experiment = build(parse([*argv, "--validation-size", "200", "--device", "cpu"])[0])
     truth = experiment.truth
     assert truth is not None
-    experiment.method.train()
-    for step in range(experiment.config.epochs * len(experiment.train)):
-        meta = experiment.meta[step] if experiment.meta is not None else None
-        experiment.method.step(experiment.train[step], meta)
+    train(experiment)
     validation = experiment.score(experiment.parts.validation)
     accuracy = (validation.predicted == truth[experiment.parts.validation].numpy()).mean()
     scored = experiment.score(experiment.parts.train)

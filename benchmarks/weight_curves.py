@@ -6,6 +6,7 @@ python -m benchmarks.weight_curves [--out docs/weight_curves.png]
 import argparse
 from pathlib import Path
 
+from benchmarks.common import train
 from mwnet.command_line import parse
 from mwnet.experiment import build
 from mwnet.report.figures import figure, weight_curve_on
@@ -24,10 +25,8 @@ def main() -> None:
     with figure(out, 13, 3.9, columns=3) as (_, panels):
         for axes, (name, flags) in zip(panels, VARIANTS.items(), strict=True):
             experiment = build(parse(flags)[0])
-            assert experiment.meta is not None
             assert experiment.truth is not None
-            for step in range(experiment.config.epochs * len(experiment.train)):
-                experiment.method.step(experiment.train[step], experiment.meta[step])
+            train(experiment)
             scored = experiment.score(experiment.parts.train)
             weight_curve_on(
                 axes, scored, scored.given == experiment.truth[experiment.parts.train].numpy()
