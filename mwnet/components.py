@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from models import MODELS
 from mwnet import schedules, seeding
-from mwnet.bilevel import ENGINES, Bilevel
+from mwnet.bilevel import Bilevel, EngineChoice
 from mwnet.config import Config
 from mwnet.data import Source
 from mwnet.errors import UserError, lookup, nearest
@@ -85,14 +85,14 @@ def try_out(network: nn.Module, x: torch.Tensor) -> None:
         raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
 
 
-def erm(config: Config, network: nn.Module, steps_per_epoch: int, engine: str) -> ERM:
+def erm(config: Config, network: nn.Module, steps_per_epoch: int) -> ERM:
     """Plain training of the network."""
     of = optimizer(config, network)
     loss = bound(LOSSES, config.loss, "loss", config.loss_options)
     return ERM(network, of, scheduler(config, of, steps_per_epoch), loss)
 
 
-def mwnet(config: Config, network: nn.Module, steps_per_epoch: int, engine: str) -> MWNet:
+def mwnet(config: Config, network: nn.Module, steps_per_epoch: int) -> MWNet:
     """MW-Net, MNW-Net or RMNW-Net around the network, with a weight net of its own."""
     of = optimizer(config, network)
     with seeding.seeded(config.seed, "weight net"):
@@ -114,11 +114,12 @@ def mwnet(config: Config, network: nn.Module, steps_per_epoch: int, engine: str)
         config.inner_steps,
     )
     schedule = scheduler(config, of, steps_per_epoch)
-    return MWNet(problem, of, schedule, weight_optimizer, ENGINES[engine], config.meta_interval)
+    engine = EngineChoice(config.engine, lean=config.lean)
+    return MWNet(problem, of, schedule, weight_optimizer, engine, config.meta_interval)
 
 
-# One builder for each entry of METHODS: (config, network, steps of an epoch, engine) -> method.
-METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, int, str], Method]] = {
+# One builder for each entry of METHODS: (config, network, steps of an epoch) -> method.
+METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, int], Method]] = {
     "erm": erm,
     "mwnet": mwnet,
 }

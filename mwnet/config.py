@@ -132,8 +132,14 @@ class Config(BaseModel):
     meta_interval: int = _field(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
-    engine: Literal["auto", "higher"] = _field(
-        "weighting", "auto", "How the meta-gradient is computed; auto takes the best available."
+    engine: Literal["auto", "forward", "higher"] = _field(
+        "weighting",
+        "auto",
+        "How the meta-gradient is computed: forward (fast, one look-ahead step), higher (any), or "
+        "auto: forward if a probe finds it equal to higher.",
+    )
+    lean: bool = _field(
+        "weighting", False, "Recompute the forward pass of the actual step: less memory, slower."
     )
 
     # What is kept
@@ -174,6 +180,11 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         )
     if config.lr_schedule == "multistep" and not config.lr_milestones:
         raise UserError("--lr-schedule multistep needs --lr-milestones, for instance 40,50")
+    if config.engine == "forward" and config.inner_steps != 1:
+        raise UserError(
+            f"--engine forward is for one look-ahead step, got --inner-steps {config.inner_steps}; "
+            "take --engine higher or auto"
+        )
     if config.nesterov and not config.momentum:
         raise UserError("--nesterov needs --momentum above 0")
     return config

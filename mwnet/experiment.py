@@ -37,7 +37,6 @@ class Experiment:
         labels: ``(n,)`` given labels, after noise, on the device.
         train, meta: batches; ``meta`` is None if the method needs none.
         method: what will be trained.
-        engine: name of the meta-gradient engine, or None.
     """
 
     config: Config
@@ -51,7 +50,11 @@ class Experiment:
     train: Batches
     meta: Batches | None
     method: Method
-    engine: str | None
+
+    @property
+    def engine(self) -> str | None:
+        """Name of the meta-gradient engine, None before it is chosen or if there is none."""
+        return self.method.engine.name if isinstance(self.method, MWNet) else None
 
     def metrics(self, scored: detection.Scored) -> dict[str, Any]:
         """Accuracy on test and validation data, and how well wrong training labels are found.
@@ -186,8 +189,7 @@ def _build(config: Config) -> Experiment:
         meta = Batches(pixels, labels, parts.meta, size, config.seed, "meta")
     classifier = components.classifier(config, source, device)
     components.try_out(classifier, pixels.take(parts.train[: train.batch_size][:2].to(device)))
-    engine = "higher" if config.engine == "auto" else config.engine
-    method = components.METHOD_BUILDERS[config.method](config, classifier, len(train), engine)
+    method = components.METHOD_BUILDERS[config.method](config, classifier, len(train))
     # From here on only the networks themselves draw from the global generators (dropout).
     torch.manual_seed(seeding.derive(config.seed, "network"))
     return Experiment(
@@ -202,7 +204,6 @@ def _build(config: Config) -> Experiment:
         train=train,
         meta=meta,
         method=method,
-        engine=engine if method_class is MWNet else None,
     )
 
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,15 @@ from problems import batch, central_differences, flat, look_ahead, problem, rela
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from mwnet.bilevel import ENGINES, Bilevel, MetaGradient, bilevel_step, higher_engine
+from mwnet.bilevel import (
+    ENGINES,
+    Bilevel,
+    Engine,
+    MetaGradient,
+    bilevel_step,
+    forward_engine,
+    higher_engine,
+)
 from mwnet.data import Batch
 from mwnet.losses import cross_entropy
 
@@ -88,15 +97,15 @@ def test_adam_at_a_dead_input_is_finite_and_right() -> None:
     assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("engine", [higher_engine, partial(forward_engine, lean=True)])
 @pytest.mark.parametrize("kind", ["batchnorm", "dropout"])
-def test_an_engine_changes_nothing(engine: str, kind: str) -> None:
+def test_an_engine_that_lends_nothing_changes_nothing(engine: Engine, kind: str) -> None:
     task = problem(kind, virtual_step="optimizer")
     optimizer = warmed(OPTIMIZERS["adam"](task.classifier), task.classifier)
     before = copy.deepcopy(
         (task.classifier.state_dict(), task.weight_net.state_dict(), optimizer.state_dict())
     )
-    ENGINES[engine](task, optimizer, batch(seed=1), batch(seed=2))
+    assert engine(task, optimizer, batch(seed=1), batch(seed=2)).losses is None
     after = (task.classifier.state_dict(), task.weight_net.state_dict(), optimizer.state_dict())
     for old, new in zip(before[:2], after[:2], strict=True):
         for name in old:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from mwnet.bilevel.step import Bilevel, MetaGradient
+from mwnet.bilevel.updates import adam
 from mwnet.data.batches import Batch
 
 
@@ -61,42 +62,17 @@ class _DifferentiableAdam(DifferentiableOptimizer):
     """Adam and AdamW as torch computes them.
 
     `higher` has no AdamW, and its Adam adds epsilon before the bias correction instead of after.
-    Where the second moment is zero its square root has no derivative: such entries (a dead pixel's
-    weights) have a zero gradient as well, and get a zero derivative.
     """
 
-    decoupled = False
-
     def _update(self, grouped_grads: Any, **kwargs: object) -> None:
-        for group_index, (group, grads) in enumerate(
-            zip(self.param_groups, grouped_grads, strict=True)
+        for group, states, gradients in zip(
+            self.param_groups, self.state, grouped_grads, strict=True
         ):
-            if group["amsgrad"] or group["maximize"]:
-                raise ValueError("the look-ahead supports Adam without amsgrad and maximize")
-            beta1, beta2 = group["betas"]
-            for index, (p, g) in enumerate(zip(group["params"], grads, strict=True)):
-                if g is None:
-                    continue
-                state = self.state[group_index][index]
-                # torch counts in a float32 tensor, too coarse for 1 - beta2^step: leave it.
-                step = float(state.get("step", 0)) + 1
-                if self.decoupled:
-                    p = p * (1 - group["lr"] * group["weight_decay"])
-                elif group["weight_decay"]:
-                    g = g + group["weight_decay"] * p
-                m = beta1 * state.get("exp_avg", 0) + (1 - beta1) * g
-                v = beta2 * state.get("exp_avg_sq", 0) + (1 - beta2) * g * g
-                state.update(step=step, exp_avg=m, exp_avg_sq=v)
-                empty = v == 0
-                root = torch.where(empty, 0.0, torch.where(empty, 1.0, v).sqrt())
-                denominator = root / (1 - beta2**step) ** 0.5 + group["eps"]
-                group["params"][index] = p - group["lr"] / (1 - beta1**step) * m / denominator
-
-
-class _DifferentiableAdamW(_DifferentiableAdam):
-    decoupled = True
+            for index, (p, g) in enumerate(zip(group["params"], gradients, strict=True)):
+                if g is not None:
+                    group["params"][index] = adam(p, g, group, states[index])
 
 
 # The annotations of register_optim ask for instances, its documentation and code for types.
 higher.register_optim(Adam, _DifferentiableAdam)  # pyright: ignore[reportArgumentType]
-higher.register_optim(AdamW, _DifferentiableAdamW)  # pyright: ignore[reportArgumentType]
+higher.register_optim(AdamW, _DifferentiableAdam)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,77 @@
+"""The fast engine: exact for one look-ahead step, without a second-order graph.
+
+g = sum_i u_i grad l_i(w) is linear in u, so with w' = U(w, g), G = dM/dw' and J = dU/dg
+
+    dM/du_i = < J^T G, grad l_i(w) >
+
+which is the derivative of the i-th loss in the direction J^T G: one forward-mode pass gives it for
+all samples at once. Passes: forward and backward for g, forward and backward for G, one
+forward-mode pass (about three forward passes), and u.backward for Theta.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.optim import Optimizer
+
+from mwnet.bilevel.step import Bilevel, MetaGradient
+from mwnet.bilevel.updates import look_ahead
+from mwnet.data.batches import Batch
+from mwnet.seeding import global_states, replayed
+
+
+def forward_engine(
+    problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch, *, lean: bool = False
+) -> MetaGradient:
+    """dM/dTheta for one look-ahead step of SGD, Adam or AdamW.
+
+    Args:
+        problem: with ``inner_steps`` 1.
+        optimizer: of the classifier.
+        batch: training samples.
+        meta_batch: meta samples.
+        lean: free the graph of the virtual pass instead of lending it to the actual step, which
+            then runs the classifier again: never two graphs at once.
+
+    Raises:
+        NotImplementedError: an operator without a forward-mode rule, an optimizer without formula.
+    """
+    named = {name: p for name, p in problem.classifier.named_parameters() if p.requires_grad}
+    w = tuple(named.values())
+    device = batch.x.device
+
+    # Virtual: g = J_l^T u, with u constant in the gradient but carrying Theta.
+    before = global_states(device)
+    if lean:  # the actual step will move the batch-norm statistics
+        losses = problem.loss(_apply(problem.classifier, named, batch.x), batch.y)
+    else:
+        losses = problem.loss(problem.classifier(batch.x), batch.y)
+    u = problem.normalise(problem.weight_net(losses.detach()))
+    g = torch.autograd.grad(losses, w, grad_outputs=u.detach(), retain_graph=not lean)
+
+    # Meta: G = dM/dw', and J^T G through the elementwise update.
+    g = [gradient.requires_grad_() for gradient in g]
+    ahead = look_ahead(optimizer, problem.virtual_step, w, g)
+    w_ahead = {n: p.detach().requires_grad_() for n, p in zip(named, ahead, strict=True)}
+    logits = _apply(problem.classifier, w_ahead, meta_batch.x)
+    meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
+    big_g = torch.autograd.grad(meta_loss, list(w_ahead.values()))
+    direction = torch.autograd.grad(ahead, g, grad_outputs=big_g)
+
+    # Tangent: a_i = < J^T G, grad l_i(w) >, with the dropout masks of the virtual pass.
+    def losses_at(parameters: dict[str, Tensor]) -> Tensor:
+        return problem.loss(_apply(problem.classifier, parameters, batch.x), batch.y)
+
+    point = {name: p.detach() for name, p in named.items()}
+    with replayed(before, device):
+        a = jvp(losses_at, (point,), (dict(zip(named, direction, strict=True)),))[1]
+    theta = torch.autograd.grad(u, list(problem.weight_net.parameters()), grad_outputs=a.detach())
+    return MetaGradient(theta, meta_loss.detach(), None if lean else losses)
+
+
+def _apply(classifier: nn.Module, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """Logits at other parameters; buffers are clones, so statistics do not move."""
+    buffers = {name: buffer.clone() for name, buffer in classifier.named_buffers()}
+    return functional_call(classifier, {**parameters, **buffers}, (x,))

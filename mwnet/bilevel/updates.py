@@ -1,0 +1,82 @@
+"""U(w, g): one step of an optimizer as a function of the gradient, differentiable in it.
+
+The formulas are those of torch.optim, element by element; tests compare them with real steps.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+Group = dict[str, Any]
+
+
+def look_ahead(
+    optimizer: Optimizer,
+    virtual_step: str,
+    parameters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+) -> list[Tensor]:
+    """W' = U(w, g) without touching parameters or optimizer.
+
+    Args:
+        optimizer: of the parameters.
+        virtual_step: "sgd" for w - lr g at the first group's learning rate, "optimizer" for the
+            optimizer's own update.
+        parameters: w, each one a parameter of the optimizer.
+        gradients: g, in the same order.
+
+    Raises:
+        NotImplementedError: an optimizer or a setting of it that has no formula here.
+    """
+    if virtual_step == "sgd":
+        rate = optimizer.param_groups[0]["lr"]
+        return [p.detach() - rate * g for p, g in zip(parameters, gradients, strict=True)]
+    update = {SGD: sgd, Adam: adam, AdamW: adam}.get(type(optimizer))
+    if update is None:
+        raise NotImplementedError(f"no look-ahead formula for {type(optimizer).__name__}")
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    return [
+        update(p.detach(), g, groups[id(p)], dict(optimizer.state.get(p, {})))
+        for p, g in zip(parameters, gradients, strict=True)
+    ]
+
+
+def sgd(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
+    """SGD with weight decay, momentum (its first buffer ignores dampening) and Nesterov."""
+    if group["maximize"]:
+        raise NotImplementedError("no look-ahead formula for SGD that maximizes")
+    if group["weight_decay"]:
+        g = g + group["weight_decay"] * p
+    if group["momentum"]:
+        buffer = state.get("momentum_buffer")
+        damped = (1 - group["dampening"]) * g
+        buffer = g if buffer is None else group["momentum"] * buffer + damped
+        g = g + group["momentum"] * buffer if group["nesterov"] else buffer
+    return p - group["lr"] * g
+
+
+def adam(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
+    """Adam, or AdamW where the group says that weight decay is decoupled.
+
+    Where the second moment is zero its square root has no derivative: such entries (a dead pixel's
+    weights) have a zero gradient as well, and get a zero derivative. ``state`` is brought up to
+    date, for a further step.
+    """
+    if group["amsgrad"] or group["maximize"]:
+        raise NotImplementedError("no look-ahead formula for Adam with amsgrad or maximize")
+    rate, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
+    if group["decoupled_weight_decay"]:
+        p = p * (1 - rate * decay)
+    elif decay:
+        g = g + decay * p
+    # torch counts in a float32 tensor, too coarse for 1 - beta2^step: leave it.
+    step = float(state.get("step", 0)) + 1
+    m = beta1 * state.get("exp_avg", 0) + (1 - beta1) * g
+    v = beta2 * state.get("exp_avg_sq", 0) + (1 - beta2) * g * g
+    state.update(step=step, exp_avg=m, exp_avg_sq=v)
+    empty = v == 0
+    root = torch.where(empty, 0.0, torch.where(empty, 1.0, v).sqrt())
+    return p - rate / (1 - beta1**step) * m / (root / (1 - beta2**step) ** 0.5 + group["eps"])

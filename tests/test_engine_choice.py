@@ -1,0 +1,160 @@
+"""The automatic choice never ends in a silently wrong gradient."""
+
+import copy
+
+import pytest
+import torch
+from problems import batch, central_differences, flat, problem, relative
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD
+
+from mwnet.bilevel import Bilevel, EngineChoice, higher_engine
+
+
+class Attention(nn.Module):
+    """Self-attention by the fused kernel, over four tokens of one feature each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(1, 8)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x[:, None, :, None])
+        return self.out(F.scaled_dot_product_attention(tokens, tokens, tokens).mean((1, 2)))
+
+
+class Doubling(torch.autograd.Function):
+    """x -> 2x with a backward but no forward-mode rule."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+
+class WithoutRule(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return Doubling.apply(super().forward(x))
+
+
+class SilentlyWrong(torch.autograd.Function):
+    """A forward-mode rule that is there but wrong, as dropped tangents are."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple, output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+    @staticmethod
+    def jvp(ctx: object, tangent: Tensor) -> Tensor:
+        return torch.zeros_like(tangent)
+
+
+class WithWrongRule(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return SilentlyWrong.apply(super().forward(x))
+
+
+def around(middle: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 6), middle, nn.Tanh(), nn.Linear(6, 3))
+
+
+NETWORKS = {
+    "plain": lambda: around(nn.Identity()),
+    "batch norm": lambda: around(nn.BatchNorm1d(6)),
+    "group norm": lambda: around(nn.GroupNorm(2, 6)),
+    "attention": Attention,
+    "no forward rule": lambda: around(WithoutRule(6, 6)),
+    "wrong forward rule": lambda: around(WithWrongRule(6, 6)),
+    "compiled": lambda: around(torch.compile(nn.Linear(6, 6), backend="aot_eager")),
+}
+MUST_BE = {
+    "plain": "forward",
+    "batch norm": "forward",
+    "group norm": "forward",
+    "no forward rule": "higher",
+    "wrong forward rule": "higher",
+}
+
+
+def task_with(network: nn.Module, **changes: object) -> Bilevel:
+    task = problem(**changes)
+    object.__setattr__(task, "classifier", network.double())
+    return task
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_right_gradient_or_announced_fallback(name: str) -> None:
+    torch.manual_seed(0)
+    task = task_with(NETWORKS[name]())
+    optimizer = SGD(task.classifier.parameters(), lr=0.1)
+    data, meta = batch(seed=1), batch(seed=2)
+    said: list[str] = []
+    choice = EngineChoice("auto", say=said.append)
+    try:
+        got = flat(choice(task, optimizer, data, meta).theta)
+    except (RuntimeError, NotImplementedError):
+        # Neither engine can differentiate the network: an error, but no wrong number.
+        assert name in ("attention", "compiled")
+        return
+    assert choice.name == MUST_BE.get(name, choice.name)
+    assert len(said) == (choice.name == "higher")
+    assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
+
+
+def test_dropout_masks_are_those_of_the_virtual_pass() -> None:
+    """Both engines from the same random state: the same masks, the same gradient."""
+    task = problem("dropout")
+    optimizer = SGD(task.classifier.parameters(), lr=0.1)
+    data, meta = batch(seed=1), batch(seed=2)
+    results = []
+    for engine in (EngineChoice("forward"), EngineChoice("forward", lean=True), higher_engine):
+        torch.manual_seed(3)
+        results.append(flat(engine(task, optimizer, data, meta).theta))
+        results.append(torch.rand(1).double())  # the generator stands where it should
+    for got in (0, 2):
+        assert relative(results[got], results[4]) < 1e-10
+        assert torch.equal(results[got + 1], results[5])
+
+
+def test_the_probe_leaves_no_trace() -> None:
+    task = problem("batchnorm")
+    optimizer = SGD(task.classifier.parameters(), lr=0.1)
+    before = copy.deepcopy(task.classifier.state_dict())
+    state = torch.get_rng_state()
+    choice = EngineChoice("auto", lean=True)
+    choice(task, optimizer, batch(seed=1), batch(seed=2))
+    assert choice.name == "forward"
+    assert torch.equal(state, torch.get_rng_state())
+    for name, value in task.classifier.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_several_look_ahead_steps_take_higher_and_say_so() -> None:
+    task = problem(inner_steps=3)
+    said: list[str] = []
+    choice = EngineChoice("auto", say=said.append)
+    choice(task, SGD(task.classifier.parameters(), lr=0.1), batch(seed=1), batch(seed=2))
+    assert choice.name == "higher"
+    assert "3 look-ahead steps" in said[0]
+
+
+def test_the_choice_survives_a_checkpoint() -> None:
+    one, two = EngineChoice("auto"), EngineChoice("auto")
+    one.name = "higher"
+    two.load_state_dict(one.state_dict())
+    assert two.name == "higher"
