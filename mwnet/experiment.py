@@ -140,6 +140,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         )
         if resume is not None:
             trainer.resume()
+            print(f"continuing after step {trainer.progress.step}", flush=True)
         history = trainer.fit()
         # A finished run that is resumed has nothing left to evaluate.
         scored = latest[0] if latest else experiment.score(experiment.parts.train)

@@ -48,7 +48,7 @@ class Tracker:
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch is done; ``line`` is its entry in metrics.jsonl."""
         self.health.append(line["weights"]["collapse"])
-        collapse = lasting_collapse(self.health)
+        collapse = lasting_collapse(self.health, self.epochs)
         if collapse != self.said:
             state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
             self.say(f"epoch {line['epoch']}: the weights {state}")
@@ -76,13 +76,15 @@ class Tracker:
             self.writer.close()
 
 
-def lasting_collapse(health: list[str | None]) -> str | None:
-    """What the weights have been for three epochs in a row, None if they were fine in one.
+def lasting_collapse(health: list[str | None], epochs: int) -> str | None:
+    """What the weights have been for a fifth of the run, None if they were fine in any epoch of it.
 
-    One epoch proves nothing: half of all weight nets start out rising with the loss.
+    Less proves nothing: half of all weight nets start out rising with the loss and are turned
+    around in the first epochs.
     """
-    recent = health[-3:]
-    return recent[0] if len(recent) == 3 and len(set(recent)) == 1 else None
+    span = max(2, epochs // 5)
+    recent = health[-span:]
+    return recent[0] if len(recent) == span and len(set(recent)) == 1 else None
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -204,3 +204,5 @@ def test_collapse_is_said_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().out
     assert summary["weights"]["collapse"] == "rising"
     assert "the weights have collapsed: they rise with the loss" in printed
+    assert "label_quality cannot be trusted" in printed
+    assert "probability of the given label" in printed

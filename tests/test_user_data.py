@@ -130,6 +130,14 @@ def test_table_with_integer_classes_sorts_them_as_numbers(tmp_path: Path) -> Non
     assert data.classes == ("9", "10")
 
 
+def test_table_with_the_truth_does_not_learn_from_it(tmp_path: Path) -> None:
+    data = user.table(csv(tmp_path, "y_true,a,label\n0,5,1\n1,6,1\n0,7,0\n"), "label")
+    assert data.x[:, :, 0, 0].tolist() == [[5], [6], [7]]
+    assert data.labels.tolist() == [1, 1, 0]
+    assert data.truth is not None
+    assert data.truth.tolist() == [0, 1, 0]
+
+
 def test_codes_with_leading_zeros_stay_apart(tmp_path: Path) -> None:
     data = user.table(csv(tmp_path, "a,label\n1,007\n3,7\n5,007\n"), "label")
     assert data.classes == ("007", "7")

@@ -79,7 +79,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def table(path: Path, label_column: str) -> Source:
-    """A CSV with a header: numeric features and a label column.
+    """A CSV with a header: numeric features, a label column, perhaps true labels in ``y_true``.
 
     Raises:
         ValueError: no such column, a row of another length, a cell that is no number.
@@ -102,27 +102,32 @@ def table(path: Path, label_column: str) -> Source:
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise ValueError(f"{path}: row {line} has {len(row)} cells, the header {len(header)}")
-    at = header.index(label_column)
-    names = header[:at] + header[at + 1 :]
+    labelled = [label_column, *(["y_true"] if "y_true" in header else [])]
+    columns = {name: header.index(name) for name in labelled}
+    kept = [column for column in range(len(header)) if column not in columns.values()]
+    names = [header[column] for column in kept]
     if not names:
         raise ValueError(f"{path} has no feature beside the label column '{label_column}'")
     features = np.empty((len(rows), len(names)), dtype=np.float32)
     for line, row in enumerate(rows):
-        for column, cell in enumerate(row[:at] + row[at + 1 :]):
+        for place, column in enumerate(kept):
             try:
-                features[line, column] = float(cell)
+                features[line, place] = float(row[column])
             except ValueError:
                 raise ValueError(
-                    f"{path}: row {line + 2}, column '{names[column]}' holds '{cell}', which is no "
-                    "number; encode or drop it"
+                    f"{path}: row {line + 2}, column '{names[place]}' holds '{row[column]}', which "
+                    "is no number; encode or drop it"
                 ) from None
-    cells = np.array(_cell_labels([row[at].strip() for row in rows]), dtype=object)
-    classes, (labels,) = encode({f"{path}: {label_column}": cells})
+    cells = _cell_labels([row[at].strip() for at in columns.values() for row in rows])
+    parts = np.array(cells, dtype=object).reshape(len(columns), len(rows))
+    classes, encoded = encode(
+        {f"{path}: {name}": part for name, part in zip(columns, parts, strict=True)}
+    )
     return Source(
         name="table",
         x=channels_first(_numbers(features, str(path), names)),
-        labels=labels,
-        truth=None,
+        labels=encoded[0],
+        truth=encoded[1] if len(encoded) == 2 else None,
         classes=classes,
     )
 

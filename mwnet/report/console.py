@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mwnet.experiment import Experiment
 
 
+SCORE = {"own": "its own score", "loss": "the loss", "probability": "probability"}
+
+
 def announce(experiment: "Experiment", folder: Path) -> None:
     """Say what is about to run: data, noise, sizes, network."""
     config, source, parts = experiment.config, experiment.source, experiment.parts
@@ -33,6 +36,8 @@ def announce(experiment: "Experiment", folder: Path) -> None:
         print(f"{rate:.1%} of the training labels are wrong")
     elif rate is not None:
         print(f"the noise has changed {rate:.1%} of the training labels, which count as right")
+    if experiment.meta is not None and len(parts.meta) < 2 * source.num_classes:
+        print(f"{len(parts.meta)} meta samples are few: more data or a higher --meta-size may help")
     print(f"writing to {folder}", flush=True)
 
 
@@ -58,22 +63,30 @@ def conclude(
         folder: the run folder.
         collapse: of the weights, if it lasts.
     """
-    print(f"\n{'':24}{'last':>8}{'best':>8}  (best epoch, by the same number)")
-    accuracy = summary["test_accuracy"]
-    rows = [("test accuracy", accuracy)]
+    print(f"\n{'':32}{'last':>8}{'best':>8}  (best epoch, by the same number)")
+    given = summary["test_labels"] == "given"
+    rows = [
+        ("agreement with given test labels" if given else "test accuracy", summary["test_accuracy"])
+    ]
     if summary["validation_accuracy"] is not None:
-        rows.append(("validation accuracy", summary["validation_accuracy"]))
+        rows.append(("agreement with given validation", summary["validation_accuracy"]))
     auc = summary["detection_auc"] or {}
-    rows += [(f"detection AUC, {name}", entry) for name, entry in auc.items()]
+    rows += [(f"AUC of wrong labels by {SCORE[name]}", entry) for name, entry in auc.items()]
     for name, entry in rows:
         if entry["last"] is not None:
-            print(f"{name:24}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
+            print(f"{name:32}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
+    score = "label quality"
     if collapse:
-        print(f"warning: the weights have collapsed: {COLLAPSE[collapse]}")
+        score = "probability of the given label"
+        print(
+            f"\nwarning: the weights have collapsed: {COLLAPSE[collapse]}; label_quality cannot be "
+            "trusted, rank by the loss instead, and try --meta-loss mae, --normalisation sum or "
+            "another --weight-net-lr"
+        )
     print("\nmost suspect training samples")
-    print(f"{'sample':>28}  {'given':>12}  {'predicted':>12}  label quality")
-    for sample, given, predicted, quality in suspects:
-        print(f"{sample[-28:]:>28}  {given[:12]:>12}  {predicted[:12]:>12}  {quality:.2g}")
+    print(f"{'sample_id':>28}  {'given':>12}  {'predicted':>12}  {score}")
+    for sample, given_label, predicted, quality in suspects:
+        print(f"{sample[-28:]:>28}  {given_label[:12]:>12}  {predicted[:12]:>12}  {quality:.2g}")
     print(f"\n{summary['seconds']['total']:.1f} s of training; in {folder}:")
     print("  label_quality.csv  every training label with its score")
     print("  summary.json       the numbers")

@@ -166,7 +166,8 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
                 curve(auc, [line["detection_auc"][name] for line in history], name, color, style)
             auc.set_title("AUC of detecting wrong labels")
         else:
-            auc.set_title("AUC: the truth is not known")
+            auc.text(0.5, 0.5, "no AUC:\nthe true labels are not known", ha="center", va="center")
+            auc.set_axis_off()
         for key, color, style in (("max", RIGHT, "-"), ("mean", "black", "-"), ("min", WRONG, "-")):
             curve(weights, [line["weights"][key] for line in history], key, color, style)
         weights.set_title("weights of the training samples")
@@ -187,7 +188,7 @@ def confusion(
     size = min(12.0, 3.2 + 0.42 * len(classes))
     with figure(path, size + 0.8, size) as (canvas, (axes,)):
         axes.grid(False)
-        image = axes.imshow(counts, cmap="Blues")
+        image = axes.imshow(counts, cmap="Blues", vmin=0)
         canvas.colorbar(image, ax=axes, shrink=0.8, label="training samples")
         if len(classes) <= 30:
             names = [name[:14] for name in classes]

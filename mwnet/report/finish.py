@@ -75,22 +75,21 @@ def finish(
         truth = experiment.truth
         train_truth = None if truth is None else truth[experiment.parts.train].numpy()
         draw_all(folder / "figures", scored, train_truth, classes, history)
-    order = np.argsort(scored.quality, kind="stable")[:10]
+    health = [line["weights"]["collapse"] for line in history]
+    collapse = lasting_collapse(health, experiment.config.epochs)
+    # Collapsed weights say nothing about labels, or the opposite; the prediction still does.
+    ranking = scored.quality if collapse is None else scored.probability
+    order = np.argsort(ranking, kind="stable")[:10]
     suspects = [
         (
             names[i],
             classes[scored.given[i]],
             classes[scored.predicted[i]],
-            float(scored.quality[i]),
+            float(ranking[i]),
         )
         for i in order
     ]
-    conclude(
-        summary,
-        suspects,
-        folder,
-        lasting_collapse([line["weights"]["collapse"] for line in history]),
-    )
+    conclude(summary, suspects, folder, collapse)
     return summary
 
 
@@ -149,6 +148,7 @@ def summarise(
             "rate": config.noise_rate,
             "realised_rate": realised_rate(experiment),
         },
+        "test_labels": "given" if experiment.truth is None else "true",
         "test_accuracy": _last_and_best([line["test_accuracy"] for line in history]),
         "validation_accuracy": validation,
         "detection_auc": auc,
