@@ -63,7 +63,7 @@ def conclude(
         folder: the run folder.
         collapse: of the weights, if it lasts.
     """
-    print(f"\n{'':32}{'last':>8}{'best':>8}  (best epoch, by the same number)")
+    print(f"\n{'':38}{'last':>8}{'best':>8}  (best epoch, by the same number)")
     given = summary["test_labels"] == "given"
     rows = [
         ("agreement with given test labels" if given else "test accuracy", summary["test_accuracy"])
@@ -74,7 +74,7 @@ def conclude(
     rows += [(f"AUC of wrong labels by {SCORE[name]}", entry) for name, entry in auc.items()]
     for name, entry in rows:
         if entry["last"] is not None:
-            print(f"{name:32}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
+            print(f"{name:38}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
     score = "label quality"
     if collapse:
         score = "probability of the given label"
