@@ -76,9 +76,11 @@ class Experiment:
         return line
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a run to be resumed: its options and its data."""
-        digest = hashlib.blake2b(self.source.x.numpy().tobytes(), digest_size=8)
-        digest.update(self.source.labels.numpy().tobytes())
+        """What must be the same for a run to be resumed: its options and all it learns from."""
+        digest = hashlib.blake2b(digest_size=8)
+        meta_labels = [] if self.meta is None else [self.meta.labels[self.parts.meta]]
+        for part in (self.source.x, self.labels, *meta_labels):
+            digest.update(part.cpu().contiguous().numpy().data)
         options = self.config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
         return {**options, "contents of the data": digest.hexdigest()}
 

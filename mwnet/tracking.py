@@ -21,15 +21,20 @@ class Tracker:
         done: steps that an earlier part of the run has taken.
         epochs: epochs of the run.
         events: folder for TensorBoard events, or None.
-        purge_step: first epoch whose events a resumed run writes again.
+        history: lines of the epochs that an earlier part of the run has reported.
     """
 
     def __init__(
-        self, total: int, done: int, epochs: int, events: Path | None, purge_step: int
+        self,
+        total: int,
+        done: int,
+        epochs: int,
+        events: Path | None,
+        history: list[dict[str, Any]],
     ) -> None:
         self.epochs = epochs
-        self.health: list[str | None] = []
-        self.said: str | None = None
+        self.health = [line["weights"]["collapse"] for line in history]
+        self.said = lasting_collapse(self.health, epochs)
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -37,7 +42,7 @@ class Tracker:
         if events is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(events), purge_step=purge_step)
+            self.writer = SummaryWriter(str(events), purge_step=len(history) + 1)
 
     def step(self, epoch: int) -> None:
         """One training step is done."""

@@ -122,10 +122,11 @@ class Trainer:
         done, steps = self.progress, len(self.train)
         context = Context(self.epochs, self.train, self.meta)
         events = self.folder if self.events else None
-        tracker = Tracker(self.total, done.step, self.epochs, events, len(done.history) + 1)
+        tracker = Tracker(self.total, done.step, self.epochs, events, done.history)
         lines = "".join(json.dumps(line) + "\n" for line in done.history)
         checkpoint.write_text(self.folder / METRICS, lines)
         started = time.perf_counter() - done.seconds
+        self.method.train()  # measuring restores the mode it finds
         with contextlib.closing(tracker), _StopSignal() as stop:
             while done.step < self.total:
                 epoch = done.step // steps
@@ -155,7 +156,6 @@ class Trainer:
 
     def _step(self) -> None:
         done = self.progress
-        self.method.train()
         meta_batch = self.meta[done.step] if self.meta is not None else None
         report = self.method.step(self.train[done.step], meta_batch)
         for name, value in report.items():

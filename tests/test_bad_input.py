@@ -109,6 +109,19 @@ def test_data_that_has_changed_is_not_resumed(
         assert "contents of the data" in capsys.readouterr().err
 
 
+def test_a_noise_file_that_has_changed_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "labels.npy"
+    labels = np.arange(1437) % 10
+    np.save(path, labels)
+    run(tmp_path / "run", "--noise", "file", "--noise-file", str(path), *ROBUST)
+    np.save(path, (labels + 1) % 10)
+    capsys.readouterr()
+    assert train.main(["--resume", str(tmp_path / "run")]) == 2
+    assert "contents of the data" in capsys.readouterr().err
+
+
 def test_a_folder_that_holds_something_is_never_touched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

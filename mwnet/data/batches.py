@@ -40,20 +40,17 @@ class Pixels:
     @staticmethod
     def of(x: Tensor, train: Tensor, device: torch.device, augment: str) -> "Pixels":
         """Measure mean and standard deviation per channel on the training samples."""
-        chunks = [x[ids].double() for ids in train.split(4096)]
-        count = sum(chunk[:, 0].numel() for chunk in chunks)
-        total = sum(chunk.sum((0, 2, 3)) for chunk in chunks)
-        mean = torch.as_tensor(total) / count
-        square = sum(((chunk - mean[:, None, None]) ** 2).sum((0, 2, 3)) for chunk in chunks)
-        std = (torch.as_tensor(square) / count).sqrt()
+        mean = torch.zeros(x.shape[1], 1, 1, dtype=torch.float64)
+        variance = torch.zeros_like(mean)
+        count = len(train) * x.shape[2] * x.shape[3]
+        # Chunk by chunk: float64 copies of a whole set would take eight times its memory.
+        for ids in train.split(4096):
+            mean += x[ids].double().sum((0, 2, 3))[:, None, None] / count
+        for ids in train.split(4096):
+            variance += ((x[ids].double() - mean) ** 2).sum((0, 2, 3))[:, None, None] / count
+        std = variance.sqrt()
         std = torch.where(std > 0, std, 1.0)  # a constant feature carries nothing: leave it at 0
-        shape = (-1, 1, 1)
-        return Pixels(
-            x.to(device),
-            mean.reshape(shape).float().to(device),
-            std.reshape(shape).float().to(device),
-            augment,
-        )
+        return Pixels(x.to(device), mean.float().to(device), std.float().to(device), augment)
 
     def take(self, ids: Tensor, rng: Generator | None = None) -> Tensor:
         """Normalised float32 images of the ids; augmented if a generator is given."""
