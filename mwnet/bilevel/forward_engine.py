@@ -9,14 +9,17 @@ all samples at once. Passes: forward and backward for g, forward and backward fo
 forward-mode pass (about three forward passes), and u.backward for Theta.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.func import functional_call
 from torch.optim import Optimizer
 
+from mwnet.bilevel.differentiable import differentiable, is_compiled
 from mwnet.bilevel.step import Bilevel, MetaGradient
+from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.updates import look_ahead
 from mwnet.data.batches import Batch
 from mwnet.seeding import global_states, replayed
@@ -44,12 +47,15 @@ def forward_engine(
 
     # Virtual: g = J_l^T u, with u constant in the gradient but carrying Theta.
     before = global_states(device)
+    primals = Primals()
     if lean:  # the actual step will move the batch-norm statistics
         losses = problem.loss(_apply(problem.classifier, named, batch.x), batch.y)
     else:
-        losses = problem.loss(problem.classifier(batch.x), batch.y)
+        with nullcontext() if is_compiled(problem.classifier) else primals:
+            logits = problem.classifier(batch.x)
+        losses = problem.loss(logits, batch.y)
     u = problem.normalise(problem.weight_net(losses.detach()))
-    g = torch.autograd.grad(losses, w, grad_outputs=u.detach(), retain_graph=not lean)
+    g = _gradient(losses, w, u.detach(), retain_graph=not lean)
 
     # Meta: G = dM/dw', and J^T G through the elementwise update.
     g = [gradient.requires_grad_() for gradient in g]
@@ -57,7 +63,7 @@ def forward_engine(
     w_ahead = {n: p.detach().requires_grad_() for n, p in zip(named, ahead, strict=True)}
     logits = _apply(problem.classifier, w_ahead, meta_batch.x)
     meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
-    big_g = torch.autograd.grad(meta_loss, list(w_ahead.values()))
+    big_g = _gradient(meta_loss, list(w_ahead.values()))
     direction = torch.autograd.grad(ahead, g, grad_outputs=big_g)
 
     # Tangent: a_i = < J^T G, grad l_i(w) >, with the dropout masks of the virtual pass.
@@ -65,10 +71,24 @@ def forward_engine(
         return problem.loss(_apply(problem.classifier, parameters, batch.x), batch.y)
 
     point = {name: p.detach() for name, p in named.items()}
-    with replayed(before, device):
-        a = jvp(losses_at, (point,), (dict(zip(named, direction, strict=True)),))[1]
-    theta = torch.autograd.grad(u, list(problem.weight_net.parameters()), grad_outputs=a.detach())
+    with replayed(before, device), differentiable():
+        a = tangent(losses_at, point, dict(zip(named, direction, strict=True)), primals.outputs)
+    theta = _gradient(u, list(problem.weight_net.parameters()), a)
     return MetaGradient(theta, meta_loss.detach(), None if lean else losses)
+
+
+def _gradient(
+    of: Tensor, by: Sequence[Tensor], weights: Tensor | None = None, *, retain_graph: bool = False
+) -> tuple[Tensor, ...]:
+    """The gradient of sum(weights * of); zeros for what ``of`` does not use."""
+    return torch.autograd.grad(
+        of,
+        by,
+        grad_outputs=weights,
+        retain_graph=retain_graph,
+        allow_unused=True,
+        materialize_grads=True,
+    )
 
 
 def _apply(classifier: nn.Module, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from higher.optim import DifferentiableOptimizer
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from mwnet.bilevel.differentiable import differentiable, uncompiled
 from mwnet.bilevel.step import Bilevel, MetaGradient
 from mwnet.bilevel.updates import adam
 from mwnet.data.batches import Batch
@@ -28,7 +29,11 @@ def higher_engine(
     inner = optimizer
     if problem.virtual_step == "sgd":
         inner = SGD(problem.classifier.parameters(), lr=optimizer.param_groups[0]["lr"])
-    with higher.innerloop_ctx(problem.classifier, inner) as (classifier, virtual):
+    with (
+        differentiable(),
+        uncompiled(problem.classifier) as network,
+        higher.innerloop_ctx(network, inner) as (classifier, virtual),
+    ):
         for step in range(problem.inner_steps):
             losses = problem.loss(classifier(batch.x), batch.y)
             # At w the losses do not depend on Theta; after a look-ahead step they do.
