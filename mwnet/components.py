@@ -10,11 +10,14 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
 
 from models import MODELS
 from mwnet import schedules, seeding
+from mwnet.accelerate import Autocast, compile_in_place
 from mwnet.bilevel import Bilevel, EngineChoice
 from mwnet.config import Config
+from mwnet.cuda_graphs import Captured, Update
 from mwnet.data import Source
 from mwnet.errors import UserError, lookup, nearest
 from mwnet.losses import LOSSES
@@ -33,7 +36,7 @@ def classifier(config: Config, source: Source, device: torch.device) -> nn.Modul
     )
     try:
         with seeding.seeded(config.seed, "classifier"):
-            return builder(
+            network = builder(
                 num_classes=source.num_classes,
                 in_channels=source.in_channels,
                 image_size=source.image_size,
@@ -42,22 +45,34 @@ def classifier(config: Config, source: Source, device: torch.device) -> nn.Modul
         given = ", ".join(f"{key} = {value}" for key, value in config.model_options.items())
         reason = str(error).splitlines()[0]
         raise UserError(f"--model {config.model} with {given} cannot be built: {reason}") from error
+    if config.amp == "bf16":
+        network = Autocast(network)
+    if config.channels_last:
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if config.compile:
+        compile_in_place(network, device)
+    return network
 
 
 def optimizer(config: Config, network: nn.Module) -> Optimizer:
     """The classifier's optimizer."""
-    rate, decay = config.lr, config.weight_decay
-    if config.optimizer == "adam":
-        return Adam(network.parameters(), lr=rate, weight_decay=decay)
-    if config.optimizer == "adamw":
-        return AdamW(network.parameters(), lr=rate, weight_decay=decay)
-    return SGD(
-        network.parameters(),
-        lr=rate,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=decay,
-    )
+    rate: float | torch.Tensor = config.lr
+    recorded: dict[str, Any] = {}
+    if config.cuda_graphs:  # a replay repeats numbers; what changes must be a tensor
+        rate = torch.tensor(rate, device=next(network.parameters()).device)
+        recorded = {"fused": True}
+    if config.optimizer == "sgd":
+        return SGD(
+            network.parameters(),
+            lr=rate,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+            **recorded,
+        )
+    kind = {"adam": Adam, "adamw": AdamW}[config.optimizer]
+    recorded["capturable"] = config.cuda_graphs
+    return kind(network.parameters(), lr=rate, weight_decay=config.weight_decay, **recorded)
 
 
 def scheduler(config: Config, of: Optimizer, steps_per_epoch: int) -> LambdaLR:
@@ -89,7 +104,7 @@ def erm(config: Config, network: nn.Module, steps_per_epoch: int) -> ERM:
     """Plain training of the network."""
     of = optimizer(config, network)
     loss = bound(LOSSES, config.loss, "loss", config.loss_options)
-    return ERM(network, of, scheduler(config, of, steps_per_epoch), loss)
+    return ERM(network, of, scheduler(config, of, steps_per_epoch), loss, _recorded(config))
 
 
 def mwnet(config: Config, network: nn.Module, steps_per_epoch: int) -> MWNet:
@@ -99,7 +114,9 @@ def mwnet(config: Config, network: nn.Module, steps_per_epoch: int) -> MWNet:
         weight_net = WeightNet().to(next(network.parameters()).device)
     rate, decay = config.weight_net_lr, config.weight_net_weight_decay
     if config.weight_net_optimizer == "adam":
-        weight_optimizer: Optimizer = Adam(weight_net.parameters(), lr=rate, weight_decay=decay)
+        weight_optimizer: Optimizer = Adam(
+            weight_net.parameters(), lr=rate, weight_decay=decay, capturable=config.cuda_graphs
+        )
     else:
         weight_optimizer = SGD(
             weight_net.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
@@ -114,8 +131,30 @@ def mwnet(config: Config, network: nn.Module, steps_per_epoch: int) -> MWNet:
         config.inner_steps,
     )
     schedule = scheduler(config, of, steps_per_epoch)
-    engine = EngineChoice(config.engine, lean=config.lean)
-    return MWNet(problem, of, schedule, weight_optimizer, engine, config.meta_interval)
+    engine = EngineChoice(
+        config.engine,
+        lean=config.lean,
+        precision="bfloat16" if config.amp == "bf16" else None,
+        say=_refuse if config.cuda_graphs else tqdm.write,
+    )
+    return MWNet(
+        problem,
+        of,
+        schedule,
+        weight_optimizer,
+        engine,
+        config.meta_interval,
+        _recorded(config),
+    )
+
+
+def _refuse(fallback: str) -> None:
+    raise UserError(f"--cuda-graphs needs the engine forward; {fallback}")
+
+
+def _recorded(config: Config) -> Callable[[Update], Update]:
+    """What wraps a method's update: a CUDA graph, or nothing."""
+    return Captured if config.cuda_graphs else lambda update: update
 
 
 # One builder for each entry of METHODS: (config, network, steps of an epoch) -> method.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import CliSuppress
 
 from mwnet.errors import UserError, nearest
@@ -132,19 +132,32 @@ class Config(BaseModel):
     meta_interval: int = _field(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
+
+    # How fast, not what; rounding apart
     engine: Literal["auto", "forward", "higher"] = _field(
-        "weighting",
+        "speed",
         "auto",
         "How the meta-gradient is computed: forward (fast, one look-ahead step), higher (any), or "
         "auto: forward if a probe finds it equal to higher.",
     )
     lean: bool = _field(
-        "weighting", False, "Recompute the forward pass of the actual step: less memory, slower."
+        "speed", False, "Recompute the forward pass of the actual step: less memory, slower."
+    )
+    amp: Literal["off", "bf16"] = _field(
+        "speed", "off", "bf16: run the network in bfloat16 where that is safe."
+    )
+    channels_last: bool = _field("speed", False, "Lay images out with the channels last.")
+    compile: bool = _field("speed", False, "Compile the passes that are differentiated once.")
+    cuda_graphs: bool = _field(
+        "speed", False, "Record the step once and replay it: for small networks on a GPU."
     )
 
     # What is kept
     checkpoint_every: int = _field("output", 1, "Epochs between checkpoints.", ge=1)
     figures: bool = _field("output", True, "Draw the figures at the end.")
+    log_every: int | None = _field(
+        "output", None, "Steps between reports within an epoch; default: none.", ge=1
+    )
     tensorboard: bool = _field("output", True, "Write TensorBoard events.")
 
     # Set by `--model.width 8`, `--meta-loss.KEY`, ...; in YAML as a mapping of this name.
@@ -152,11 +165,16 @@ class Config(BaseModel):
     loss_options: CliSuppress[Options] = {}
     meta_loss_options: CliSuppress[Options] = {}
 
+    @field_validator("amp", mode="before")
+    @classmethod
+    def _off_is_no_boolean(cls, value: Any) -> Any:
+        return "off" if value is False else value  # what YAML reads in "amp: off"
+
 
 # What a resumed run may be given anew: where it runs and how long, not what it computes.
 RESUMABLE_CHANGES = frozenset(
     {"device", "threads", "max_steps", "data", "data_root", "download"}
-    | {"checkpoint_every", "figures", "tensorboard"}
+    | {"checkpoint_every", "figures", "log_every", "tensorboard"}
 )
 
 
@@ -185,6 +203,8 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
             f"--engine forward is for one look-ahead step, got --inner-steps {config.inner_steps}; "
             "take --engine higher or auto"
         )
+    if config.cuda_graphs and config.engine == "higher":
+        raise UserError("--cuda-graphs cannot record --engine higher: take auto or forward")
     if config.nesterov and not config.momentum:
         raise UserError("--nesterov needs --momentum above 0")
     return config

@@ -35,6 +35,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return " ".join(hints) or "see --help"
 
 
+def first_line(error: Exception) -> str:
+    """What a library's exception says, without its paragraphs of advice."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 def lookup(registry: Mapping[str, T], name: str, kind: str) -> T:
     """The entry of a registry, or a ValueError that names the nearest match and all known names."""
     if name not in registry:

@@ -139,6 +139,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
             max_steps=config.max_steps,
             checkpoint_every=config.checkpoint_every,
             events=config.tensorboard,
+            log_every=config.log_every,
         )
         if resume is not None:
             trainer.resume()
@@ -151,6 +152,8 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
 
 def _build(config: Config) -> Experiment:
     device = _device(config.device)
+    if config.cuda_graphs and device.type != "cuda":
+        raise UserError(f"--cuda-graphs needs a CUDA device, this run is on {device.type}")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     method_class = lookup(METHODS, config.method, "method")
@@ -176,7 +179,9 @@ def _build(config: Config) -> Experiment:
     )
     if config.augment != "none" and source.image_size == (1, 1):
         raise UserError("--augment is for images; feature vectors can only have --augment none")
-    pixels = Pixels.of(source.x, parts.train, device, config.augment)
+    pixels = Pixels.of(
+        source.x, parts.train, device, config.augment, channels_last=config.channels_last
+    )
     train = Batches(pixels, given, parts.train, config.batch_size, config.seed, "train")
     meta = None
     if method_class.uses_meta:

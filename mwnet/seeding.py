@@ -38,7 +38,8 @@ def seeded(seed: int, *purpose: object) -> Iterator[None]:
 def global_states(device: torch.device) -> dict[str, torch.Tensor]:
     """States of torch's global generators, for a checkpoint."""
     states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
+    # While a step is recorded as a CUDA graph the state cannot be read; nothing draws then.
+    if device.type == "cuda" and not torch.cuda.is_current_stream_capturing():
         states["cuda"] = torch.cuda.get_rng_state(device)
     return states
 

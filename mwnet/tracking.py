@@ -22,6 +22,8 @@ class Tracker:
         epochs: epochs of the run.
         events: folder for TensorBoard events, or None.
         history: lines of the epochs that an earlier part of the run has reported.
+        steps: whether :meth:`within` will be called; its events go to a folder of their own, since
+            they count steps, not epochs.
     """
 
     def __init__(
@@ -31,24 +33,42 @@ class Tracker:
         epochs: int,
         events: Path | None,
         history: list[dict[str, Any]],
+        *,
+        steps: bool = False,
     ) -> None:
+        self.total = total
         self.epochs = epochs
         self.health = [line["weights"]["collapse"] for line in history]
         self.said = lasting_collapse(self.health, epochs)
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
-        self.writer = None
+        self.writer = self.step_writer = None
         if events is not None:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(events), purge_step=len(history) + 1)
+            if steps:
+                self.step_writer = SummaryWriter(str(events / "steps"), purge_step=done + 1)
 
     def step(self, epoch: int) -> None:
         """One training step is done."""
         if not self.bar.disable:
             self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
             self.bar.update()
+
+    def within(self, epoch: int, step: int, means: dict[str, float]) -> None:
+        """Means of the epoch so far, after ``step`` steps of the run."""
+        shown = _losses(means)
+        if self.bar.disable:
+            print(
+                f"epoch {epoch + 1:3d}/{self.epochs}  step {step}/{self.total}  {shown}", flush=True
+            )
+        else:
+            self.bar.set_postfix_str(shown)
+        if self.step_writer is not None:
+            for name, value in means.items():
+                self.step_writer.add_scalar(name, value, step)
 
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch is done; ``line`` is its entry in metrics.jsonl."""
@@ -77,8 +97,9 @@ class Tracker:
 
     def close(self) -> None:
         self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
+        for writer in (self.writer, self.step_writer):
+            if writer is not None:
+                writer.close()
 
 
 def lasting_collapse(health: list[str | None], epochs: int) -> str | None:
@@ -103,10 +124,15 @@ def flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return pairs
 
 
-def _shown(line: dict[str, Any]) -> str:
+def _losses(line: dict[str, Any]) -> str:
     parts = [f"loss {line['train_loss']:.4f}"]
     if "meta_loss" in line:
         parts.append(f"meta {line['meta_loss']:.4f}")
+    return "  ".join(parts)
+
+
+def _shown(line: dict[str, Any]) -> str:
+    parts = [_losses(line)]
     if line.get("validation_accuracy") is not None:
         parts.append(f"validation {line['validation_accuracy']:.4f}")
     parts.append(f"test {line['test_accuracy']:.4f}")

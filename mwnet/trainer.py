@@ -55,6 +55,7 @@ class Trainer:
         max_steps: stop after this many steps, or None.
         checkpoint_every: epochs between checkpoints.
         events: whether to write TensorBoard events.
+        log_every: steps between reports within an epoch, or None.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Trainer:
         max_steps: int | None,
         checkpoint_every: int,
         events: bool,
+        log_every: int | None = None,
     ) -> None:
         self.method = method
         self.train, self.meta = train, meta
@@ -82,6 +84,7 @@ class Trainer:
         self.total = min(epochs * len(train), max_steps or sys.maxsize)
         self.checkpoint_every = checkpoint_every
         self.events = events
+        self.log_every = log_every
         self.device = train.labels.device
         self.progress = Progress()
 
@@ -122,7 +125,9 @@ class Trainer:
         done, steps = self.progress, len(self.train)
         context = Context(self.epochs, self.train, self.meta)
         events = self.folder if self.events else None
-        tracker = Tracker(self.total, done.step, self.epochs, events, done.history)
+        tracker = Tracker(
+            self.total, done.step, self.epochs, events, done.history, steps=bool(self.log_every)
+        )
         lines = "".join(json.dumps(line) + "\n" for line in done.history)
         checkpoint.write_text(self.folder / METRICS, lines)
         started = time.perf_counter() - done.seconds
@@ -135,6 +140,8 @@ class Trainer:
                 self._step()
                 tracker.step(epoch)
                 done.seconds = time.perf_counter() - started
+                if self.log_every and done.step % self.log_every == 0 and done.step % steps:
+                    tracker.within(epoch, done.step, self._means())
                 if done.step % steps == 0:
                     best = self._end_epoch(tracker)
                     due = done.step == self.total or (epoch + 1) % self.checkpoint_every == 0
@@ -179,11 +186,16 @@ class Trainer:
             f"{step}; {kept}; a lower --lr may help"
         )
 
+    def _means(self) -> dict[str, float]:
+        """What the steps of this epoch reported, on average: the only read of the device."""
+        done = self.progress
+        self._check(done.sums)
+        return {name: float(total) / done.counts[name] for name, total in done.sums.items()}
+
     def _end_epoch(self, tracker: Tracker) -> bool:
         """Measure, report, and say whether this epoch is the best so far."""
         done = self.progress
-        self._check(done.sums)
-        means = {name: float(total) / done.counts[name] for name, total in done.sums.items()}
+        means = self._means()
         line = {"epoch": len(done.history) + 1, "step": done.step, **means, **self.evaluate()}
         done.history.append(line)
         done.sums, done.counts = {}, {}

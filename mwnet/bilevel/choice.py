@@ -12,12 +12,13 @@ from mwnet.bilevel.forward_engine import forward_engine
 from mwnet.bilevel.higher_engine import higher_engine
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient
 from mwnet.data.batches import Batch
+from mwnet.errors import UserError, first_line
 from mwnet.seeding import global_states, replayed
 
 ENGINES: dict[str, Engine] = {"forward": forward_engine, "higher": higher_engine}
 
 # How far two exact engines may be apart by rounding, relative to the largest entry.
-TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
+TOLERANCE = {"float64": 1e-8, "float32": 1e-3, "bfloat16": 1e-1}
 PROBE_SIZE = 16
 
 
@@ -31,29 +32,47 @@ class EngineChoice:
     Args:
         wanted: "auto", "forward" or "higher".
         lean: see :func:`forward_engine`.
+        precision: of the passes; "bfloat16" under autocast, None for that of the samples.
         say: told once, and only if ``auto`` has to fall back.
     """
 
     def __init__(
-        self, wanted: str, *, lean: bool = False, say: Callable[[str], Any] = tqdm.write
+        self,
+        wanted: str,
+        *,
+        lean: bool = False,
+        precision: str | None = None,
+        say: Callable[[str], Any] = tqdm.write,
     ) -> None:
         self.name = None if wanted == "auto" else wanted
         self.lean = lean
+        self.precision = precision
         self.say = say
 
     def __call__(
         self, problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch
     ) -> MetaGradient:
-        """Choose if nothing has been chosen yet, and compute."""
+        """Choose if nothing has been chosen yet, and compute.
+
+        Raises:
+            UserError: an operator that the engine cannot differentiate.
+        """
         if self.name is None:
-            reason = why_not_forward(problem, optimizer, batch, meta_batch)
+            precision = self.precision or str(batch.x.dtype).removeprefix("torch.")
+            tolerance = TOLERANCE[precision]
+            reason = why_not_forward(problem, optimizer, batch, meta_batch, tolerance)
             self.name = "forward" if reason is None else "higher"
             if reason is not None:
                 self.say(f"meta-gradient by the slower engine `higher`: {reason}")
         engine = ENGINES[self.name]
         if self.name == "forward" and self.lean:
             engine = partial(forward_engine, lean=True)
-        return engine(problem, optimizer, batch, meta_batch)
+        try:
+            return engine(problem, optimizer, batch, meta_batch)
+        except NotImplementedError as error:
+            raise UserError(
+                f"the engine `{self.name}` cannot differentiate this: {first_line(error)}"
+            ) from error
 
     def state_dict(self) -> dict[str, Any]:
         """The choice, so that a resumed run computes with the engine that it began with."""
@@ -65,10 +84,11 @@ class EngineChoice:
 
 
 def why_not_forward(
-    problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch
+    problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch, tolerance: float
 ) -> str | None:
     """None if both engines agree on a slice of the batch, else a clause that says what is wrong.
 
+    ``tolerance`` is relative to the largest entry of the meta-gradient.
     Buffers and random numbers are left as they were.
     """
     if problem.inner_steps != 1:
@@ -81,7 +101,7 @@ def why_not_forward(
         with replayed(before, device):
             forward = forward_engine(problem, optimizer, batch, meta_batch)
     except Exception as error:  # whatever an operator without a forward-mode rule raises
-        return f"forward-mode differentiation failed ({_first_line(error)})"
+        return f"forward-mode differentiation failed ({first_line(error)})"
     finally:
         for name, buffer in problem.classifier.named_buffers():
             buffer.copy_(buffers[name])
@@ -92,16 +112,11 @@ def why_not_forward(
     apart = max(
         float((a - b).abs().max()) for a, b in zip(forward.theta, reference.theta, strict=True)
     )
-    limit = TOLERANCE.get(batch.x.dtype, 1e-1)
-    if not apart <= limit * scale:
-        return f"forward mode is off by {apart / scale:.1e} on this network, more than {limit:.0e}"
+    if not apart <= tolerance * scale:
+        off = f"{apart / scale:.1e}"
+        return f"forward mode is off by {off} on this network, more than {tolerance:.0e}"
     return None
 
 
 def _slice(batch: Batch) -> Batch:
     return Batch(batch.index[:PROBE_SIZE], batch.x[:PROBE_SIZE], batch.y[:PROBE_SIZE])
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

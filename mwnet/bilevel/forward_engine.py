@@ -10,7 +10,6 @@ forward-mode pass (about three forward passes), and u.backward for Theta.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +35,8 @@ def forward_engine(
         batch: training samples.
         meta_batch: meta samples.
         lean: free the graph of the virtual pass instead of lending it to the actual step, which
-            then runs the classifier again: never two graphs at once.
+            then runs the classifier again: never two graphs at once. Compiled networks are
+            always treated so, because their graphs serve for one backward pass.
 
     Raises:
         NotImplementedError: an operator without a forward-mode rule, an optimizer without formula.
@@ -48,10 +48,11 @@ def forward_engine(
     # Virtual: g = J_l^T u, with u constant in the gradient but carrying Theta.
     before = global_states(device)
     primals = Primals()
+    lean = lean or is_compiled(problem.classifier)
     if lean:  # the actual step will move the batch-norm statistics
         losses = problem.loss(_apply(problem.classifier, named, batch.x), batch.y)
     else:
-        with nullcontext() if is_compiled(problem.classifier) else primals:
+        with primals:
             logits = problem.classifier(batch.x)
         losses = problem.loss(logits, batch.y)
     u = problem.normalise(problem.weight_net(losses.detach()))

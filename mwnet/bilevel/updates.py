@@ -72,11 +72,12 @@ def adam(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
         p = p * (1 - rate * decay)
     elif decay:
         g = g + decay * p
-    # torch counts in a float32 tensor, too coarse for 1 - beta2^step: leave it.
-    step = float(state.get("step", 0)) + 1
+    # torch counts in a float32 tensor, too coarse for 1 - beta2^step. It stays on its device.
+    step = torch.as_tensor(state.get("step", 0), dtype=torch.float64) + 1
     m = beta1 * state.get("exp_avg", 0) + (1 - beta1) * g
     v = beta2 * state.get("exp_avg_sq", 0) + (1 - beta2) * g * g
+    correction1, correction2 = ((1 - beta**step).to(p.dtype) for beta in (beta1, beta2))
     state.update(step=step, exp_avg=m, exp_avg_sq=v)
     empty = v == 0
     root = torch.where(empty, 0.0, torch.where(empty, 1.0, v).sqrt())
-    return p - rate / (1 - beta1**step) * m / (root / (1 - beta2**step) ** 0.5 + group["eps"])
+    return p - rate / correction1 * m / (root / correction2.sqrt() + group["eps"])

@@ -30,15 +30,24 @@ class Pixels:
         x: ``(n, c, h, w)`` uint8 or float32.
         mean, std: ``(c, 1, 1)`` float32, of the training samples.
         augment: "none", "crop" (reflect the border, crop at random) or "crop-flip".
+        channels_last: memory format of the network's input.
     """
 
     x: Tensor
     mean: Tensor
     std: Tensor
     augment: str = "none"
+    channels_last: bool = False
 
     @staticmethod
-    def of(x: Tensor, train: Tensor, device: torch.device, augment: str) -> "Pixels":
+    def of(
+        x: Tensor,
+        train: Tensor,
+        device: torch.device,
+        augment: str = "none",
+        *,
+        channels_last: bool = False,
+    ) -> "Pixels":
         """Measure mean and standard deviation per channel on the training samples."""
         mean = torch.zeros(x.shape[1], 1, 1, dtype=torch.float64)
         variance = torch.zeros_like(mean)
@@ -50,14 +59,16 @@ class Pixels:
             variance += ((x[ids].double() - mean) ** 2).sum((0, 2, 3))[:, None, None] / count
         std = variance.sqrt()
         std = torch.where(std > 0, std, 1.0)  # a constant feature carries nothing: leave it at 0
-        return Pixels(x.to(device), mean.float().to(device), std.float().to(device), augment)
+        mean, std = mean.float().to(device), std.float().to(device)
+        return Pixels(x.to(device), mean, std, augment, channels_last)
 
     def take(self, ids: Tensor, rng: Generator | None = None) -> Tensor:
         """Normalised float32 images of the ids; augmented if a generator is given."""
         x = self.x[ids]
         if rng is not None and self.augment != "none":
             x = crop_flip(x, rng, flip=self.augment == "crop-flip")
-        return (x.float() - self.mean) / self.std
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return ((x.float() - self.mean) / self.std).contiguous(memory_format=layout)
 
 
 def crop_flip(x: Tensor, rng: Generator, *, flip: bool) -> Tensor:
@@ -81,7 +92,7 @@ def crop_flip(x: Tensor, rng: Generator, *, flip: bool) -> Tensor:
         columns = torch.where(mirrored, columns.flip(1), columns)
     sample = torch.arange(n, device=device)[:, None, None]
     picked = x.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2).contiguous()
+    return picked.permute(0, 3, 1, 2)
 
 
 class Batches:

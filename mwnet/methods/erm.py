@@ -1,5 +1,6 @@
 """Plain training on the given labels: the papers' BaseModel."""
 
+from collections.abc import Callable
 from typing import final
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mwnet.cuda_graphs import Update
 from mwnet.data.batches import Batch
 from mwnet.losses import Loss
 from mwnet.methods.base import Method, given_probability
@@ -24,23 +26,34 @@ class ERM(Method):
         classifier: x -> logits.
         optimizer, scheduler: of the classifier; the scheduler advances every step.
         loss: training loss.
+        wrap: around the update of a step, for instance a recorder of CUDA graphs.
     """
 
     def __init__(
-        self, classifier: nn.Module, optimizer: Optimizer, scheduler: LRScheduler, loss: Loss
+        self,
+        classifier: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler,
+        loss: Loss,
+        wrap: Callable[[Update], Update] = lambda update: update,
     ) -> None:
         super().__init__()
         self.classifier = classifier
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.loss = loss
+        self.update = wrap(self._update)
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
+        report = self.update(batch, None)
+        self.scheduler.step()
+        return report
+
+    def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
         objective = self.loss(self.classifier(batch.x), batch.y).mean()
         self.optimizer.zero_grad()
         objective.backward()
         self.optimizer.step()
-        self.scheduler.step()
         return {"train_loss": objective.detach()}
 
     def logits(self, x: Tensor) -> Tensor:

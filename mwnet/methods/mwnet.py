@@ -1,5 +1,6 @@
 """Meta-Weight-Net and its relatives MNW-Net and RMNW-Net."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, final
 
 from torch import Tensor, nn
@@ -7,6 +8,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mwnet.bilevel import Bilevel, EngineChoice, bilevel_step
+from mwnet.cuda_graphs import Update
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Method
 
@@ -37,6 +39,7 @@ class MWNet(Method):
         weight_optimizer: of the weight net, at a constant learning rate.
         engine: computes the meta-gradient.
         meta_interval: update the weight net every this many steps.
+        wrap: around the update of a step, for instance a recorder of CUDA graphs.
     """
 
     uses_meta: ClassVar[bool] = True
@@ -49,6 +52,7 @@ class MWNet(Method):
         weight_optimizer: Optimizer,
         engine: EngineChoice,
         meta_interval: int = 1,
+        wrap: Callable[[Update], Update] = lambda update: update,
     ) -> None:
         super().__init__()
         self.classifier: nn.Module = problem.classifier
@@ -60,17 +64,21 @@ class MWNet(Method):
         self.engine = engine
         self.meta_interval = meta_interval
         self.steps = 0
+        self.update = wrap(self._update)
 
-    def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
-        due = self.steps % self.meta_interval == 0
-        report = bilevel_step(
+    def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
+        return bilevel_step(
             self.problem,
             self.engine,
             self.optimizer,
             self.weight_optimizer,
             batch,
-            meta_batch if due else None,
+            meta_batch,
         )
+
+    def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
+        due = self.steps % self.meta_interval == 0
+        report = self.update(batch, meta_batch if due else None)
         self.scheduler.step()
         self.steps += 1
         return report
