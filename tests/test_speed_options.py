@@ -1,0 +1,333 @@
+"""Options that change how fast a step is must not change what it computes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from commands import ROBUST, fails, run
+from problems import batch, flat, problem, relative
+from torch import nn
+from torch.optim import SGD
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mwnet import components
+from mwnet.accelerate import Autocast, compile_in_place
+from mwnet.bilevel import ENGINES, Bilevel, EngineChoice, higher_engine
+from mwnet.command_line import parse
+from mwnet.config import Config, validate
+from mwnet.cuda_graphs import WARM_UP, Captured, Report
+from mwnet.data import Batch, Pixels
+from mwnet.errors import UserError
+from mwnet.experiment import Experiment, build
+from mwnet.losses import LOSSES
+from mwnet.methods import Method
+from mwnet.weighting import WeightNet, by_mean, by_sum
+
+SMALL_RESNET = ["--model", "resnet32", "--model.depth", "8", "--model.width", "4"]
+
+
+def images(size: int, seed: int) -> Batch:
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(size, 1, 8, 8, generator=rng)
+    return Batch(torch.arange(size), x, torch.randint(0, 10, (size,), generator=rng))
+
+
+# --- bfloat16
+
+
+def test_bf16_takes_forward_and_stays_near_float32() -> None:
+    config = parse(["--amp", "bf16", *SMALL_RESNET])[0]
+    experiment = build(config)
+    network = experiment.method.classifier
+    assert isinstance(network, Autocast)
+    fields = {"loss": LOSSES["ce"], "meta_loss": LOSSES["mae"], "normalise": by_mean}
+    torch.manual_seed(0)
+    weight_net = WeightNet()
+    seen: list[torch.Tensor] = []
+    weight_net.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    optimizer = SGD(network.parameters(), lr=0.05)
+    data, meta = images(16, 1), images(16, 2)
+    said: list[str] = []
+    choice = EngineChoice("auto", precision="bfloat16", say=said.append)
+    got = choice(Bilevel(network, weight_net, **fields), optimizer, data, meta)
+    assert (choice.name, said) == ("forward", [])
+    plain = Bilevel(network.network, weight_net, **fields)
+    want = higher_engine(plain, SGD(network.network.parameters(), lr=0.05), data, meta)
+    apart = relative(flat(got.theta), flat(want.theta))
+    assert 1e-5 < apart < 0.1  # bfloat16 has taken part
+    assert all(losses.dtype == torch.float32 for losses in seen)
+    assert got.losses is not None
+    assert got.losses.dtype == torch.float32
+    assert all(p.dtype == torch.float32 for p in experiment.method.parameters())
+
+
+def test_in_float32_the_probe_would_not_pass_an_error_of_bfloat16() -> None:
+    class Coarse(nn.Module):
+        """bfloat16 in the tangent pass only."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            kernel = self.network[1].weight
+            slope = torch.autograd.forward_ad.unpack_dual(kernel).tangent
+            return self.network(x) if slope is None else Autocast(self.network)(x)
+
+    coarse, weight_net = Coarse(), WeightNet()
+    fields = {"loss": LOSSES["ce"], "meta_loss": LOSSES["ce"], "normalise": by_sum}
+    said: list[str] = []
+    choice = EngineChoice("auto", say=said.append)
+    optimizer = SGD(coarse.parameters(), lr=0.05)
+    choice(Bilevel(coarse, weight_net, **fields), optimizer, images(16, 1), images(16, 2))
+    assert choice.name == "higher"
+    assert "forward mode is off by" in said[0]
+
+
+def test_amp_off_in_yaml_is_no_boolean(tmp_path: Path) -> None:
+    assert validate(yaml.safe_load("amp: off")).amp == "off"
+
+
+# --- channels last
+
+
+@pytest.mark.parametrize("augment", ["none", "crop-flip"])
+def test_images_come_in_the_memory_format_asked_for(augment: str) -> None:
+    x = torch.randint(0, 256, (9, 3, 8, 8), dtype=torch.uint8)
+    ids = torch.arange(9)
+    taken = []
+    for last, strides in ((False, (192, 64, 8, 1)), (True, (192, 1, 24, 3))):
+        pixels = Pixels.of(x, ids, torch.device("cpu"), augment, channels_last=last)
+        taken.append(pixels.take(ids, torch.Generator().manual_seed(0)))
+        assert taken[-1].stride() == strides
+    assert torch.equal(*taken)
+
+
+def test_channels_last_trains_the_same() -> None:
+    ends = []
+    for argv in ([], ["--channels-last"]):
+        experiment = build(parse([*ROBUST, *SMALL_RESNET, *argv])[0])
+        assert experiment.meta is not None
+        kernels = [m.weight for m in experiment.method.modules() if isinstance(m, nn.Conv2d)]
+        assert kernels[-1].is_contiguous(memory_format=torch.channels_last) == bool(argv)
+        experiment.method.train().step(experiment.train[0], experiment.meta[0])
+        ends.append(torch.cat([p.detach().reshape(-1) for p in experiment.method.parameters()]))
+    torch.testing.assert_close(*ends, rtol=1e-4, atol=1e-6)
+
+
+# --- compilation
+
+
+def test_a_compiled_run_trains_as_an_eager_one(tmp_path: Path) -> None:
+    lines = []
+    for flags in ([], ["--compile"]):
+        summary = run(tmp_path / f"run{flags}", *ROBUST, "--max-steps", "3", *flags)
+        assert summary["engine"] == "forward"
+        text = (tmp_path / f"run{flags}" / "metrics.jsonl").read_text()
+        lines.append(json.loads(text.splitlines()[-1]))
+    for name in ("train_loss", "meta_loss"):
+        assert lines[1][name] == pytest.approx(lines[0][name], rel=1e-4)
+
+
+class Dropping(nn.Module):
+    """A class of its own: torch compiles no module of torch.nn by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(nn.functional.dropout(self.first(x).tanh()))
+
+
+def test_a_compiled_network_draws_its_dropout_masks_as_an_eager_one() -> None:
+    """So the passes that cannot be compiled can replay them."""
+    network = Dropping()
+    fields = {"loss": LOSSES["ce"], "meta_loss": LOSSES["mae"], "normalise": by_sum}
+    task = Bilevel(network.double(), WeightNet().double(), **fields)
+    optimizer = SGD(network.parameters(), lr=0.1)
+    torch.manual_seed(1)
+    want = flat(higher_engine(task, optimizer, batch(seed=1), batch(seed=2)).theta)
+    compile_in_place(network, torch.device("cpu"))
+    said: list[str] = []
+    torch.manual_seed(1)
+    choice = EngineChoice("auto", say=said.append)
+    got = flat(choice(task, optimizer, batch(seed=1), batch(seed=2)).theta)
+    assert (choice.name, said) == ("forward", [])
+    assert relative(got, want) < 1e-8
+
+
+def test_no_compiler_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(function: object) -> Callable:
+        def call(*args: object) -> None:
+            raise RuntimeError("no C++ compiler found\nplease install one")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    message = fails(capsys, "--compile", "--out", str(tmp_path / "run"))
+    assert "--compile does not work here: no C++ compiler found\n" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- CUDA graphs: what holds without a GPU
+
+
+class Recorder:
+    """Stands in for CUDA graphs: recording does nothing, a replay does it all again."""
+
+    recorded = 0
+
+    def eagerly(self, function: Callable[[], Report]) -> Report:
+        return function()
+
+    def record(self, function: Callable[[], Report]) -> tuple[Callable[[], Any], Report]:
+        self.recorded += 1
+        report: Report = {}
+        return lambda: report.update(function()), report
+
+
+def graph_method(*flags: str, **changes: Any) -> tuple[Method, Experiment]:
+    """A method built as for --cuda-graphs, but on the CPU."""
+    config = parse([*ROBUST, *flags])[0]
+    experiment = build(config)
+    recorded = Config(**{**config.model_dump(), "cuda_graphs": True})
+    if changes:
+        recorded = recorded.model_copy(update=changes)
+    network = components.classifier(config, experiment.source, experiment.device)
+    method = components.METHOD_BUILDERS[config.method](recorded, network, len(experiment.train))
+    return method.train(), experiment
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--method", "erm"], ["--meta-interval", "3"], ["--lr-schedule", "cosine", "--lean"]],
+    ids=" ".join,
+)
+def test_replayed_steps_are_the_steps(flags: list[str]) -> None:
+    """Batches and learning rates change under a recording, and results are those of plain calls."""
+    method, experiment = graph_method(*flags)
+    plain = experiment.method.train()
+    recorder = Recorder()
+    method.update = Captured(method._update, recorder)
+    reports = []
+    for step in range(12 * WARM_UP):
+        meta = None if experiment.meta is None else experiment.meta[step]
+        want = plain.step(experiment.train[step], meta)
+        got = method.step(experiment.train[step], meta)
+        assert got.keys() == want.keys()
+        reports.append((got, want))
+    for got, want in reports:  # each report has kept its own values
+        for name, value in want.items():
+            torch.testing.assert_close(got[name], value)
+    assert recorder.recorded == (2 if "--meta-interval" in flags else 1)
+    for a, b in zip(method.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+class NoHostReads(TorchDispatchMode):
+    """Refuses what would make the host wait for a GPU."""
+
+    names = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.__name__.split(".")[0]
+        assert name not in self.names, f"{name} reads a value on the host"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["--method", "erm"],
+        ["--lean", "--normalisation", "mean"],
+        ["--virtual-step", "optimizer", "--nesterov", *SMALL_RESNET],
+        ["--weight-net-lr", "0", "--amp", "bf16", *SMALL_RESNET],
+    ],
+    ids=" ".join,
+)
+def test_a_step_reads_nothing_back(flags: list[str]) -> None:
+    method, experiment = graph_method(*flags)
+    method.update = method._update
+    for step in range(2):  # the first one probes
+        meta = None if experiment.meta is None else experiment.meta[step]
+        data = experiment.train[step]
+        if step == 0:
+            method.step(data, meta)
+            continue
+        with NoHostReads():
+            method.step(data, meta)
+
+
+def test_the_guard_sees_a_read() -> None:
+    with NoHostReads(), pytest.raises(AssertionError, match="on the host"):
+        float(torch.ones(1))
+
+
+def test_the_learning_rate_of_a_recorded_step_is_a_tensor() -> None:
+    method, _ = graph_method("--lr-schedule", "cosine")
+    (group,) = method.optimizer.param_groups
+    rate = group["lr"]
+    before = float(rate)
+    method.optimizer.step()
+    for _ in range(100):
+        method.scheduler.step()
+    assert group["lr"] is rate  # the very tensor that a recording reads
+    assert float(rate) < before
+
+
+def test_dropout_is_refused() -> None:
+    task = problem("dropout")
+    captured = Captured(lambda data, meta: {"loss": task.classifier(data.x).sum()}, Recorder())
+    with pytest.raises(UserError, match="random numbers"):
+        captured(batch(), None)
+
+
+def test_a_fallback_to_higher_is_refused() -> None:
+    method, experiment = graph_method("--inner-steps", "2")
+    assert experiment.meta is not None
+    with pytest.raises(UserError, match="--cuda-graphs needs the engine forward"):
+        method._update(experiment.train[0], experiment.meta[0])
+
+
+def test_graphs_need_a_gpu_and_forward(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "needs a CUDA device" in fails(capsys, "--cuda-graphs", "--out", str(tmp_path / "a"))
+    message = fails(capsys, "--cuda-graphs", "--engine", "higher", "--out", str(tmp_path / "b"))
+    assert "--engine higher" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- reports within an epoch
+
+
+def test_log_every(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path / "run", *ROBUST, "--log-every", "5", "--tensorboard")
+    lines = [line for line in capsys.readouterr().out.splitlines() if " step " in line]
+    assert [line.split()[3] for line in lines] == ["5/36", "10/36", "15/36", "20/36"] + [
+        f"{step}/36" for step in (25, 30, 35)
+    ]
+    assert "loss" in lines[0]
+    assert "meta" in lines[0]
+    assert list((tmp_path / "run" / "steps").glob("events.*"))
+    whole = run(tmp_path / "without", *ROBUST)
+    logged = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    assert (tmp_path / "without" / "metrics.jsonl").read_bytes() == logged
+    assert whole["epochs"] == 3
+
+
+def test_an_engine_that_cannot_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(*args: object, **kwargs: object) -> None:
+        raise NotImplementedError("no forward-mode rule for frobnicate")
+
+    monkeypatch.setitem(ENGINES, "forward", unable)
+    message = fails(capsys, "--engine", "forward", "--out", str(tmp_path / "run"))
+    assert "no forward-mode rule for frobnicate" in message
