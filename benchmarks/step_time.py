@@ -1,16 +1,21 @@
 """Time and memory of one training step: plain, and Meta-Weight-Net by each engine.
 
     python -m benchmarks.step_time [--models mlp2,resnet32] [--formats contiguous,channels_last]
-        [--repeats 15] [--batch 100] [--device cpu] [--json FILE]
+        [--dtypes float32,bf16] [--repeats 15] [--batch 100] [--device cpu] [--json FILE]
 
-Times are interleaved in one process for each model and memory format: one round takes a step of
-every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
+Times are interleaved in one process for each model, memory format and dtype: one round takes a step
+of every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
 process that holds data and networks. Variants: a plain cross-entropy step; `higher`;
-`double_backward`, written as the reference code does it; `forward`; `forward_lean`; and
-`forward_interval10`, the mean over ten steps of which one moves the weight net.
+`double_backward`, written as the reference code does it; `forward`; `forward_lean`;
+`forward_interval10`, the mean over ten steps of which one moves the weight net; and on a GPU
+`forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
+
+Below each table: the share of a `forward` step that is spent outside its network passes, and what a
+training and a meta batch with crop and flip cost beside a plain step.
 """
 
 import argparse
+import itertools
 import json
 import resource
 import statistics
@@ -27,14 +32,20 @@ from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
 from models import MODELS
+from mwnet.accelerate import Autocast
 from mwnet.bilevel import Bilevel, MetaGradient, bilevel_step, forward_engine, higher_engine
-from mwnet.data import Batch
+from mwnet.bilevel.tangents import Primals, tangent
+from mwnet.cuda_graphs import Captured
+from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import cross_entropy, mae
 from mwnet.weighting import WeightNet, by_mean
 
 SHAPES = {"mlp2": (1, 28), "mlp3": (1, 28)}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-FLOOR = {"plain": 3, "forward": 11, "forward_lean": 12}  # forward passes of a batch
+# Forward passes of a batch, where a backward pass is two: virtual 3, meta 3, tangent 2 (its values
+# are known from the virtual pass), actual 2; lean computes values and graph again.
+FLOOR: dict[str, float] = {"plain": 3, "forward": 10, "forward_graphs": 10, "forward_lean": 12}
+FLOOR["forward_interval10"] = (FLOOR["forward"] + 9 * FLOOR["plain"]) / 10
 
 Step = Callable[[], object]
 
@@ -57,15 +68,24 @@ def double_backward(
     return MetaGradient(theta, meta.detach())
 
 
-def steps(model: str, memory_format: str, batch_size: int, device: str) -> dict[str, Step]:
-    """One closure for each variant, all on the same networks and samples."""
+def steps(
+    model: str, memory_format: str, dtype: str, batch_size: int, device: str
+) -> dict[str, Step]:
+    """One closure for each variant, all on the same networks and samples.
+
+    ``passes``, which is no variant, does the network passes of ``forward`` and nothing else.
+    """
     torch.manual_seed(0)
     channels, size = SHAPES.get(model, (3, 32))
     layout = FORMATS[memory_format]
     network = MODELS[model](num_classes=10, in_channels=channels, image_size=size)
     network = network.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+    if dtype == "bf16":
+        network = Autocast(network)
     weight_net = WeightNet().to(device)
-    optimizer = SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    rate = torch.tensor(0.01, device=device) if device != "cpu" else 0.01
+    fused = True if device != "cpu" else None  # takes a learning rate that is a tensor
+    optimizer = SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4, fused=fused)
     weight_optimizer = SGD(weight_net.parameters(), lr=1e-3)
     problem = Bilevel(network, weight_net, cross_entropy, mae, by_mean)
     train, meta = (
@@ -91,14 +111,54 @@ def steps(model: str, memory_format: str, batch_size: int, device: str) -> dict[
         for _ in range(9):
             weighted(forward_engine, None)
 
-    return {
+    parameters = dict(network.named_parameters())
+    direction = {name: torch.randn_like(p) for name, p in parameters.items()}
+    ones = torch.ones(batch_size, device=device)
+
+    def passes() -> None:
+        with Primals() as primals:
+            losses = cross_entropy(network(train.x), train.y)
+        values = list(parameters.values())
+        torch.autograd.grad(losses, values, grad_outputs=ones, retain_graph=True)
+        torch.autograd.grad(mae(network(meta.x), meta.y).mean(), values)
+        point = {name: p.detach() for name, p in parameters.items()}
+        tangent(
+            lambda p: cross_entropy(functional_call(network, p, (train.x,)), train.y),
+            point,
+            direction,
+            primals.outputs,
+        )
+        torch.autograd.grad(losses.mean(), values)
+
+    variants: dict[str, Step] = {
         "plain": plain,
         "higher": partial(weighted, higher_engine),
         "double_backward": partial(weighted, double_backward),
         "forward": partial(weighted, forward_engine),
         "forward_lean": partial(weighted, partial(forward_engine, lean=True)),
         "forward_interval10": interval10,
+        "passes": passes,
     }
+    if device != "cpu":
+        captured = Captured(
+            lambda batch, meta_batch: bilevel_step(
+                problem, forward_engine, optimizer, weight_optimizer, batch, meta_batch
+            )
+        )
+        variants["forward_graphs"] = lambda: captured(train, meta)
+    return variants
+
+
+def batches_time(size: int, device: str) -> float:
+    """Milliseconds for two batches of CIFAR's shape with crop and flip, median of 50."""
+    x = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8)
+    ids = torch.arange(len(x))
+    pixels = Pixels.of(x, ids, torch.device(device), "crop-flip")
+    batches = Batches(pixels, torch.zeros(len(x), dtype=torch.int64), ids, size, 0, "train")
+    return statistics.median(
+        timed(lambda step=step: (batches[step], batches[step + 1]), device)
+        for step in range(0, 100, 2)
+    )
 
 
 def timed(step: Step, device: str) -> float:
@@ -126,21 +186,24 @@ def peak_memory(step: Step, device: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before / 2**20
 
 
-def measured(model: str, memory_format: str, args: argparse.Namespace) -> list[dict]:
-    """Records of all variants of one model in one memory format."""
-    variants = steps(model, memory_format, args.batch, args.device)
+def measured(
+    model: str, memory_format: str, dtype: str, args: argparse.Namespace
+) -> tuple[list[dict], float]:
+    """Records of all variants of one model, and the milliseconds of the passes of `forward`."""
+    variants = steps(model, memory_format, dtype, args.batch, args.device)
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for round_number in range(args.repeats + 2):
+    for round_number in range(args.repeats + 4):
         for name, step in variants.items():
             per_call = 10 if name == "forward_interval10" else 1
             value = timed(step, args.device) / per_call
-            if round_number >= 2:  # the first two rounds warm up
+            if round_number >= 4:  # the first rounds warm up; a graph is recorded in the fourth
                 times[name].append(value)
     plain = statistics.median(times["plain"])
+    passes = statistics.median(times.pop("passes"))
     records = []
     for name, values in times.items():
         own = [sys.executable, "-m", "benchmarks.step_time", "--memory-of", name]
-        own += ["--models", model, "--formats", memory_format]
+        own += ["--models", model, "--formats", memory_format, "--dtypes", dtype]
         own += ["--batch", str(args.batch), "--device", args.device]
         peak = float(subprocess.run(own, check=True, capture_output=True, text=True).stdout)
         median = statistics.median(values)
@@ -149,49 +212,54 @@ def measured(model: str, memory_format: str, args: argparse.Namespace) -> list[d
                 "model": model,
                 "variant": name,
                 "memory_format": memory_format,
-                "dtype": "float32",
+                "dtype": dtype,
                 "device": args.device,
                 "ms": median,
                 "ratio_to_plain": median / plain,
                 "peak_mib": peak,
             }
         )
-    return records
+    return records, passes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="mlp2,resnet32,wrn-16-4")
     parser.add_argument("--formats", default="contiguous,channels_last")
+    parser.add_argument("--dtypes", default="float32")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    models, formats = args.models.split(","), args.formats.split(",")
+    models, formats, dtypes = (getattr(args, n).split(",") for n in ("models", "formats", "dtypes"))
     if args.memory_of:
-        variants = steps(models[0], formats[0], args.batch, args.device)
+        variants = steps(models[0], formats[0], dtypes[0], args.batch, args.device)
         print(peak_memory(variants[args.memory_of], args.device))
         return
     records = []
-    print("| model | format | variant | ms | plain steps | floor | peak MiB |")
-    print("|---|---|---|---|---|---|---|")
-    for model in models:
-        for memory_format in formats:
-            for record in measured(model, memory_format, args):
-                records.append(record)
-                floor = FLOOR.get(record["variant"])
-                cells = [
-                    model,
-                    memory_format,
-                    record["variant"],
-                    f"{record['ms']:.1f}",
-                    f"{record['ratio_to_plain']:.2f}",
-                    f"{floor / FLOOR['plain']:.2f}" if floor else "",
-                    f"{record['peak_mib']:.0f}",
-                ]
-                print(f"| {' | '.join(cells)} |", flush=True)
+    for model, memory_format, dtype in itertools.product(models, formats, dtypes):
+        print(f"\n{model}, {memory_format}, {dtype}\n")
+        print("| variant | ms | plain steps | floor | peak MiB |")
+        print("|---|---|---|---|---|")
+        these, passes = measured(model, memory_format, dtype, args)
+        records += these
+        for record in these:
+            floor = FLOOR.get(record["variant"])
+            cells = [
+                record["variant"],
+                f"{record['ms']:.1f}",
+                f"{record['ratio_to_plain']:.2f}",
+                f"{floor / FLOOR['plain']:.2f}" if floor else "",
+                f"{record['peak_mib']:.0f}",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
+        of = {record["variant"]: record["ms"] for record in these}
+        print(f"\noutside the passes: {1 - passes / of['forward']:.0%} of a forward step")
+        if model not in SHAPES:
+            share = batches_time(args.batch, args.device) / of["plain"]
+            print(f"two batches with crop and flip: {share:.1%} of a plain step")
     print(f"\nbatch {args.batch} + {args.batch}, medians of {args.repeats} interleaved rounds,")
     print(f"{torch.get_num_threads()} CPU threads, torch {torch.__version__}, {args.device}")
     if args.json:

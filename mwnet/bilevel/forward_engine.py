@@ -59,13 +59,12 @@ def forward_engine(
     g = _gradient(losses, w, u.detach(), retain_graph=not lean)
 
     # Meta: G = dM/dw', and J^T G through the elementwise update.
-    g = [gradient.requires_grad_() for gradient in g]
-    ahead = look_ahead(optimizer, problem.virtual_step, w, g)
-    w_ahead = {n: p.detach().requires_grad_() for n, p in zip(named, ahead, strict=True)}
+    ahead, pull_back = look_ahead(optimizer, problem.virtual_step, w, g)
+    w_ahead = {name: p.requires_grad_() for name, p in zip(named, ahead, strict=True)}
     logits = _apply(problem.classifier, w_ahead, meta_batch.x)
     meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
     big_g = _gradient(meta_loss, list(w_ahead.values()))
-    direction = torch.autograd.grad(ahead, g, grad_outputs=big_g)
+    direction = pull_back(big_g)
 
     # Tangent: a_i = < J^T G, grad l_i(w) >, with the dropout masks of the virtual pass.
     def losses_at(parameters: dict[str, Tensor]) -> Tensor:

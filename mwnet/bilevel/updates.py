@@ -3,7 +3,7 @@
 The formulas are those of torch.optim, element by element; tests compare them with real steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 Group = dict[str, Any]
+Pullback = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 
 def look_ahead(
@@ -18,8 +19,8 @@ def look_ahead(
     virtual_step: str,
     parameters: Sequence[Tensor],
     gradients: Sequence[Tensor],
-) -> list[Tensor]:
-    """W' = U(w, g) without touching parameters or optimizer.
+) -> tuple[list[Tensor], Pullback]:
+    """W' = U(w, g) without touching parameters or optimizer, and G -> J^T G with J = dU/dg.
 
     Args:
         optimizer: of the parameters.
@@ -28,20 +29,29 @@ def look_ahead(
         parameters: w, each one a parameter of the optimizer.
         gradients: g, in the same order.
 
+    Returns:
+        Detached w', in the same order, and the pullback, to be called once.
+
     Raises:
         NotImplementedError: an optimizer or a setting of it that has no formula here.
     """
     if virtual_step == "sgd":
         rate = optimizer.param_groups[0]["lr"]
-        return [p.detach() - rate * g for p, g in zip(parameters, gradients, strict=True)]
+        ahead = [_minus(p.detach(), g, rate) for p, g in zip(parameters, gradients, strict=True)]
+        return ahead, lambda big_g: [-rate * slope for slope in big_g]
     update = {SGD: sgd, Adam: adam, AdamW: adam}.get(type(optimizer))
     if update is None:
         raise NotImplementedError(f"no look-ahead formula for {type(optimizer).__name__}")
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    return [
+    gradients = [g.detach().requires_grad_() for g in gradients]
+    ahead = [
         update(p.detach(), g, groups[id(p)], dict(optimizer.state.get(p, {})))
         for p, g in zip(parameters, gradients, strict=True)
     ]
+    return (
+        [p.detach() for p in ahead],
+        lambda big_g: torch.autograd.grad(ahead, gradients, grad_outputs=big_g),
+    )
 
 
 def sgd(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
@@ -55,7 +65,7 @@ def sgd(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
         damped = (1 - group["dampening"]) * g
         buffer = g if buffer is None else group["momentum"] * buffer + damped
         g = g + group["momentum"] * buffer if group["nesterov"] else buffer
-    return p - group["lr"] * g
+    return _minus(p, g, group["lr"])
 
 
 def adam(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
@@ -81,3 +91,10 @@ def adam(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
     empty = v == 0
     root = torch.where(empty, 0.0, torch.where(empty, 1.0, v).sqrt())
     return p - rate / correction1 * m / (root / correction2.sqrt() + group["eps"])
+
+
+def _minus(p: Tensor, g: Tensor, rate: float | Tensor) -> Tensor:
+    """Compute p - rate g in one pass over memory."""
+    if isinstance(rate, Tensor):
+        return torch.addcmul(p, g, rate, value=-1)
+    return torch.sub(p, g, alpha=rate)
