@@ -15,8 +15,11 @@ def main(argv: list[str]) -> int:
     """Flags -> Config -> experiment; returns the exit code."""
     try:
         config, resume = parse(argv)
-        from mwnet import experiment  # only now, so that --help and a wrong flag need no torch
+        # Only now, so that --help and a wrong flag need no torch.
+        from mwnet import experiment
+        from mwnet.accelerate import keep_freed_memory
 
+        keep_freed_memory()
         experiment.run(config, resume)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)

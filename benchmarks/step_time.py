@@ -5,7 +5,7 @@
 
 Times are interleaved in one process for each model, memory format and dtype: one round takes a step
 of every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
-process that holds data and networks. Variants: a plain cross-entropy step; `higher`;
+process that holds data and networks (resident memory on a CPU), median of five. Variants: a plain cross-entropy step; `higher`;
 `double_backward`, written as the reference code does it; `forward`; `forward_lean`;
 `forward_interval10`, the mean over ten steps of which one moves the weight net; and on a GPU
 `forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
@@ -17,7 +17,6 @@ training and a meta batch with crop and flip cost beside a plain step.
 import argparse
 import itertools
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
 from models import MODELS
-from mwnet.accelerate import Autocast
+from mwnet.accelerate import Autocast, keep_freed_memory
 from mwnet.bilevel import Bilevel, MetaGradient, bilevel_step, forward_engine, higher_engine
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.cuda_graphs import Captured
@@ -180,10 +179,18 @@ def peak_memory(step: Step, device: str) -> float:
         for _ in range(3):
             step()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    before = _resident("VmRSS")
     for _ in range(3):
         step()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before / 2**20
+    return _resident("VmHWM") - before
+
+
+def _resident(field: str) -> float:
+    """MiB of this process; the peak of getrusage would include that of its parent."""
+    line = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if field in line
+    )
+    return int(line.split()[1]) / 1024
 
 
 def measured(
@@ -205,7 +212,8 @@ def measured(
         own = [sys.executable, "-m", "benchmarks.step_time", "--memory-of", name]
         own += ["--models", model, "--formats", memory_format, "--dtypes", dtype]
         own += ["--batch", str(args.batch), "--device", args.device]
-        peak = float(subprocess.run(own, check=True, capture_output=True, text=True).stdout)
+        runs = (subprocess.run(own, check=True, capture_output=True) for _ in range(5))
+        peak = statistics.median(float(run.stdout) for run in runs)
         median = statistics.median(values)
         records.append(
             {
@@ -233,6 +241,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    keep_freed_memory()  # as train.py does
     models, formats, dtypes = (getattr(args, n).split(",") for n in ("models", "formats", "dtypes"))
     if args.memory_of:
         variants = steps(models[0], formats[0], dtypes[0], args.batch, args.device)

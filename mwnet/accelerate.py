@@ -1,4 +1,7 @@
-"""Faster arithmetic around an unchanged network: bfloat16 and compilation."""
+"""What makes an unchanged network run faster: bfloat16, compilation, and memory that stays."""
+
+import contextlib
+import ctypes
 
 import torch
 from torch import Tensor, nn
@@ -37,3 +40,18 @@ def compile_in_place(network: nn.Module, device: torch.device) -> None:
     except Exception as error:  # one of several classes, none of them public
         raise UserError(f"--compile does not work here: {first_line(error)}") from error
     network.compile(dynamic=False)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory for the next allocation instead of returning it.
+
+    By default it gives large blocks back to the system and gets them again zeroed, page by page, in
+    every step; a bilevel step, which frees several graphs, pays a quarter of its time for that.
+    Elsewhere than on glibc nothing happens. For the whole process, so a program's to call.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # M_ constants of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(trim_threshold, 2**31 - 1)
+        if not mallopt(mmap_threshold, 2**30):
+            mallopt(mmap_threshold, 2**25)  # the limit of older versions
