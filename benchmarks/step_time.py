@@ -5,10 +5,10 @@
 
 Times are interleaved in one process for each model, memory format and dtype: one round takes a step
 of every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
-process that holds data and networks (resident memory on a CPU), median of five. Variants: a plain cross-entropy step; `higher`;
-`double_backward`, written as the reference code does it; `forward`; `forward_lean`;
-`forward_interval10`, the mean over ten steps of which one moves the weight net; and on a GPU
-`forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
+process that holds data and networks (resident memory on a CPU), median of five. Variants: a plain
+cross-entropy step; `higher`; `double_backward`, written as the reference code does it; `forward`;
+`forward_lean`; `forward_interval10`, the mean over ten steps of which one moves the weight net; and
+on a GPU `forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
 
 Below each table: the share of a `forward` step that is spent outside its network passes, and what a
 training and a meta batch with crop and flip cost beside a plain step.

@@ -110,7 +110,7 @@ class _Rules(TorchFunctionMode):
             terms.append(func(torch.zeros_like(x), w, db, *rest, **named))
         if dx is not None:
             terms.append(func(dx, w, None, *rest, **named))
-        return forward_ad.make_dual(y, sum(terms[1:], terms[0])) if terms else y
+        return forward_ad.make_dual(y, _sum(terms)) if terms else y
 
 
 def _batch_norm(
@@ -136,7 +136,12 @@ def _batch_norm(
     if dgamma is not None or dbeta is not None:  # dgamma xhat + dbeta
         dgamma, dbeta = (torch.zeros_like(mean) if t is None else t for t in (dgamma, dbeta))
         terms.append(torch.native_batch_norm(x, dgamma, dbeta, mean, scale**-2, False, 0.0, 0.0)[0])
-    return forward_ad.make_dual(y, sum(terms[1:], terms[0]))
+    return forward_ad.make_dual(y, _sum(terms))
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
+    """One term, or two added up in the memory of the first."""
+    return terms[0] if len(terms) == 1 else terms[0].add_(terms[1])
 
 
 def _split(x: Tensor | None) -> tuple[Any, Tensor | None]:
