@@ -28,9 +28,9 @@ from mwnet.weighting import WeightNet
 
 def betty_step(model: str, size: int, roll_back: bool) -> Callable[[], Any]:
     """One step of a Betty engine on networks and samples of the benchmark's shapes."""
-    from betty.configs import Config, EngineConfig
-    from betty.engine import Engine
-    from betty.problems import ImplicitProblem
+    from betty.configs import Config, EngineConfig  # pyright: ignore[reportMissingImports]
+    from betty.engine import Engine  # pyright: ignore[reportMissingImports]
+    from betty.problems import ImplicitProblem  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
     channels, side = SHAPES.get(model, (3, 32))

@@ -46,7 +46,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory for the next allocation instead of returning it.
 
     By default it gives large blocks back to the system and gets them again zeroed, page by page, in
-    every step; a bilevel step, which frees several graphs, pays a quarter of its time for that.
+    every step; a bilevel step, which frees several graphs, pays up to a quarter of its time for it.
     Elsewhere than on glibc nothing happens. For the whole process, so a program's to call.
     """
     trim_threshold, mmap_threshold = -1, -3  # M_ constants of malloc.h
