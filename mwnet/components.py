@@ -4,23 +4,26 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from models import MODELS
+import models
+import noise
 from mwnet import schedules, seeding
 from mwnet.accelerate import Autocast, compile_in_place
 from mwnet.bilevel import Bilevel, EngineChoice
 from mwnet.config import Config
 from mwnet.cuda_graphs import Captured, Update
 from mwnet.data import Source
-from mwnet.errors import UserError, lookup, nearest
-from mwnet.losses import LOSSES
+from mwnet.errors import UserError, first_line, lookup, nearest
+from mwnet.losses import LOSSES, MEMORY_ONLY, OF_BATCH, STATEFUL, Loss, StatefulLoss
 from mwnet.methods import ERM, Method, MWNet
 from mwnet.weighting import NORMALISATIONS, WeightNet
 
@@ -28,12 +31,14 @@ from mwnet.weighting import NORMALISATIONS, WeightNet
 def classifier(config: Config, source: Source, device: torch.device) -> nn.Module:
     """The network for the source's classes and images, with initial weights from the seed."""
     builder = bound(
-        MODELS,
+        {config.model: models.find(config.model)},
         config.model,
         "model",
         config.model_options,
         reserved=("num_classes", "in_channels", "image_size"),
     )
+    if config.model_options.get("pretrained") and not config.download:
+        raise UserError("--model.pretrained fetches weights: give --download too")
     try:
         with seeding.seeded(config.seed, "classifier"):
             network = builder(
@@ -41,7 +46,7 @@ def classifier(config: Config, source: Source, device: torch.device) -> nn.Modul
                 in_channels=source.in_channels,
                 image_size=source.image_size,
             ).to(device)
-    except (TypeError, RuntimeError) as error:
+    except (TypeError, RuntimeError, OSError) as error:
         given = ", ".join(f"{key} = {value}" for key, value in config.model_options.items())
         reason = str(error).splitlines()[0]
         raise UserError(f"--model {config.model} with {given} cannot be built: {reason}") from error
@@ -100,14 +105,65 @@ def try_out(network: nn.Module, x: torch.Tensor) -> None:
         raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
 
 
-def erm(config: Config, network: nn.Module, steps_per_epoch: int) -> ERM:
+@dataclass(frozen=True)
+class Sizes:
+    """What a builder may need to know of the data: steps of an epoch, samples, classes."""
+
+    steps_per_epoch: int
+    samples: int
+    classes: int
+
+
+def erm(config: Config, network: nn.Module, sizes: Sizes) -> ERM:
     """Plain training of the network."""
     of = optimizer(config, network)
-    loss = bound(LOSSES, config.loss, "loss", config.loss_options)
-    return ERM(network, of, scheduler(config, of, steps_per_epoch), loss, _recorded(config))
+    schedule = scheduler(config, of, sizes.steps_per_epoch)
+    return ERM(network, of, schedule, _plain_loss(config, network, sizes), _recorded(config))
 
 
-def mwnet(config: Config, network: nn.Module, steps_per_epoch: int) -> MWNet:
+def _plain_loss(config: Config, network: nn.Module, sizes: Sizes) -> Loss | StatefulLoss:
+    """The loss of plain training, with its memory if it has one."""
+    options = config.loss_options
+    if config.loss not in STATEFUL or "matrix" in options:
+        return _tried(bound(LOSSES, config.loss, "loss", options), "--loss", sizes)
+    if config.cuda_graphs:
+        raise UserError(f"--cuda-graphs cannot record --loss {config.loss}, which has a memory")
+    given: dict[str, Any] = {"num_samples": sizes.samples, "num_classes": sizes.classes}
+    if config.loss in ("forward", "backward"):
+        given |= {"kind": config.loss, "estimate": lambda p, labels: noise.anchor_points(p)}
+    build = bound(STATEFUL, config.loss, "loss", options, reserved=tuple(given))
+    return build(**given).to(next(network.parameters()).device)
+
+
+def _tried(loss: Loss, flag: str, sizes: Sizes) -> Loss:
+    """The loss, after a call that shows whether its hyper-parameters are in range."""
+    try:
+        loss(torch.zeros(2, sizes.classes), torch.zeros(2, dtype=torch.int64))
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{flag}: {first_line(error)}") from error
+    return loss
+
+
+def _pure_loss(
+    config: Config, name: str, kind: str, options: Mapping[str, Any], sizes: Sizes
+) -> Loss:
+    """A loss that is evaluated several times in a step, so that it can have no memory."""
+    flag = f"--{kind.replace(' ', '-')}"
+    if name in MEMORY_ONLY and "matrix" not in options:
+        hint = f", or give {flag}.matrix" if name != "elr" else ""
+        raise UserError(
+            f"{flag} {name} has a memory, which --method {config.method} cannot keep: take it with "
+            f"--method erm{hint}"
+        )
+    if name in OF_BATCH and kind == "loss":
+        raise UserError(
+            f"--loss {name} is a loss of whole batches, which --method {config.method} cannot "
+            "weight by sample: take it as --meta-loss, or with --method erm"
+        )
+    return _tried(bound(LOSSES, name, kind, options), flag, sizes)
+
+
+def mwnet(config: Config, network: nn.Module, sizes: Sizes) -> MWNet:
     """MW-Net, MNW-Net or RMNW-Net around the network, with a weight net of its own."""
     of = optimizer(config, network)
     with seeding.seeded(config.seed, "weight net"):
@@ -124,13 +180,13 @@ def mwnet(config: Config, network: nn.Module, steps_per_epoch: int) -> MWNet:
     problem = Bilevel(
         network,
         weight_net,
-        bound(LOSSES, config.loss, "loss", config.loss_options),
-        bound(LOSSES, config.meta_loss, "meta loss", config.meta_loss_options),
+        _pure_loss(config, config.loss, "loss", config.loss_options, sizes),
+        _pure_loss(config, config.meta_loss, "meta loss", config.meta_loss_options, sizes),
         NORMALISATIONS[config.normalisation],
         config.virtual_step,
         config.inner_steps,
     )
-    schedule = scheduler(config, of, steps_per_epoch)
+    schedule = scheduler(config, of, sizes.steps_per_epoch)
     engine = EngineChoice(
         config.engine,
         lean=config.lean,
@@ -157,8 +213,8 @@ def _recorded(config: Config) -> Callable[[Update], Update]:
     return Captured if config.cuda_graphs else lambda update: update
 
 
-# One builder for each entry of METHODS: (config, network, steps of an epoch) -> method.
-METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, int], Method]] = {
+# One builder for each entry of METHODS: (config, network, sizes) -> method.
+METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, Sizes], Method]] = {
     "erm": erm,
     "mwnet": mwnet,
 }
@@ -171,14 +227,50 @@ def bound(
     options: Mapping[str, Any],
     reserved: tuple[str, ...] = ("logits", "labels"),
 ) -> Callable[..., Any]:
-    """An entry of a registry with its hyper-parameters bound; unknown ones are refused."""
+    """An entry of a registry with its hyper-parameters bound; unknown ones are refused.
+
+    A hyper-parameter takes what its default is: a word, numbers with commas between, a number;
+    ``matrix`` the file of a ``(K, K)`` array.
+    """
     entry = lookup(registry, name, kind)
-    known = [key for key in inspect.signature(entry).parameters if key not in reserved]
+    known = {
+        key: parameter.default
+        for key, parameter in inspect.signature(entry).parameters.items()
+        if key not in reserved and not key.startswith(("other_", "second_"))
+    }
+    given = {}
     for key, value in options.items():
         flag = f"--{kind.replace(' ', '-')}.{key}"
         if key not in known:
             hint = nearest(key, known) if known else "it has none"
             raise UserError(f"{flag}: {kind} {name} has no hyper-parameter '{key}' ({hint})")
-        if isinstance(value, str):
-            raise UserError(f"{flag} got '{value}', which is no number")
-    return functools.partial(entry, **options)
+        if key == "matrix":
+            given[key] = _matrix(flag, str(value))
+        elif isinstance(known[key], tuple):
+            given[key] = _numbers(flag, str(value))
+        elif isinstance(value, str) != isinstance(known[key], str):
+            kind_of = "word" if isinstance(known[key], str) else "number"
+            raise UserError(f"{flag} got '{value}', which is no {kind_of}")
+        else:
+            given[key] = value
+    return functools.partial(entry, **given)
+
+
+def _numbers(flag: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.strip("[]()").split(","))
+    except ValueError:
+        raise UserError(f"{flag} got '{text}': give numbers with commas between") from None
+
+
+def _matrix(flag: str, path: str) -> torch.Tensor:
+    try:
+        matrix = torch.from_numpy(noise.array_from_file(path).astype(np.float64))
+    except ValueError as error:
+        raise UserError(f"{flag}: {error}") from error
+    if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise UserError(f"{flag}: {path} has shape {tuple(matrix.shape)}, wanted (K, K)")
+    rows = matrix.sum(1)
+    if bool((matrix < 0).any()) or not torch.allclose(rows, torch.ones_like(rows), atol=1e-6):
+        raise UserError(f"{flag}: the rows of {path} must be distributions Pr(given | true)")
+    return matrix.float()

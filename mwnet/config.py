@@ -64,11 +64,18 @@ class Config(BaseModel):
 
     # Noise
     noise: str = _field(
-        "noise", "none", "none, uniform, symmetric, flip, flip2, pairflip, or file (--noise-file)."
+        "noise",
+        "none",
+        "none, uniform, symmetric, flip, flip2, pairflip, asymmetric, superclass, block5, "
+        "hierarchical, instance; pmd1, pmd2, pmd3 (predictions in --noise-file); or file "
+        "(labels in --noise-file). See docs/NOISE.md.",
     )
     noise_rate: float = _field("noise", 0.0, "Rate of the added label noise.", ge=0, le=1)
+    noise_counts: Literal["sample", "exact", "exact-per-class"] = _field(
+        "noise", "sample", "Draw each sample on its own, or exactly the expected number of changes."
+    )
     noise_file: str | None = _field(
-        "noise", None, "Given labels from a file, labels.npz:key or labels.npy."
+        "noise", None, "Given labels, or predictions for pmd: arrays.npz:key or array.npy."
     )
     noise_seed: int | None = _field("noise", None, "Seed of the noise; default: --seed.", ge=0)
 
@@ -76,9 +83,18 @@ class Config(BaseModel):
     model: str = _field(
         "classifier",
         "mlp2",
-        "mlp2, mlp3, resnet32, wrn-28-10, wrn-16-4; --model.depth, --model.width change it.",
+        "mlp2, mlp3, cnn4, cnn9, jocor-net, jocor-repo, vgg11, resnet18, preact-resnet18, "
+        "resnet32, wrn-28-10, wrn-16-4, or torchvision:NAME; --model.depth, --model.width and the "
+        "like change it.",
     )
-    loss: str = _field("classifier", "ce", "Training loss: ce or mae.")
+    loss: str = _field(
+        "classifier",
+        "ce",
+        "Training loss: ce, focal, poly1, label-smoothing, bootstrap-soft, bootstrap-hard, "
+        "forward, backward, mae, mse, imae, gce, truncated-gce, rce, sce, nce, nce+rce, "
+        "nce+agce, agce, aul, ael, dmi, taylor, gjs, elr, peer, cores; --loss.alpha and the like "
+        "set its hyper-parameters (docs/LOSSES.md).",
+    )
     batch_size: int = _field("classifier", 100, "Training samples in a step.", ge=1)
     optimizer: Literal["sgd", "adam", "adamw"] = _field(
         "classifier", "sgd", "Optimizer of the classifier."
@@ -96,7 +112,10 @@ class Config(BaseModel):
 
     # Weighting
     meta_loss: str = _field(
-        "weighting", "ce", "Loss on the meta set: ce, or mae, which is robust to noisy meta labels."
+        "weighting",
+        "ce",
+        "Loss on the meta set: any of --loss without a memory; ce, or mae, which is robust to "
+        "noisy meta labels.",
     )
     meta_noisy: bool = _field(
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
@@ -188,8 +207,12 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         raise UserError("--noise file needs --noise-file labels.npz:key")
     if config.noise == "file" and config.noise_rate:
         raise UserError(f"--noise file has the rate of its labels, got {config.noise_rate}")
-    if config.noise_file is not None and config.noise != "file":
-        raise UserError(f"--noise-file needs --noise file, got --noise {config.noise}")
+    if config.noise.startswith("pmd") and config.noise_file is None:
+        raise UserError(
+            f"--noise {config.noise} needs --noise-file with a prediction for each training sample"
+        )
+    if config.noise_file is not None and not config.noise.startswith(("file", "pmd")):
+        raise UserError(f"--noise-file needs --noise file or pmd, got --noise {config.noise}")
     if config.dataset in USER_DATASETS and config.data is None:
         raise UserError(f"--dataset {config.dataset} needs --data PATH")
     if config.data is not None and config.dataset not in USER_DATASETS:

@@ -8,7 +8,7 @@ nothing in the step may look at a value on the host.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -90,15 +90,14 @@ class Captured:
         if self.calls[kind] <= WARM_UP:
             return self._warm_up(batch, meta_batch)
         if kind not in self.recordings:
-            still = [Batch(b.index.clone(), b.x.clone(), b.y.clone()) for b in batches]
+            still = [replace(b, **{n: t.clone() for n, t in _tensors(b)}) for b in batches]
             still_meta = None if meta_batch is None else still[1]
             replay, report = self.graphs.record(lambda: self.update(still[0], still_meta))
             self.recordings[kind] = _Recording(still, replay, report)
         recording = self.recordings[kind]
         for there, here in zip(recording.batches, batches, strict=True):
-            there.index.copy_(here.index)
-            there.x.copy_(here.x)
-            there.y.copy_(here.y)
+            for (_, target), (_, source) in zip(_tensors(there), _tensors(here), strict=True):
+                target.copy_(source)
         recording.replay()
         return {name: value.clone() for name, value in recording.report.items()}
 
@@ -113,3 +112,7 @@ class Captured:
                 "leave it out"
             )
         return report
+
+
+def _tensors(batch: Batch) -> list[tuple[str, Tensor]]:
+    return [(name, value) for name, value in vars(batch).items() if value is not None]

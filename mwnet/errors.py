@@ -30,7 +30,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hints = [f"did you mean {match[0]}?"] if match else []
-    if len(known) <= 20:
+    if len(known) <= 40:
         hints.append(f"known: {', '.join(known)}")
     return " ".join(hints) or "see --help"
 

@@ -17,9 +17,12 @@ from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
 from mwnet.errors import UserError, lookup
-from mwnet.losses import LOSSES
+from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.methods import METHODS, Method, MWNet
 from mwnet.trainer import Trainer
+
+# Noise whose rows differ between samples, so that it has no matrix.
+SAMPLE_NOISES = ("instance", "pmd1", "pmd2", "pmd3")
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,15 @@ def _build(config: Config) -> Experiment:
     pixels = Pixels.of(
         source.x, parts.train, device, config.augment, channels_last=config.channels_last
     )
-    train = Batches(pixels, given, parts.train, config.batch_size, config.seed, "train")
+    train = Batches(
+        pixels,
+        given,
+        parts.train,
+        config.batch_size,
+        config.seed,
+        "train",
+        two_views=config.method == "erm" and config.loss in TWO_VIEWS,
+    )
     meta = None
     if method_class.uses_meta:
         if not len(parts.meta):
@@ -197,7 +208,8 @@ def _build(config: Config) -> Experiment:
         meta = Batches(pixels, labels, parts.meta, size, config.seed, "meta")
     classifier = components.classifier(config, source, device)
     components.try_out(classifier, pixels.take(parts.train[: train.batch_size][:2].to(device)))
-    method = components.METHOD_BUILDERS[config.method](config, classifier, len(train))
+    sizes = components.Sizes(len(train), len(source.labels), source.num_classes)
+    method = components.METHOD_BUILDERS[config.method](config, classifier, sizes)
     # From here on only the networks themselves draw from the global generators (dropout).
     torch.manual_seed(seeding.derive(config.seed, "network"))
     return Experiment(
@@ -241,11 +253,30 @@ def _given_labels(config: Config, source: Source) -> tuple[Tensor, Tensor | None
         assert config.noise_file is not None  # validate() has asked for it
         given[pool] = noise.labels_from_file(config.noise_file, len(pool), source.classes)
         return given, truth, None
-    builder = lookup(noise.NOISES, config.noise, "noise")
+    known = [*noise.NOISES, *SAMPLE_NOISES, "file"]
+    lookup(dict.fromkeys(known), config.noise, "noise")
     seed = config.seed if config.noise_seed is None else config.noise_seed
-    matrix = builder(
-        source.num_classes, config.noise_rate, seeding.generator(seed, "noise", "matrix")
-    )
     draws = seeding.generator(seed, "noise", "draws")
-    given[pool] = noise.corrupt(source.labels[pool], matrix, draws)
+    matrix_draws = seeding.generator(seed, "noise", "matrix")
+    labels, matrix = source.labels[pool], None
+    if config.noise.startswith("pmd"):
+        assert config.noise_file is not None  # validate() has asked for it
+        p = torch.from_numpy(noise.array_from_file(config.noise_file).astype("float64"))
+        if p.shape != (len(pool), source.num_classes):
+            raise UserError(
+                f"{config.noise_file} has shape {tuple(p.shape)}; a prediction for each of "
+                f"{len(pool)} training samples and {source.num_classes} classes is needed"
+            )
+        rows = noise.pmd(p, config.noise_rate, int(config.noise[-1]))
+        labels = p.argmax(1)
+    elif config.noise == "instance":
+        x = source.x[pool].float()
+        x = (x - x.mean()) / x.std().clamp_min(1e-12)
+        rows = noise.instance(x, labels, config.noise_rate, matrix_draws, source.num_classes)
+    else:
+        builder = noise.NOISES[config.noise]
+        rows = matrix = builder(
+            source.num_classes, config.noise_rate, matrix_draws, dataset=config.dataset
+        )
+    given[pool] = noise.corrupt(labels, rows, draws, counts=config.noise_counts)
     return given, truth, matrix

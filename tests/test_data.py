@@ -132,9 +132,25 @@ def test_any_batch_is_a_pure_function_of_seed_and_step(augment: str) -> None:
     forward, backward = batches(1, augment), batches(1, augment)
     wanted = [forward[step] for step in range(9)]
     for step in reversed(range(9)):
-        for name, want in vars(wanted[step]).items():
+        for name in ("index", "x", "y"):
+            want = getattr(wanted[step], name)
             assert torch.equal(getattr(backward[step], name), want)
     assert not torch.equal(batches(2, augment)[0].index, wanted[0].index)
+
+
+def test_two_views_are_two_augmentations_of_the_same_samples() -> None:
+    data = source([10, 11])
+    pixels = Pixels.of(data.x, torch.arange(15), torch.device("cpu"), "crop-flip")
+    ids = torch.arange(15)
+    twice = Batches(pixels, data.labels, ids, 4, 0, "train", two_views=True)
+    once = Batches(pixels, data.labels, ids, 4, 0, "train")
+    batch, again = twice[4], twice[4]
+    assert batch.second is not None
+    assert again.second is not None
+    assert torch.equal(batch.x, once[4].x)  # the first view is that of a run without a second
+    assert not torch.equal(batch.second, batch.x)
+    assert torch.equal(batch.second, again.second)
+    assert once[3].second is None
 
 
 def test_batches_are_never_larger_than_the_data() -> None:

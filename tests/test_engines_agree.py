@@ -17,14 +17,18 @@ from mwnet.experiment import build
 from mwnet.losses import LOSSES
 from mwnet.weighting import WeightNet, by_sum
 
+# Without the loss of a batch, which has no weights by sample, and the one whose gradient is zero
+# for most samples of an untrained network.
+SMOOTH = sorted(LOSSES.keys() - {"dmi", "truncated-gce"})
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+
+@settings(deadline=None, max_examples=120, derandomize=True)
 @given(
     kind=st.sampled_from(["plain", "batchnorm"]),
     virtual_step=st.sampled_from(["sgd", "optimizer"]),
     normalise=st.sampled_from(["mean", "sum"]),
-    loss=st.sampled_from(sorted(LOSSES)),
-    meta_loss=st.sampled_from(sorted(LOSSES)),
+    loss=st.sampled_from(SMOOTH),
+    meta_loss=st.sampled_from(SMOOTH),
     size=st.integers(2, 12),
     meta_size=st.integers(2, 12),
     rate=st.floats(1e-3, 1.0),

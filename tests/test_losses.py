@@ -1,60 +1,454 @@
-"""Losses against hand-computed numbers and the papers' identities."""
+"""Losses against hand-computed numbers, the papers' identities, and the extremes."""
 
 import math
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from torch import Tensor
 
-from mwnet.losses import LOSSES
+from mwnet.losses import LOSSES, OF_BATCH, taylor_range
+from mwnet.losses.taylor import CROSS_ENTROPY
 
 LOGITS = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], dtype=torch.float64))
 LABELS = torch.tensor([0, 1])
+T = torch.tensor([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.0, 0.2, 0.8]], dtype=torch.float64)
+A = math.log(1e-4)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("ce", [-math.log(0.7), -math.log(0.25)]), ("mae", [0.6, 1.5])],
-)
-def test_hand_computed(name: str, expected: list[float]) -> None:
-    values = LOSSES[name](LOGITS, LABELS)
-    torch.testing.assert_close(values, torch.tensor(expected, dtype=torch.float64))
+def log(*values: float) -> list[float]:
+    return [math.log(value) for value in values]
 
 
-def sum_over_labels(name: str, logits: torch.Tensor) -> torch.Tensor:
+def negative(values: list[float]) -> list[float]:
+    return [-value for value in values]
+
+
+CE = negative(log(0.7, 0.25))
+HAND_COMPUTED: dict[str, tuple[dict, list[float]]] = {
+    "ce": ({}, CE),
+    "focal": ({"gamma": 2.0}, [0.09 * CE[0], 0.5625 * CE[1]]),
+    "poly1": ({"epsilon": 2.0}, [CE[0] + 0.6, CE[1] + 1.5]),
+    "label-smoothing": (
+        {"epsilon": 0.3},
+        [
+            0.7 * CE[0] - 0.1 * sum(log(0.7, 0.2, 0.1)),
+            0.7 * CE[1] - 0.1 * sum(log(0.25, 0.25, 0.5)),
+        ],
+    ),
+    "bootstrap-soft": (
+        {"beta": 0.9},
+        [
+            0.9 * CE[0] - 0.1 * sum(p * math.log(p) for p in (0.7, 0.2, 0.1)),
+            0.9 * CE[1] - 0.1 * sum(p * math.log(p) for p in (0.25, 0.25, 0.5)),
+        ],
+    ),
+    "bootstrap-hard": (
+        {"beta": 0.8},
+        [0.8 * CE[0] - 0.2 * math.log(0.7), 0.8 * CE[1] - 0.2 * math.log(0.5)],
+    ),
+    "forward": (
+        {"matrix": T},
+        [-math.log(0.7 * 0.8 + 0.2 * 0.3), -math.log(0.25 * 0.1 + 0.25 * 0.6 + 0.5 * 0.2)],
+    ),
+    "mae": ({}, [0.6, 1.5]),
+    "mse": ({}, [0.09 + 0.04 + 0.01, 0.0625 + 0.5625 + 0.25]),
+    "imae": ({"T": 2.0}, [0.5 * math.exp(1.4) * CE[0], 0.5 * math.exp(0.5) * CE[1]]),
+    "gce": ({"q": 0.5}, [(1 - math.sqrt(0.7)) / 0.5, 1.0]),
+    "truncated-gce": (
+        {"q": 0.5, "k": 0.5},
+        [(1 - math.sqrt(0.7)) / 0.5, (1 - math.sqrt(0.5)) / 0.5],
+    ),
+    "rce": ({"A": -4.0}, [4 * 0.3, 4 * 0.75]),
+    "sce": ({"alpha": 0.1, "beta": 2.0, "A": -4.0}, [0.1 * CE[0] + 2.4, 0.1 * CE[1] + 6.0]),
+    "nce": (
+        {},
+        [math.log(0.7) / sum(log(0.7, 0.2, 0.1)), math.log(0.25) / sum(log(0.25, 0.25, 0.5))],
+    ),
+    "agce": ({"a": 1.0, "q": 2.0}, [(4 - 1.7**2) / 2, (4 - 1.25**2) / 2]),
+    "aul": ({"a": 2.0, "q": 2.0}, [(1.3**2 - 1) / 2, (1.75**2 - 1) / 2]),
+    "ael": ({"a": 2.5}, [math.exp(-0.28), math.exp(-0.1)]),
+    "elr": (
+        {"weight": 3.0, "targets": torch.tensor([[1.0, 0, 0], [0, 0.5, 0.5]]).double()},
+        [CE[0] + 3 * math.log(0.3), CE[1] + 3 * math.log(1 - 0.375)],
+    ),
+    "cores": (
+        {"beta": 3.0},
+        [CE[0] + sum(log(0.7, 0.2, 0.1)), CE[1] + sum(log(0.25, 0.25, 0.5))],
+    ),
+    "peer": (
+        {
+            "alpha": 2.0,
+            "other_logits": LOGITS.flip(0),
+            "other_labels": torch.tensor([2, 0]),
+        },
+        [CE[0] + 2 * math.log(0.5), CE[1] + 2 * math.log(0.7)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(HAND_COMPUTED))
+def test_hand_computed(name: str) -> None:
+    options, expected = HAND_COMPUTED[name]
+    tolerance = 1e-4 if name == "peer" else 1e-7  # peer keeps p 1e-5 away from 0
+    got = LOSSES[name](LOGITS, LABELS, **options)
+    assert got.tolist() == pytest.approx(expected, rel=tolerance)
+
+
+def test_sums_of_two_losses_are_sums() -> None:
+    for name, parts in {"nce+rce": ("nce", "rce"), "nce+agce": ("nce", "agce")}.items():
+        passive = {"a": 6.0, "q": 1.5} if name == "nce+agce" else {}
+        want = 2 * LOSSES[parts[0]](LOGITS, LABELS) + 3 * LOSSES[parts[1]](
+            LOGITS, LABELS, **passive
+        )
+        torch.testing.assert_close(LOSSES[name](LOGITS, LABELS, alpha=2.0, beta=3.0), want)
+
+
+# --- symmetry
+
+
+def random_logits(n: int = 50, classes: int = 10, scale: float = 4.0) -> Tensor:
+    rng = torch.Generator().manual_seed(n + classes)
+    return torch.randn(n, classes, dtype=torch.float64, generator=rng) * scale
+
+
+def sum_over_labels(name: str, logits: Tensor, **options: float) -> Tensor:
     return sum(
-        (LOSSES[name](logits, torch.full((len(logits),), k)) for k in range(logits.shape[1])),
+        (
+            LOSSES[name](logits, torch.full((len(logits),), k), **options)
+            for k in range(logits.shape[1])
+        ),
         start=torch.zeros(len(logits), dtype=logits.dtype),
     )
 
 
-def test_mae_is_symmetric_and_cross_entropy_is_not() -> None:
-    logits = torch.randn(50, 10, dtype=torch.float64) * 4
-    torch.testing.assert_close(sum_over_labels("mae", logits), torch.full((50,), 18.0).double())
-    assert sum_over_labels("ce", logits).std() > 1
+@pytest.mark.parametrize(
+    ("name", "constant"),
+    [("mae", 18.0), ("rce", -A * 9), ("nce", 1.0), ("nce+rce", 1 - A * 9)],
+)
+def test_symmetric_losses_sum_to_a_constant(name: str, constant: float) -> None:
+    torch.testing.assert_close(
+        sum_over_labels(name, random_logits()), torch.full((50,), constant).double()
+    )
+
+
+def test_the_others_do_not_and_their_sums_are_those_of_eq_4() -> None:
+    logits = random_logits()
+    p = logits.softmax(-1)
+    torch.testing.assert_close(sum_over_labels("ce", logits), -p.log().sum(-1))
+    torch.testing.assert_close(sum_over_labels("mse", logits), 10 * (p * p).sum(-1) + 8)
+    for name in ("ce", "mse", "gce", "sce", "focal"):
+        assert sum_over_labels(name, logits).std() > 0.1, name
+
+
+# --- limits and identities between losses
+
+LIMITS: list[tuple[str, dict, str, float]] = [
+    ("focal", {"gamma": 0.0}, "ce", 1),
+    ("poly1", {"epsilon": 0.0}, "ce", 1),
+    ("label-smoothing", {"epsilon": 0.0}, "ce", 1),
+    ("bootstrap-soft", {"beta": 1.0}, "ce", 1),
+    ("bootstrap-hard", {"beta": 1.0}, "ce", 1),
+    ("forward", {"matrix": torch.eye(10)}, "ce", 1),
+    ("backward", {"matrix": torch.eye(10)}, "ce", 1),
+    ("gce", {"q": 0.0}, "ce", 1),
+    ("gce", {"q": 1e-9}, "ce", 1),
+    ("gce", {"q": 1.0}, "mae", 0.5),
+    ("truncated-gce", {"q": 0.7, "k": 0.0}, "gce", 1),
+    ("rce", {}, "mae", -A / 2),
+    ("sce", {"alpha": 1.0, "beta": 0.0}, "ce", 1),
+    ("elr", {"weight": 0.0}, "ce", 1),
+    ("peer", {"alpha": 0.0}, "ce", 1),
+    ("cores", {"beta": 0.0}, "ce", 1),
+    ("gjs", {"pi": 1e-9}, "ce", 1),
+    ("gjs", {"pi": 1 - 1e-12}, "mae", 0.5),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "limit", "factor"), LIMITS)
+def test_limits(name: str, options: dict, limit: str, factor: float) -> None:
+    logits = random_logits(scale=2.0)
+    labels = torch.arange(50) % 10
+    got = LOSSES[name](logits, labels, **options)
+    rough = name == "gjs"  # the limits are approached like 1 / log
+    want = factor * LOSSES[limit](logits, labels)
+    torch.testing.assert_close(got, want, rtol=0.06 if rough else 1e-6, atol=1e-6)
 
 
 def test_mae_is_the_l1_distance_to_the_one_hot_label() -> None:
-    logits = torch.randn(20, 5, dtype=torch.float64)
-    labels = torch.randint(0, 5, (20,))
+    logits, labels = random_logits(20, 5), torch.arange(20) % 5
     one_hot = torch.nn.functional.one_hot(labels, 5)
     expected = (logits.softmax(1) - one_hot).abs().sum(1)
     torch.testing.assert_close(LOSSES["mae"](logits, labels), expected)
 
 
+def gradient(name: str, logits: Tensor, labels: Tensor, **options: object) -> Tensor:
+    logits = logits.clone().requires_grad_()
+    return torch.autograd.grad(LOSSES[name](logits, labels, **options).sum(), logits)[0]
+
+
+def test_gradients_of_eqs_15_16_and_20() -> None:
+    logits, labels = random_logits(), torch.arange(50) % 10
+    p = logits.softmax(-1)
+    one_hot = torch.nn.functional.one_hot(labels, 10).double()
+    p_y = p.gather(1, labels[:, None])
+    torch.testing.assert_close(gradient("ce", logits, labels), p - one_hot)
+    torch.testing.assert_close(gradient("mae", logits, labels), 2 * p_y * (p - one_hot))
+    want = 0.3 * (p - one_hot) - 2 * A * p_y * (p - one_hot)
+    torch.testing.assert_close(gradient("sce", logits, labels, alpha=0.3, beta=2.0), want)
+
+
+def test_imae_weighs_samples_by_the_norms_of_its_paper() -> None:
+    logits, labels = random_logits(), torch.arange(50) % 10
+    p_y = logits.softmax(-1).gather(1, labels[:, None]).squeeze(1)
+    norm = gradient("imae", logits, labels, T=3.0).abs().sum(1)
+    torch.testing.assert_close(norm, torch.exp(3 * p_y) * (1 - p_y))
+    norm = gradient("imae", logits, labels, T=3.0, variant="paper").abs().sum(1)
+    torch.testing.assert_close(norm, torch.exp(3 * p_y * (1 - p_y)))
+    mae = gradient("mae", logits, labels)
+    for variant in ("notes", "paper"):
+        ours = gradient("imae", logits, labels, variant=variant)
+        cosine = torch.nn.functional.cosine_similarity(ours, mae)
+        torch.testing.assert_close(cosine, torch.ones(50).double())
+
+
+def test_corrections_undo_the_noise_on_average() -> None:
+    logits = random_logits(20, 3)
+    for name in ("forward", "backward"):
+        per_label = torch.stack(
+            [LOSSES[name](logits, torch.full((20,), k), matrix=T) for k in range(3)], 1
+        )
+        if name == "backward":  # unbiased: E over given labels is the clean loss
+            clean = torch.stack([LOSSES["ce"](logits, torch.full((20,), k)) for k in range(3)], 1)
+            torch.testing.assert_close(per_label @ T.T, clean)
+        else:  # a proper loss of the noisy posterior
+            torch.testing.assert_close((-per_label).exp(), logits.softmax(-1) @ T)
+
+
+def test_dmi_shifts_by_a_constant_under_class_dependent_noise() -> None:
+    """Relative invariance, eq. 28: exact for the expected joint distribution."""
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, 3, (3000,), generator=rng)
+    # Labels in the exact proportions of T: one sample of each true class becomes ten given ones.
+    shares = (T * 10).round().long()
+    index = torch.arange(3000).repeat_interleave(10)
+    given = torch.cat([torch.arange(3).repeat_interleave(shares[k]) for k in truth.tolist()])
+    shifts = []
+    for scale in (0.5, 1.0, 3.0):
+        logits = torch.randn(3000, 3, dtype=torch.float64, generator=rng) * scale
+        logits += 2 * torch.nn.functional.one_hot(truth, 3)
+        clean = LOSSES["dmi"](logits, truth, ridge=0.0)
+        noisy = LOSSES["dmi"](logits[index], given, ridge=0.0)
+        shifts.append(float(noisy - clean))
+    det = float(torch.linalg.det(T))
+    assert shifts == pytest.approx([-math.log(det)] * 3)
+
+
+def test_dmi_is_a_loss_of_the_batch() -> None:
+    assert LOSSES["dmi"](LOGITS, LABELS).shape == ()
+    assert {name for name in LOSSES if LOSSES[name](LOGITS, LABELS).dim() == 0} == OF_BATCH
+
+
+def test_gjs_is_bounded_and_two_views_that_differ_cost_more() -> None:
+    labels = torch.arange(50) % 10
+    one, two = random_logits(), random_logits(51)[:50]
+    same = LOSSES["gjs"](one, labels, second_view=one, pi=0.3)
+    torch.testing.assert_close(same, LOSSES["gjs"](one, labels, pi=0.3))
+    apart = LOSSES["gjs"](one, labels, second_view=two, pi=0.3)
+    back = LOSSES["gjs"](two, labels, second_view=one, pi=0.3)
+    torch.testing.assert_close(apart, back)
+    halves = (same + LOSSES["gjs"](two, labels, pi=0.3)) / 2
+    assert (apart >= halves - 1e-12).all()
+
+
+# --- the Taylor loss
+
+
+def eq_4(t: tuple, x: Tensor, y: float) -> Tensor:
+    """The polynomial for one class, term by term."""
+    z, d = x - t[0], y - t[1]
+    return (
+        t[2] * z + t[3] * z**2 / 2 + t[4] * z**3 / 6 + t[5] * z**4 / 24
+        + t[6] * z * d + t[7] * z * d**2 / 2 + t[8] * z**2 * d / 2
+        + t[9] * z**3 * d / 6 + t[10] * z * d**3 / 6 + t[11] * z**2 * d**2 / 4
+    )  # fmt: skip
+
+
+def taylor_value(theta: tuple, p: Tensor, y: int) -> Tensor:
+    """Before normalisation, for one sample of label y."""
+    return torch.stack([eq_4(theta, x, float(k == y)) for k, x in enumerate(p)]).mean()
+
+
+def test_taylor_is_eq_4_normalised_by_eq_5() -> None:
+    rng = torch.Generator().manual_seed(0)
+    theta = tuple(torch.randn(12, generator=rng, dtype=torch.float64).tolist())
+    lowest, highest = taylor_range(theta, 4)
+    logits, labels = random_logits(8, 4), torch.arange(8) % 4
+    p = logits.softmax(-1)
+    raw = torch.stack([taylor_value(theta, p[i], int(labels[i])) for i in range(8)])
+    want = 3 * (raw - lowest) / (highest - lowest)
+    torch.testing.assert_close(LOSSES["taylor"](logits, labels, theta=theta, eta=3.0), want)
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0])
+def test_the_default_theta_is_the_expansion_of_cross_entropy(y: float) -> None:
+    """-y log p around p = y = 1/2 to fourth order, up to a constant."""
+    p = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
+    z, d = p - 0.5, y - 0.5
+    log_p = math.log(0.5) + 2 * z - 2 * z**2 + 8 / 3 * z**3 - 4 * z**4
+    want = -y * log_p - 4 * d * z**4  # which is of fifth order
+    difference = eq_4(CROSS_ENTROPY, p, y) - want
+    torch.testing.assert_close(difference, difference[9].expand(19), rtol=0, atol=1e-12)
+
+
+def searched_range(theta: tuple, classes: int) -> tuple[float, float]:
+    """Extremes found by search: the simplex's corners, random points, and descent from them."""
+    rng = np.random.default_rng(0)
+    points = [np.eye(classes)[0], np.eye(classes)[-1], np.full(classes, 1 / classes)]
+    points += [rng.dirichlet(np.full(classes, a)) for a in (0.02, 0.1, 0.5, 1.0) for _ in range(6)]
+
+    def value(p: np.ndarray) -> float:
+        return float(taylor_value(theta, torch.from_numpy(p), 0))
+
+    found = [value(p) for p in points]
+    for sign in (1, -1):
+        for start in points:
+            end = minimize(
+                lambda p, sign=sign: sign * value(p),
+                start,
+                bounds=[(0, 1)] * classes,
+                constraints={"type": "eq", "fun": lambda p: p.sum() - 1},
+                method="SLSQP",
+                options={"maxiter": 60 if classes <= 10 else 3},
+            )
+            p = np.clip(end.x, 0, 1)
+            found.append(value(p / p.sum()))
+    return min(found), max(found)
+
+
+@pytest.mark.parametrize("classes", [3, 10])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_range_is_that_of_a_search(classes: int, seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    theta = tuple((torch.randn(12, generator=rng, dtype=torch.float64) * 1.2).tolist())
+    lowest, highest = taylor_range(theta, classes)
+    searched = searched_range(theta, classes)
+    width = highest - lowest
+    # Nothing that a search finds lies outside, and the ends are reached.
+    assert lowest <= searched[0] + 1e-7 * width
+    assert highest >= searched[1] - 1e-7 * width
+    assert searched == pytest.approx((lowest, highest), abs=2e-3 * width)
+
+
+def test_the_range_of_many_classes_holds_every_random_point() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(3):
+        theta = tuple((np.random.default_rng(seed).normal(size=12) * 1.2).tolist())
+        lowest, highest = taylor_range(theta, 100)
+        p = np.concatenate([rng.dirichlet(np.full(100, a), 500) for a in (0.003, 0.01, 0.1, 1)])
+        logits = torch.from_numpy(np.log(np.maximum(p, 1e-300)))
+        values = LOSSES["taylor"](logits, torch.zeros(len(p), dtype=torch.int64), theta=theta)
+        assert values.min() >= -1e-9
+        assert values.max() <= 1 + 1e-9
+        assert lowest < highest
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_range_at_a_hundred_classes_is_that_of_a_structured_search(seed: int) -> None:
+    """All points with the label at s, one other class at c, and the rest spread over n classes."""
+    theta = tuple((np.random.default_rng(seed).normal(size=12) * 1.2).tolist())
+    grid = torch.linspace(0, 1, 81, dtype=torch.float64)
+    label, other = grid[:, None, None], grid[None, :, None]
+    n = torch.arange(1, 99, dtype=torch.float64)[None, None, :]
+    rest = 1 - label - other
+    off = eq_4(theta, other, 0.0) + n * eq_4(theta, rest / n, 0.0)
+    off = off + (98 - n) * eq_4(theta, torch.zeros(()), 0.0)
+    values = ((eq_4(theta, label, 1.0) + off) / 100)[(rest >= 0).expand(-1, -1, 98)]
+    lowest, highest = taylor_range(theta, 100)
+    width = highest - lowest
+    assert lowest - 1e-9 * width <= values.min() <= lowest + 5e-3 * width
+    assert highest - 5e-3 * width <= values.max() <= highest + 1e-9 * width
+
+
+def test_taylor_is_invariant_to_scale_but_not_to_sign() -> None:
+    rng = torch.Generator().manual_seed(1)
+    theta = torch.randn(12, generator=rng, dtype=torch.float64)
+    scaled, flipped = theta.clone(), theta.clone()
+    scaled[2:] *= 7
+    flipped[2:] *= -1
+    logits, labels = random_logits(), torch.arange(50) % 10
+    one, other, third = (
+        LOSSES["taylor"](logits, labels, theta=t.tolist()) for t in (theta, scaled, flipped)
+    )
+    torch.testing.assert_close(one, other)
+    torch.testing.assert_close(one, 1 - third)
+
+
+def test_a_constant_polynomial_is_zero_and_a_short_theta_refused() -> None:
+    assert LOSSES["taylor"](LOGITS, LABELS, theta=[0.0] * 12).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="12 coefficients, got 3"):
+        LOSSES["taylor"](LOGITS, LABELS, theta=[1, 2, 3])
+
+
+# --- contract of all
+
+# Losses with a detached factor: the gradient is that of the loss with the factor held.
+SURROGATES = {"imae", "elr"}
+
+
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_contract(name: str) -> None:
-    logits = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
-    labels = torch.randint(0, 4, (6,))
-    assert LOSSES[name](logits, labels).shape == (6,)
-    assert torch.autograd.gradcheck(lambda z: LOSSES[name](z, labels), logits)
+    logits = random_logits(6, 4, scale=1.0).requires_grad_()
+    labels = torch.tensor([0, 1, 2, 3, 0, 1])
+    values = LOSSES[name](logits, labels)
+    assert values.shape == (() if name in OF_BATCH else (6,))
+    if name not in SURROGATES:
+        assert torch.autograd.gradcheck(lambda z: LOSSES[name](z, labels), logits)
+        return
+    at = logits.detach().clone()
+    p = at.softmax(-1)
+    p_y = p.gather(1, labels[:, None]).squeeze(1)
+    if name == "elr":
+        surrogate = partial(LOSSES["elr"], targets=p.clamp(1e-4, 1 - 1e-4))
+    else:
+        surrogate = lambda z, y: 0.5 * torch.exp(2 * p_y) * LOSSES["ce"](z, y)  # noqa: E731
+    assert torch.autograd.gradcheck(lambda z: surrogate(z, labels), logits)
+    (want,) = torch.autograd.grad(surrogate(logits, labels).sum(), logits)
+    (got,) = torch.autograd.grad(values.sum(), logits)
+    torch.testing.assert_close(got, want)
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 @pytest.mark.parametrize("scale", [-1e4, 1e4])
-def test_finite_at_the_extremes(name: str, scale: float) -> None:
-    logits = (torch.eye(3) * scale).requires_grad_()
-    values = LOSSES[name](logits, torch.tensor([0, 1, 0]))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_finite_at_the_extremes(name: str, scale: float, dtype: torch.dtype) -> None:
+    """p_y = 0, p_y = 1 and in between, in float32 and under bfloat16 autocast."""
+    logits = (torch.eye(3) * scale)[[0, 1, 2, 0]].to(dtype).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        values = LOSSES[name](logits, torch.tensor([0, 1, 0, 2]))
     values.sum().backward()
     assert logits.grad is not None
     assert values.isfinite().all()
     assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("gce", {"q": 1.5}),
+        ("truncated-gce", {"q": 0.0}),
+        ("truncated-gce", {"k": 1.0}),
+        ("rce", {"A": 1.0}),
+        ("sce", {"A": 0.0}),
+        ("agce", {"a": 0.0}),
+        ("aul", {"a": 1.0}),
+        ("ael", {"a": 0.0}),
+        ("gjs", {"pi": 1.0}),
+        ("imae", {"variant": "other"}),
+    ],
+)
+def test_hyper_parameters_out_of_range_are_refused(name: str, options: dict) -> None:
+    with pytest.raises(ValueError, match=name):
+        LOSSES[name](LOGITS, LABELS, **options)

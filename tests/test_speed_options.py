@@ -201,7 +201,11 @@ def graph_method(*flags: str, **changes: Any) -> tuple[Method, Experiment]:
     if changes:
         recorded = recorded.model_copy(update=changes)
     network = components.classifier(config, experiment.source, experiment.device)
-    method = components.METHOD_BUILDERS[config.method](recorded, network, len(experiment.train))
+    method = components.METHOD_BUILDERS[config.method](
+        recorded,
+        network,
+        components.Sizes(len(experiment.train), len(experiment.source.labels), 10),
+    )
     return method.train(), experiment
 
 

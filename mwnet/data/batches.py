@@ -15,11 +15,15 @@ from mwnet.seeding import generator
 
 @dataclass(frozen=True)
 class Batch:
-    """``index`` (b,) int64 sample ids, ``x`` (b, c, h, w) float32, ``y`` (b,) int64 labels."""
+    """``index`` (b,) int64 sample ids, ``x`` (b, c, h, w) float32, ``y`` (b,) int64 labels.
+
+    ``second`` is another augmentation of the same samples, for losses that compare two views.
+    """
 
     index: Tensor
     x: Tensor
     y: Tensor
+    second: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -104,16 +108,26 @@ class Batches:
         ids: ``(m,)`` the samples to draw from.
         batch_size: samples in a batch, at most m.
         seed, purpose: what order and augmentation are derived from.
+        two_views: whether batches carry a second augmentation.
     """
 
     def __init__(
-        self, pixels: Pixels, labels: Tensor, ids: Tensor, batch_size: int, seed: int, purpose: str
+        self,
+        pixels: Pixels,
+        labels: Tensor,
+        ids: Tensor,
+        batch_size: int,
+        seed: int,
+        purpose: str,
+        *,
+        two_views: bool = False,
     ) -> None:
         self.pixels = pixels
         self.labels = labels.to(pixels.x.device)
         self.ids = ids
         self.batch_size = min(batch_size, len(ids))
         self.seed, self.purpose = seed, purpose
+        self.two_views = two_views
         self._pass, self._order = -1, ids
 
     def __len__(self) -> int:
@@ -131,7 +145,9 @@ class Batches:
         rng = None
         if self.pixels.augment != "none":
             rng = generator(self.seed, self.purpose, "augment", step, device=self.labels.device)
-        return Batch(ids, self.pixels.take(ids, rng), self.labels[ids])
+        x = self.pixels.take(ids, rng)
+        second = self.pixels.take(ids, rng) if self.two_views else None
+        return Batch(ids, x, self.labels[ids], second)
 
     def __iter__(self) -> Iterator[Batch]:
         raise TypeError("Batches go on forever: index them by step")

@@ -1,22 +1,105 @@
 """Losses: pure functions ``(logits, labels, **hyper) -> (batch,)``, never reduced.
 
-Weights multiply first, so reducing is the caller's business.
+Weights multiply first, so reducing is the caller's business. ``dmi`` is a loss of a whole batch and
+returns ``()``; ``gjs`` takes a second view of the samples, ``peer`` a second draw.
+
+Some need a memory when they are trained with: those have an entry in STATEFUL beside their pure
+core in LOSSES, a class that is built as ``STATEFUL[name](num_samples, num_classes, **hyper)``.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from mwnet.losses.cross_entropy import cross_entropy
-from mwnet.losses.mae import mae
+from mwnet.losses.active_passive import ael, agce, aul, nce, nce_agce, nce_rce
+from mwnet.losses.cross_entropy import cross_entropy, focal, poly1
+from mwnet.losses.dmi import dmi
+from mwnet.losses.generalized import gce, rce, sce, truncated_gce
+from mwnet.losses.gjs import gjs
+from mwnet.losses.mae import imae, mae, mse
+from mwnet.losses.paired import cores, elr, peer
+from mwnet.losses.stateful import (
+    ELR,
+    Cores,
+    Correction,
+    Peer,
+    Pruning,
+    StatefulLoss,
+    TrainingSet,
+)
+from mwnet.losses.targets import (
+    backward_correction,
+    bootstrap_hard,
+    bootstrap_soft,
+    forward_correction,
+    label_smoothing,
+)
+from mwnet.losses.taylor import taylor, taylor_range
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """``(n, K)`` logits and ``(n,)`` int64 labels -> ``(n,)`` losses; hyper-parameters are bound."""
 
 LOSSES: dict[str, Callable[..., Any]] = {
     "ce": cross_entropy,
+    "focal": focal,
+    "poly1": poly1,
+    "label-smoothing": label_smoothing,
+    "bootstrap-soft": bootstrap_soft,
+    "bootstrap-hard": bootstrap_hard,
+    "forward": forward_correction,
+    "backward": backward_correction,
     "mae": mae,
+    "mse": mse,
+    "imae": imae,
+    "gce": gce,
+    "truncated-gce": truncated_gce,
+    "rce": rce,
+    "sce": sce,
+    "nce": nce,
+    "nce+rce": nce_rce,
+    "nce+agce": nce_agce,
+    "agce": agce,
+    "aul": aul,
+    "ael": ael,
+    "dmi": dmi,
+    "taylor": taylor,
+    "gjs": gjs,
+    "elr": elr,
+    "peer": peer,
+    "cores": cores,
 }
 
-__all__ = ["LOSSES", "Loss", "cross_entropy", "mae"]
+STATEFUL: dict[str, Callable[..., StatefulLoss]] = {
+    "elr": ELR,
+    "truncated-gce": Pruning,
+    "peer": Peer,
+    "cores": Cores,
+    "forward": partial(Correction, kind="forward"),
+    "backward": partial(Correction, kind="backward"),
+}
+
+TWO_VIEWS = {"gjs"}
+"""Losses that plain training gives logits of a second augmentation, as ``second_view``."""
+
+MEMORY_ONLY = {"elr", "forward", "backward"}
+"""Losses that without their memory (or a given matrix) would be something else."""
+
+OF_BATCH = {"dmi"}
+"""Losses of a whole batch, which cannot be weighted by sample."""
+
+__all__ = [
+    "LOSSES",
+    "MEMORY_ONLY",
+    "OF_BATCH",
+    "STATEFUL",
+    "TWO_VIEWS",
+    "Loss",
+    "StatefulLoss",
+    "TrainingSet",
+    "cross_entropy",
+    "gjs",
+    "mae",
+    "taylor_range",
+]

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
-from mwnet.data.batches import Batch, Batches
+from mwnet.data.batches import Batch, Batches, in_order
+from mwnet.losses import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,21 @@ class Method(nn.Module):
 def given_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """``(n,)`` predicted probability of the given label: cleanlab's self-confidence."""
     return logits.softmax(-1).gather(-1, labels[:, None]).squeeze(-1)
+
+
+def training_set(method: Method, train: Batches) -> TrainingSet:
+    """The training samples as the method sees them between two epochs."""
+
+    def logits() -> Tensor:
+        mode = method.training
+        method.eval()
+        with torch.no_grad():
+            passes = [method.logits(x) for x in in_order(train.pixels, train.ids)]
+        method.train(mode)
+        return torch.cat(passes)
+
+    ids = train.ids.to(train.labels.device)
+    return TrainingSet(ids, train.labels[ids], logits)
 
 
 def training_state(method: Method) -> dict[str, Any]:

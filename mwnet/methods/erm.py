@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mwnet.cuda_graphs import Update
 from mwnet.data.batches import Batch
-from mwnet.losses import Loss
-from mwnet.methods.base import Method, given_probability
+from mwnet.losses import StatefulLoss
+from mwnet.methods.base import Context, Method, given_probability, training_set
 
 
 @final
@@ -20,12 +20,13 @@ class ERM(Method):
 
     w <- w - alpha (1/n) sum_i grad l_i(w)
 
-    Its label-quality score is the predicted probability of the given label. No meta set is used.
+    Every loss can be trained with, also one with a memory and one that compares two views. The
+    label-quality score is the predicted probability of the given label. No meta set is used.
 
     Args:
         classifier: x -> logits.
         optimizer, scheduler: of the classifier; the scheduler advances every step.
-        loss: training loss.
+        loss: training loss, pure or with a memory.
         wrap: around the update of a step, for instance a recorder of CUDA graphs.
     """
 
@@ -34,7 +35,7 @@ class ERM(Method):
         classifier: nn.Module,
         optimizer: Optimizer,
         scheduler: LRScheduler,
-        loss: Loss,
+        loss: Callable[..., Tensor],
         wrap: Callable[[Update], Update] = lambda update: update,
     ) -> None:
         super().__init__()
@@ -44,17 +45,29 @@ class ERM(Method):
         self.loss = loss
         self.update = wrap(self._update)
 
+    def begin_epoch(self, epoch: int, context: Context) -> None:
+        if isinstance(self.loss, StatefulLoss):
+            self.loss.begin_epoch(epoch, training_set(self, context.train))
+
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         report = self.update(batch, None)
         self.scheduler.step()
         return report
 
     def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
-        objective = self.loss(self.classifier(batch.x), batch.y).mean()
+        objective = self._losses(batch).mean()
         self.optimizer.zero_grad()
         objective.backward()
         self.optimizer.step()
         return {"train_loss": objective.detach()}
+
+    def _losses(self, batch: Batch) -> Tensor:
+        logits = self.classifier(batch.x)
+        if isinstance(self.loss, StatefulLoss):
+            return self.loss(logits, batch.y, batch.index)
+        if batch.second is not None:
+            return self.loss(logits, batch.y, second_view=self.classifier(batch.second))
+        return self.loss(logits, batch.y)
 
     def logits(self, x: Tensor) -> Tensor:
         return self.classifier(x)

@@ -1,0 +1,98 @@
+"""Between cross-entropy and MAE: generalised and symmetric cross-entropy."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from mwnet.losses._probabilities import log_p_y, p_y
+
+# log 0 as public code has it, which clamps the one-hot label at 1e-4.
+LOG_ZERO = math.log(1e-4)
+
+
+def gce(logits: Tensor, labels: Tensor, *, q: float = 0.7) -> Tensor:
+    """Generalised cross-entropy: a Box-Cox transform of p_y.
+
+    l = (1 - p_y^q) / q
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        q: in [0, 1]; the limit 0 is cross-entropy, 1 is mae / 2.
+
+    Returns:
+        ``(n,)`` losses in [0, 1/q]. Source: Zhang and Sabuncu, NeurIPS 2018 (q = 0.7); eq. 6 of
+        Li's notes. Clamped or unclamped powers of p_y lose the gradient at p_y = 0 or make it NaN;
+        here it is computed from log p_y.
+    """
+    _check(0 <= q <= 1, f"gce needs q in [0, 1], got {q}")
+    logs = log_p_y(logits, labels)
+    return -logs if q == 0 else -torch.expm1(q * logs) / q
+
+
+def truncated_gce(logits: Tensor, labels: Tensor, *, q: float = 0.7, k: float = 0.5) -> Tensor:
+    """Generalised cross-entropy that gives up on samples predicted below k.
+
+    l = (1 - k^q) / q  where p_y <= k,  (1 - p_y^q) / q  elsewhere
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        q: in (0, 1].
+        k: threshold in (0, 1); 0 prunes nothing.
+
+    Returns:
+        ``(n,)`` losses in [0, (1 - k^q)/q], without gradient where p_y <= k. Source: Zhang and
+        Sabuncu, NeurIPS 2018, eq. 7 of Li's notes. For training from scratch take
+        :class:`~mwnet.losses.stateful.Pruning`, which waits until there is something to trust.
+    """
+    _check(0 < q <= 1, f"truncated-gce needs q in (0, 1], got {q}")
+    _check(0 <= k < 1, f"truncated-gce needs k in [0, 1), got {k}")
+    logs = log_p_y(logits, labels)
+    constant = (1 - k**q) / q
+    return torch.where(logs.exp() > k, -torch.expm1(q * logs) / q, constant)
+
+
+def rce(logits: Tensor, labels: Tensor, *, A: float = LOG_ZERO) -> Tensor:
+    """Reverse cross-entropy: the prediction's cross-entropy against the label.
+
+    l = -sum_k p_k log y_k = -A (1 - p_y),  with log 0 := A
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        A: below 0; log 1e-4 = -9.21 as in public code. It is -A/2 times mae.
+
+    Returns:
+        ``(n,)`` losses in [0, -A]. Source: Wang et al., ICCV 2019; eq. 18 of Li's notes.
+    """
+    _check(A < 0, f"rce needs A below 0, got {A}")
+    return -A * (1 - p_y(logits, labels))
+
+
+def sce(
+    logits: Tensor, labels: Tensor, *, alpha: float = 0.1, beta: float = 1.0, A: float = LOG_ZERO
+) -> Tensor:
+    """Symmetric cross-entropy: cross-entropy and its reverse.
+
+    l = -alpha log p_y - beta A (1 - p_y)
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        alpha, beta: at least 0; (0.1, 1) for CIFAR-10, (6, 0.1) for CIFAR-100.
+        A: see :func:`rce`.
+
+    Returns:
+        ``(n,)`` losses, at least 0, unbounded for alpha > 0. Source: Wang et al., ICCV 2019; eq. 19
+        of Li's notes.
+    """
+    _check(A < 0, f"sce needs A below 0, got {A}")
+    logs = log_p_y(logits, labels)
+    return -alpha * logs - beta * A * (1 - logs.exp())
+
+
+def _check(right: bool, otherwise: str) -> None:
+    if not right:
+        raise ValueError(otherwise)

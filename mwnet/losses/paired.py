@@ -1,0 +1,86 @@
+"""Losses that punish agreeing with labels drawn without looking at the sample."""
+
+import torch
+from torch import Tensor
+
+from mwnet.losses._probabilities import log_p, of_label
+
+
+def peer(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    other_logits: Tensor | None = None,
+    other_labels: Tensor | None = None,
+    alpha: float = 1.0,
+) -> Tensor:
+    """Cross-entropy minus that of a random sample with another random sample's label.
+
+    l_i = -log p_{y_i}(x_i) + alpha log p_{y_k}(x_j),  j and k drawn at random
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        other_logits, other_labels: ``(n, K)`` and ``(n,)`` of two independent draws of samples; by
+            default the batch's own, shifted by one and by two places.
+        alpha: weight of the peer term; 0 is cross-entropy.
+
+    Returns:
+        ``(n,)`` values in nats, unbounded in both directions: l_i couples three samples, and only
+        the mean over a batch is meant. p is kept above 1e-5 in the peer term, or it would diverge.
+        Source: Liu and Guo, ICML 2020.
+    """
+    logs = log_p(logits)
+    other_logs = logs.roll(1, 0) if other_logits is None else log_p(other_logits)
+    other_labels = labels.roll(2, 0) if other_labels is None else other_labels
+    peers = torch.log(of_label(other_logs, other_labels).exp() + 1e-5)
+    return -of_label(logs, labels) + alpha * peers
+
+
+def cores(
+    logits: Tensor, labels: Tensor, *, beta: float = 2.0, prior: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy minus its mean over labels drawn from their prior: a reward for confidence.
+
+    l = -log p_y + beta sum_k prior_k log p_k
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        beta: weight of the regulariser; 0 is cross-entropy.
+        prior: ``(K,)`` shares of the given labels; None is uniform.
+
+    Returns:
+        ``(n,)`` values in nats, unbounded below for beta above 0; p is kept above 1e-8 in the
+        regulariser. Source: Cheng et al., ICLR 2021.
+    """
+    logs = log_p(logits)
+    floored = torch.log(logs.exp() + 1e-8)
+    expected = floored.mean(-1) if prior is None else floored @ prior.to(floored)
+    return -of_label(logs, labels) + beta * expected
+
+
+def elr(
+    logits: Tensor, labels: Tensor, *, targets: Tensor | None = None, weight: float = 3.0
+) -> Tensor:
+    """Cross-entropy and a term that holds predictions at what they were before memorisation.
+
+    l = -log p_y + weight log(1 - <t, p>)
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        targets: ``(n, K)`` t, a moving average of the samples' past predictions, a constant here;
+            None takes the present prediction. :class:`~mwnet.losses.stateful.ELR` keeps it.
+        weight: 3 for CIFAR-10 (1 under asymmetric noise), 7 for CIFAR-100.
+
+    Returns:
+        ``(n,)`` values in nats, at least weight log 1e-4, since p stays within [1e-4, 1 - 1e-4] in
+        the second term. Source: Liu et al., NeurIPS 2020.
+    """
+    logs = log_p(logits)
+    p = logs.exp().clamp(1e-4, 1 - 1e-4)
+    targets = p.detach() if targets is None else targets
+    # <t, p> <= 1 - 1e-4 holds for t that sums to one, but for rounding.
+    agreement = (targets * p).sum(-1).clamp(max=1 - 1e-4)
+    return -of_label(logs, labels) + weight * torch.log1p(-agreement)

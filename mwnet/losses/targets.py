@@ -1,0 +1,101 @@
+"""Cross-entropy against something else than the one-hot label."""
+
+import torch
+from torch import Tensor
+
+from mwnet.losses._probabilities import log_p, of_label
+
+
+def label_smoothing(logits: Tensor, labels: Tensor, *, epsilon: float = 0.1) -> Tensor:
+    """Cross-entropy against a label that leaves some mass to every class.
+
+    l = -(1 - epsilon) log p_y - epsilon/K sum_k log p_k
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        epsilon: in [0, 1]; 0 is cross-entropy.
+
+    Returns:
+        ``(n,)`` losses in nats. Source: Szegedy et al., CVPR 2016. One public implementation for
+        noisy labels has targets that sum to 0.99.
+    """
+    logs = log_p(logits)
+    return -(1 - epsilon) * of_label(logs, labels) - epsilon * logs.mean(-1)
+
+
+def bootstrap_soft(logits: Tensor, labels: Tensor, *, beta: float = 0.95) -> Tensor:
+    """Cross-entropy against a mixture of the label and the prediction itself.
+
+    l = -sum_k (beta y_k + (1 - beta) p_k) log p_k, with the gradient through both p
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        beta: in [0, 1]; 1 is cross-entropy.
+
+    Returns:
+        ``(n,)`` losses in nats. Source: Reed et al., ICLR 2015 workshop.
+    """
+    logs = log_p(logits)
+    return -beta * of_label(logs, labels) - (1 - beta) * (logs.exp() * logs).sum(-1)
+
+
+def bootstrap_hard(logits: Tensor, labels: Tensor, *, beta: float = 0.8) -> Tensor:
+    """Cross-entropy against a mixture of the label and the predicted class.
+
+    l = -beta log p_y - (1 - beta) log max_k p_k
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        beta: in [0, 1]; 1 is cross-entropy.
+
+    Returns:
+        ``(n,)`` losses in nats. Source: Reed et al., ICLR 2015 workshop.
+    """
+    logs = log_p(logits)
+    return -beta * of_label(logs, labels) - (1 - beta) * logs.max(-1).values
+
+
+def forward_correction(logits: Tensor, labels: Tensor, *, matrix: Tensor | None = None) -> Tensor:
+    """Cross-entropy of the *given* label: the prediction is sent through the noise first.
+
+    l = -log sum_i p_i T[i, y]
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        matrix: ``(K, K)`` T[i, j] = Pr(given j | true i), with no column of zeros; None is the
+            identity, which is cross-entropy.
+
+    Returns:
+        ``(n,)`` losses in nats, at least 0. Its minimiser under noise T is that of cross-entropy on
+        clean labels. Source: Patrini et al., CVPR 2017.
+    """
+    logs = log_p(logits)
+    if matrix is None:
+        return -of_label(logs, labels)
+    columns = matrix.to(logs).log().T[labels]  # (n, K): log T[:, y]
+    return -(logs + columns).logsumexp(-1)
+
+
+def backward_correction(logits: Tensor, labels: Tensor, *, matrix: Tensor | None = None) -> Tensor:
+    """An unbiased estimate of the clean cross-entropy from the given label.
+
+    l = -sum_j T^-1[y, j] log p_j
+
+    Args:
+        logits: ``(n, K)`` float.
+        labels: ``(n,)`` int64 in 0..K-1.
+        matrix: ``(K, K)`` invertible T[i, j] = Pr(given j | true i); None is the identity.
+
+    Returns:
+        ``(n,)`` losses in nats, unbounded in both directions: its mean over the noise is the clean
+        loss, single values may be far below 0. Source: Patrini et al., CVPR 2017.
+    """
+    logs = log_p(logits)
+    if matrix is None:
+        return -of_label(logs, labels)
+    rows = torch.linalg.inv(matrix.to(logs))[labels]
+    return -(rows * logs).sum(-1)

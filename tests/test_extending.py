@@ -1,0 +1,27 @@
+"""The script of the README that registers a user's own loss."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from commands import QUICK, ROOT
+
+
+def test_the_readmes_script_trains_with_its_own_loss(tmp_path: Path) -> None:
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len([line for line in script.splitlines() if line]) <= 10
+    (tmp_path / "mine.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "mine.py"), *QUICK, "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert "loss: squared-margin" in config
+    assert "margin: 0.5" in config
