@@ -1,23 +1,44 @@
 """Label noise. This package imports nothing of mwnet and can be used alone.
 
-Noise is a matrix and a draw: ``NOISES[name](num_classes, rate, generator)`` builds a row-stochastic
-``(num_classes, num_classes)`` float64 matrix ``T`` with ``T[i, j] = Pr(given label j | true label
-i)``; ``corrupt(labels, T, generator)`` draws given labels from it, each sample on its own. The word
-"rate" differs between papers: ``uniform`` counts the true class among the targets, so fewer than
-``rate`` labels end up wrong; all others never draw the true class.
+Noise is a matrix and a draw: ``NOISES[name](num_classes, rate, generator, dataset=...)`` builds a
+row-stochastic ``(num_classes, num_classes)`` float64 matrix ``T`` with ``T[i, j] = Pr(given label j
+| true label i)``; ``corrupt(labels, T, generator)`` draws given labels from it. ``instance`` and
+``pmd`` make one such row for each sample, and ``anchor_points`` and ``confident_joint`` estimate T
+from predictions. The word "rate" differs between papers: ``uniform`` counts the true class among
+the targets, so fewer than ``rate`` labels end up wrong; all others never draw the true class, and
+``asymmetric`` applies to half of the classes. docs/NOISE.md shows them all.
 """
 
-from noise.corruption import corrupt, realised_rate
-from noise.from_file import labels_from_file
-from noise.matrices import flip, flip2, none, pairflip, symmetric, uniform
+from noise.class_maps import asymmetric, block5, hierarchical, superclass
+from noise.corruption import COUNTS, corrupt, realised_rate
+from noise.estimate import anchor_points, confident_joint
+from noise.from_file import array_from_file, labels_from_file
+from noise.instance_dependent import instance
+from noise.margin import pmd
+from noise.matrices import Builder, flip, flip2, none, pairflip, symmetric, uniform
 
-NOISES = {
+NOISES: dict[str, Builder] = {
     "none": none,
     "uniform": uniform,
     "symmetric": symmetric,
     "flip": flip,
     "flip2": flip2,
     "pairflip": pairflip,
+    "asymmetric": asymmetric,
+    "superclass": superclass,
+    "block5": block5,
+    "hierarchical": hierarchical,
 }
 
-__all__ = ["NOISES", "corrupt", "labels_from_file", "realised_rate"]
+__all__ = [
+    "COUNTS",
+    "NOISES",
+    "anchor_points",
+    "array_from_file",
+    "confident_joint",
+    "corrupt",
+    "instance",
+    "labels_from_file",
+    "pmd",
+    "realised_rate",
+]

@@ -24,21 +24,7 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
     Raises:
         ValueError: no such file or key, another length, a label that is no class.
     """
-    path, _, key = spec.partition(":") if ".npz:" in spec else (spec, "", "")
-    if not Path(path).is_file():
-        raise ValueError(f"there is no noise file {path}")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is no .npz or .npy file of plain arrays ({error})") from None
-    if arrays is None:
-        values = loaded
-    elif key in arrays:
-        values = arrays[key]
-    else:
-        wanted = f"'{key}'" if key else "named after a colon"
-        raise ValueError(f"{path} has no array {wanted}; it has {', '.join(arrays)}")
+    values = array_from_file(spec)
     if values.shape != (count,):
         raise ValueError(
             f"{spec} holds labels of shape {values.shape}, but there are {count} training samples"
@@ -59,3 +45,25 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
             f"{len(classes) - 1} or class names"
         )
     return torch.from_numpy(ids)
+
+
+def array_from_file(spec: str) -> np.ndarray:
+    """The array that ``arrays.npz:key`` or ``array.npy`` names; opening it runs no code.
+
+    Raises:
+        ValueError: no such file or key, or something else than plain arrays.
+    """
+    path, _, key = spec.partition(":") if ".npz:" in spec else (spec, "", "")
+    if not Path(path).is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no .npz or .npy file of plain arrays ({error})") from None
+    if arrays is None:
+        return loaded
+    if key not in arrays:
+        wanted = f"'{key}'" if key else "named after a colon"
+        raise ValueError(f"{path} has no array {wanted}; it has {', '.join(arrays)}")
+    return arrays[key]
