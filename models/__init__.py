@@ -8,20 +8,76 @@ and returns a plain ``nn.Module`` that maps ``(batch, in_channels, height, width
 ``(batch, num_classes)`` logits; ``image_size`` is the side of a square image or (height, width).
 Feature vectors are images of one pixel: ``in_channels=features, image_size=1``. Further keyword
 arguments (``depth``, ``width``, ``dropout``) change an architecture's own dimensions.
+
+``find(name)`` returns the builder for a name, which may also be ``torchvision:NAME`` with any
+classification network of the installed torchvision.
 """
 
+import difflib
+from collections.abc import Callable, Mapping
 from functools import partial
 
+from torch import nn
+
+from models.cnn4 import cnn4
+from models.cnn9 import cnn9
+from models.jocor import jocor_net, jocor_repo
 from models.mlp import mlp
+from models.preact_resnet import preact_resnet18
 from models.resnet import resnet
+from models.resnet18 import resnet18
+from models.torchvision_models import PREFIX, torchvision_builders
+from models.vgg import vgg11
 from models.wrn import wide_resnet
 
 MODELS = {
     "mlp2": partial(mlp, depth=2),
     "mlp3": partial(mlp, depth=3),
+    "cnn4": cnn4,
+    "cnn9": cnn9,
+    "jocor-net": jocor_net,
+    "jocor-repo": jocor_repo,
+    "vgg11": vgg11,
     "resnet32": partial(resnet, depth=32),
+    "resnet18": resnet18,
+    "preact-resnet18": preact_resnet18,
     "wrn-28-10": partial(wide_resnet, depth=28, width=10),
     "wrn-16-4": partial(wide_resnet, depth=16, width=4),
 }
 
-__all__ = ["MODELS", "mlp", "resnet", "wide_resnet"]
+
+def find(name: str) -> Callable[..., nn.Module]:
+    """The builder of an architecture: an entry of MODELS, or of torchvision's networks.
+
+    Only a name that begins with ``torchvision:`` imports torchvision. Those builders have the
+    arguments of MODELS and one hyper-parameter, ``pretrained=False``.
+
+    Raises:
+        ValueError: no such name; the message has the nearest one.
+    """
+    prefix = PREFIX if name.startswith(PREFIX) else ""
+    builders: Mapping[str, Callable[..., nn.Module]] = torchvision_builders() if prefix else MODELS
+    key = name.removeprefix(prefix)
+    if key not in builders:
+        match = difflib.get_close_matches(key, builders, n=1, cutoff=0.5)
+        hint = f"did you mean {prefix}{match[0]}? " if match else ""
+        known = ", ".join([*sorted(MODELS), f"{PREFIX}NAME"])
+        known = "those of torchvision.models" if prefix else known
+        raise ValueError(f"unknown model '{name}' ({hint}known: {known})")
+    return builders[key]
+
+
+__all__ = [
+    "MODELS",
+    "cnn4",
+    "cnn9",
+    "find",
+    "jocor_net",
+    "jocor_repo",
+    "mlp",
+    "preact_resnet18",
+    "resnet",
+    "resnet18",
+    "vgg11",
+    "wide_resnet",
+]

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models._parts import check_width, image_sides
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions; the shortcut subsamples and pads new channels with zeros (option A)."""
@@ -70,11 +72,8 @@ def resnet(
         depth: 6 n + 2 (8, 14, 20, 32, 44, 56, 110).
         width: channels of the first stage.
     """
-    if width < 1:
-        raise ValueError(f"a ResNet needs a width of at least 1, got {width}")
+    check_width(width, "resnet")
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"a CIFAR ResNet has depth 6n + 2 (8, 14, 20, 32, ...), got {depth}")
-    side = image_size if isinstance(image_size, int) else min(image_size)
-    if side < 4:
-        raise ValueError(f"resnet needs images of at least 4x4 pixels, got {image_size}; use mlp2")
+    image_sides(image_size, "resnet", 4)
     return ResNet(num_classes, in_channels, depth, width)

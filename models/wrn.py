@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models._parts import check_width, image_sides
+
 
 class WideBlock(nn.Module):
     """Pre-activation: BN-ReLU-conv, optional dropout, BN-ReLU-conv; 1x1 shortcut where needed."""
@@ -74,13 +76,10 @@ def wide_resnet(
         width: the widening factor k.
         dropout: probability of dropping an activation between a block's two convolutions.
     """
-    if width < 1:
-        raise ValueError(f"a wide ResNet needs a widening factor of at least 1, got {width}")
+    check_width(width, "wrn")
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"a wide ResNet has depth 6n + 4 (10, 16, 22, 28, ...), got {depth}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is a probability below 1, got {dropout}")
-    side = image_size if isinstance(image_size, int) else min(image_size)
-    if side < 4:
-        raise ValueError(f"wrn needs images of at least 4x4 pixels, got {image_size}; use mlp2")
+    image_sides(image_size, "wrn", 4)
     return WideResNet(num_classes, in_channels, depth, width, dropout)

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import train
-from mwnet.data import torchvision_import
+from models import torchvision_import
+from models.torchvision_import import torchvision
 from mwnet.data.builtin import TORCHVISION, torchvision_set
-from mwnet.data.torchvision_import import torchvision
 
 
 def test_torchvision_imports_and_its_models_run() -> None:
@@ -27,8 +27,10 @@ def test_torchvision_imports_and_its_models_run() -> None:
 def test_missing_schemas_are_declared() -> None:
     """In a fresh process: a first import that fails as beside a CPU-only torch is repeated."""
     code = """
+import sys
 import torch
-from mwnet.data import torchvision_import
+from models import torchvision_import
+assert "torchvision" not in sys.modules
 calls = []
 def importing(name):
     calls.append(name)

@@ -1,0 +1,39 @@
+"""The only way this program imports torchvision.
+
+torchvision's compiled operators come in a CUDA build from the registry. Beside a CPU-only torch
+they do not load, and the import fails with "operator torchvision::nms does not exist", because
+torchvision registers Python code for operators that nobody has declared. Declaring their schemas
+first is enough: data sets and models need no compiled operator. Where torchvision works, nothing
+is changed.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+
+import torch
+
+SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+
+
+_declared: list[torch.library.Library] = []  # declarations live as long as their library object
+
+
+def torchvision() -> ModuleType:
+    """Import torchvision, lazily: the digits run never pays for it."""
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]  # what the failed import left behind
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    _declared.append(library)
+    for name, schema in SCHEMAS.items():
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(schema)
+    return importlib.import_module("torchvision")
