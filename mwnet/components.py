@@ -1,13 +1,10 @@
 """The parts that a Config names, one by one: network, optimizer, schedule, loss, method."""
 
 import copy
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -22,9 +19,10 @@ from mwnet.bilevel import Bilevel, EngineChoice
 from mwnet.config import Config
 from mwnet.cuda_graphs import Captured, Update
 from mwnet.data import Source
-from mwnet.errors import UserError, first_line, lookup, nearest
+from mwnet.errors import UserError, first_line
 from mwnet.losses import LOSSES, MEMORY_ONLY, OF_BATCH, STATEFUL, Loss, StatefulLoss
 from mwnet.methods import ERM, Method, MWNet
+from mwnet.options import bound
 from mwnet.weighting import NORMALISATIONS, WeightNet
 
 
@@ -218,59 +216,3 @@ METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, Sizes], Method]] = {
     "erm": erm,
     "mwnet": mwnet,
 }
-
-
-def bound(
-    registry: Mapping[str, Callable[..., Any]],
-    name: str,
-    kind: str,
-    options: Mapping[str, Any],
-    reserved: tuple[str, ...] = ("logits", "labels"),
-) -> Callable[..., Any]:
-    """An entry of a registry with its hyper-parameters bound; unknown ones are refused.
-
-    A hyper-parameter takes what its default is: a word, numbers with commas between, a number;
-    ``matrix`` the file of a ``(K, K)`` array.
-    """
-    entry = lookup(registry, name, kind)
-    known = {
-        key: parameter.default
-        for key, parameter in inspect.signature(entry).parameters.items()
-        if key not in reserved and not key.startswith(("other_", "second_"))
-    }
-    given = {}
-    for key, value in options.items():
-        flag = f"--{kind.replace(' ', '-')}.{key}"
-        if key not in known:
-            hint = nearest(key, known) if known else "it has none"
-            raise UserError(f"{flag}: {kind} {name} has no hyper-parameter '{key}' ({hint})")
-        if key == "matrix":
-            given[key] = _matrix(flag, str(value))
-        elif isinstance(known[key], tuple):
-            given[key] = _numbers(flag, str(value))
-        elif isinstance(value, str) != isinstance(known[key], str):
-            kind_of = "word" if isinstance(known[key], str) else "number"
-            raise UserError(f"{flag} got '{value}', which is no {kind_of}")
-        else:
-            given[key] = value
-    return functools.partial(entry, **given)
-
-
-def _numbers(flag: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.strip("[]()").split(","))
-    except ValueError:
-        raise UserError(f"{flag} got '{text}': give numbers with commas between") from None
-
-
-def _matrix(flag: str, path: str) -> torch.Tensor:
-    try:
-        matrix = torch.from_numpy(noise.array_from_file(path).astype(np.float64))
-    except ValueError as error:
-        raise UserError(f"{flag}: {error}") from error
-    if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise UserError(f"{flag}: {path} has shape {tuple(matrix.shape)}, wanted (K, K)")
-    rows = matrix.sum(1)
-    if bool((matrix < 0).any()) or not torch.allclose(rows, torch.ones_like(rows), atol=1e-6):
-        raise UserError(f"{flag}: the rows of {path} must be distributions Pr(given | true)")
-    return matrix.float()

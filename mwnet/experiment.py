@@ -1,6 +1,7 @@
 """Builds the objects that a Config names and runs them.
 
-With components.py the only one that knows what a Config is made of and where its parts come from.
+With components.py and corruption.py the only one that knows what a Config is made of and where its
+parts come from.
 """
 
 import hashlib
@@ -11,18 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import noise
 from mwnet import components, detection, report, seeding
 from mwnet.config import RESUMABLE_CHANGES, Config
+from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
 from mwnet.errors import UserError, lookup
 from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.methods import METHODS, Method, MWNet
 from mwnet.trainer import Trainer
-
-# Noise whose rows differ between samples, so that it has no matrix.
-SAMPLE_NOISES = ("instance", "pmd1", "pmd2", "pmd3")
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def _build(config: Config) -> Experiment:
         image_size=config.image_size,
         skip_bad=config.skip_bad,
     )
-    given, truth, matrix = _given_labels(config, source)
+    given, truth, matrix = given_labels(config, source)
     parts = split(
         source,
         given,
@@ -240,43 +238,3 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # a resumed run must repeat an uninterrupted one
     return device
-
-
-def _given_labels(config: Config, source: Source) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Given labels, true labels and the transition matrix of the noise that the run adds."""
-    if config.noise == "none" and not config.noise_rate:
-        return source.labels, source.truth, None
-    pool = source.not_test()
-    given = source.labels.clone()
-    truth = source.labels if source.truth is None else source.truth
-    if config.noise == "file":
-        assert config.noise_file is not None  # validate() has asked for it
-        given[pool] = noise.labels_from_file(config.noise_file, len(pool), source.classes)
-        return given, truth, None
-    known = [*noise.NOISES, *SAMPLE_NOISES, "file"]
-    lookup(dict.fromkeys(known), config.noise, "noise")
-    seed = config.seed if config.noise_seed is None else config.noise_seed
-    draws = seeding.generator(seed, "noise", "draws")
-    matrix_draws = seeding.generator(seed, "noise", "matrix")
-    labels, matrix = source.labels[pool], None
-    if config.noise.startswith("pmd"):
-        assert config.noise_file is not None  # validate() has asked for it
-        p = torch.from_numpy(noise.array_from_file(config.noise_file).astype("float64"))
-        if p.shape != (len(pool), source.num_classes):
-            raise UserError(
-                f"{config.noise_file} has shape {tuple(p.shape)}; a prediction for each of "
-                f"{len(pool)} training samples and {source.num_classes} classes is needed"
-            )
-        rows = noise.pmd(p, config.noise_rate, int(config.noise[-1]))
-        labels = p.argmax(1)
-    elif config.noise == "instance":
-        x = source.x[pool].float()
-        x = (x - x.mean()) / x.std().clamp_min(1e-12)
-        rows = noise.instance(x, labels, config.noise_rate, matrix_draws, source.num_classes)
-    else:
-        builder = noise.NOISES[config.noise]
-        rows = matrix = builder(
-            source.num_classes, config.noise_rate, matrix_draws, dataset=config.dataset
-        )
-    given[pool] = noise.corrupt(labels, rows, draws, counts=config.noise_counts)
-    return given, truth, matrix

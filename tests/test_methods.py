@@ -95,7 +95,7 @@ def test_truth_never_reaches_training(method: str, monkeypatch: pytest.MonkeyPat
     """Swap the true labels, keep the given ones: parameters stay bit-identical, metrics do not."""
     from mwnet import experiment as module
 
-    original: Callable = module._given_labels
+    original: Callable = module.given_labels
     runs = []
     for shift in (0, 3):
 
@@ -103,7 +103,7 @@ def test_truth_never_reaches_training(method: str, monkeypatch: pytest.MonkeyPat
             given, truth, matrix = original(*arguments)
             return given, truth.roll(shift), matrix
 
-        monkeypatch.setattr(module, "_given_labels", swapped)
+        monkeypatch.setattr(module, "given_labels", swapped)
         runs.append(build(config(method)))
         take_steps(runs[-1], 0, 5)
     assert same(parameters(runs[0]), parameters(runs[1]))
@@ -156,7 +156,7 @@ def test_meta_interval_updates_the_weight_net_every_kth_step() -> None:
     assert moved == [True, False, False, True, False, False, True]
 
 
-def test_clean_meta_set_carries_true_labels_and_a_noisy_one_given_labels() -> None:
+def test_clean_meta_set_carries_true_labels_and_a_noisy_onegiven_labels() -> None:
     clean, noisy = build(config("mwnet", meta_noisy=False)), build(config("mwnet"))
     assert clean.truth is not None
     assert clean.meta is not None
