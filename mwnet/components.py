@@ -20,7 +20,15 @@ from mwnet.config import Config
 from mwnet.cuda_graphs import Captured, Update
 from mwnet.data import Source
 from mwnet.errors import UserError, first_line
-from mwnet.losses import LOSSES, MEMORY_ONLY, OF_BATCH, STATEFUL, Loss, StatefulLoss
+from mwnet.losses import (
+    LOSSES,
+    MEMORY_ONLY,
+    OF_BATCH,
+    STATEFUL,
+    Loss,
+    StatefulLoss,
+    invertible,
+)
 from mwnet.methods import ERM, Method, MWNet
 from mwnet.options import bound
 from mwnet.weighting import NORMALISATIONS, WeightNet
@@ -123,22 +131,41 @@ def _plain_loss(config: Config, network: nn.Module, sizes: Sizes) -> Loss | Stat
     """The loss of plain training, with its memory if it has one."""
     options = config.loss_options
     if config.loss not in STATEFUL or "matrix" in options:
-        return _tried(bound(LOSSES, config.loss, "loss", options), "--loss", sizes)
+        return _tried(bound(LOSSES, config.loss, "loss", options), config.loss, "--loss", sizes)
     if config.cuda_graphs:
         raise UserError(f"--cuda-graphs cannot record --loss {config.loss}, which has a memory")
     given: dict[str, Any] = {"num_samples": sizes.samples, "num_classes": sizes.classes}
     if config.loss in ("forward", "backward"):
-        given |= {"kind": config.loss, "estimate": lambda p, labels: noise.anchor_points(p)}
+        given |= {"kind": config.loss, "estimate": _estimate}
     build = bound(STATEFUL, config.loss, "loss", options, reserved=tuple(given))
-    return build(**given).to(next(network.parameters()).device)
+    loss = build(**given)
+    for when in ("warmup", "start", "sieve"):
+        epoch = getattr(loss, when, 0)
+        if epoch >= config.epochs:
+            raise UserError(
+                f"--loss {config.loss} changes in epoch {epoch}, and there are {config.epochs}: "
+                f"give a lower --loss.{when}"
+            )
+    return loss.to(next(network.parameters()).device)
 
 
-def _tried(loss: Loss, flag: str, sizes: Sizes) -> Loss:
+def _estimate(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """T by anchor points: at the 97th percentile, unless a class is so rare that it has none."""
+    rarest = float(torch.bincount(labels, minlength=probabilities.shape[1]).min()) / len(labels)
+    return noise.anchor_points(probabilities, percentile=0.97 if rarest > 0.06 else None)
+
+
+def _tried(loss: Callable[..., Any], name: str, flag: str, sizes: Sizes) -> Loss:
     """The loss, after a call that shows whether its hyper-parameters are in range."""
+    matrix = getattr(loss, "keywords", {}).get("matrix")
     try:
-        loss(torch.zeros(2, sizes.classes), torch.zeros(2, dtype=torch.int64))
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{flag}: {first_line(error)}") from error
+        if matrix is not None:
+            if len(matrix) != sizes.classes:
+                raise ValueError(f"the matrix is for {len(matrix)} classes, not {sizes.classes}")
+            invertible(matrix, name)
+        loss(torch.zeros(sizes.classes, sizes.classes), torch.arange(sizes.classes))
+    except ValueError as error:
+        raise UserError(f"{flag} {name}: {first_line(error)}") from error
     return loss
 
 
@@ -147,8 +174,9 @@ def _pure_loss(
 ) -> Loss:
     """A loss that is evaluated several times in a step, so that it can have no memory."""
     flag = f"--{kind.replace(' ', '-')}"
-    if name in MEMORY_ONLY and "matrix" not in options:
-        hint = f", or give {flag}.matrix" if name != "elr" else ""
+    needing = STATEFUL if kind == "loss" else MEMORY_ONLY
+    if name in needing and "matrix" not in options:
+        hint = f", or give {flag}.matrix" if name in ("forward", "backward") else ""
         raise UserError(
             f"{flag} {name} has a memory, which --method {config.method} cannot keep: take it with "
             f"--method erm{hint}"
@@ -158,7 +186,7 @@ def _pure_loss(
             f"--loss {name} is a loss of whole batches, which --method {config.method} cannot "
             "weight by sample: take it as --meta-loss, or with --method erm"
         )
-    return _tried(bound(LOSSES, name, kind, options), flag, sizes)
+    return _tried(bound(LOSSES, name, kind, options), name, flag, sizes)
 
 
 def mwnet(config: Config, network: nn.Module, sizes: Sizes) -> MWNet:

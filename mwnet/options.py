@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +44,12 @@ def bound(
         elif isinstance(value, str) != isinstance(known[key], str):
             kind_of = "word" if isinstance(known[key], str) else "number"
             raise UserError(f"{flag} got '{value}', which is no {kind_of}")
+        elif isinstance(value, bool) != isinstance(known[key], bool):
+            raise UserError(f"{flag} got {str(value).lower()}, which is no number")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{flag} got {value}, which is not finite")
+        elif isinstance(known[key], int) and not isinstance(value, int):
+            raise UserError(f"{flag} got {value}, which is no whole number")
         else:
             given[key] = value
     return functools.partial(entry, **given)

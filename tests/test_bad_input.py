@@ -29,7 +29,7 @@ BAD_INPUT = [
     (["--device", "warp"], ["warp", "not available"]),
     (["--device", "meta"], ["meta", "not available"]),
     (["--method", "erm", "--meta-loss", "maee"], ["maee", "did you mean mae?"]),
-    (["--model.width", "2.5"], ["mlp2", "width = 2.5", "cannot be built"]),
+    (["--model.width", "2.5"], ["--model.width", "2.5", "no whole number"]),
     (["--model", "resnet32", "--model.width", "0"], ["width", "0"]),
     (["--model.wdith", "8"], ["wdith", "did you mean width?"]),
     (["--model.width", "{"], ["--model.width", "{", "no number"]),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import ROOT
 
 from models import MODELS
 from mwnet.command_line import RECIPES, parse
@@ -119,6 +120,19 @@ def test_help_names_every_entry_of_a_registry(option: str, registry: Iterable[st
     description = Config.model_fields[option].description or ""
     named = set(re.findall(r"[\w+-]+", description))
     assert set(registry) <= named
+
+
+@pytest.mark.parametrize("registry", [LOSSES, MODELS, NOISES])
+def test_the_readmes_tables_name_every_entry(registry: Iterable[str]) -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
+    assert set(registry) <= set(re.findall(r"[\w+-]+", " ".join(rows)))
+
+
+def test_every_loss_has_its_section_and_picture() -> None:
+    text = (ROOT / "docs" / "LOSSES.md").read_text()
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) == LOSSES.keys()
+    for name in LOSSES:
+        assert (ROOT / "docs" / "losses" / f"{name.replace('+', '-')}.png").is_file()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The script of the README that registers a user's own loss."""
+"""The script of the README that registers a user's own loss, model and noise."""
 
 import re
 import subprocess
@@ -13,6 +13,7 @@ def test_the_readmes_script_trains_with_its_own_loss(tmp_path: Path) -> None:
     assert len([line for line in script.splitlines() if line]) <= 10
     (tmp_path / "mine.py").write_text(script)
     command = [sys.executable, str(tmp_path / "mine.py"), *QUICK, "--out", str(tmp_path / "run")]
+    command += ["--model", "mlp-1024", "--noise", "gentle", "--noise-rate", "0.4"]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -25,3 +26,5 @@ def test_the_readmes_script_trains_with_its_own_loss(tmp_path: Path) -> None:
     config = (tmp_path / "run" / "config.yaml").read_text()
     assert "loss: squared-margin" in config
     assert "margin: 0.5" in config
+    matrix = (tmp_path / "run" / "noise_matrix.csv").read_text()
+    assert "0.82" in matrix

@@ -34,6 +34,7 @@ from mwnet.losses.targets import (
     bootstrap_hard,
     bootstrap_soft,
     forward_correction,
+    invertible,
     label_smoothing,
 )
 from mwnet.losses.taylor import taylor, taylor_range
@@ -84,7 +85,9 @@ TWO_VIEWS = {"gjs"}
 """Losses that plain training gives logits of a second augmentation, as ``second_view``."""
 
 MEMORY_ONLY = {"elr", "forward", "backward"}
-"""Losses that without their memory (or a given matrix) would be something else."""
+"""Losses that without their memory (or a given matrix) would be something else, also on a meta
+set. To *train* with, every one in STATEFUL needs its memory: the cores of ``truncated-gce`` and
+``cores`` do not learn from scratch."""
 
 OF_BATCH = {"dmi"}
 """Losses of a whole batch, which cannot be weighted by sample."""
@@ -100,6 +103,7 @@ __all__ = [
     "TrainingSet",
     "cross_entropy",
     "gjs",
+    "invertible",
     "mae",
     "taylor_range",
 ]

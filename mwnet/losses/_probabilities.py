@@ -31,5 +31,11 @@ def log_not_p_y(logits: Tensor, labels: Tensor) -> Tensor:
     return logs.masked_fill(labelled, -torch.inf).logsumexp(-1)
 
 
+def require(right: bool, otherwise: str) -> None:
+    """Refuse a hyper-parameter that is out of range."""
+    if not right:
+        raise ValueError(otherwise)
+
+
 def _wide(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

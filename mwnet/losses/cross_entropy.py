@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mwnet.losses._probabilities import log_not_p_y, log_p_y
+from mwnet.losses._probabilities import log_not_p_y, log_p_y, require
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -36,6 +36,7 @@ def focal(logits: Tensor, labels: Tensor, *, gamma: float = 2.0) -> Tensor:
         gamma. Source: Lin et al., ICCV 2017 (gamma 2). The code of Ma et al. (2020) takes 0.5 and
         detaches the factor, which is another loss.
     """
+    require(gamma >= 0, f"focal needs gamma from 0, got {gamma}")
     return -(gamma * log_not_p_y(logits, labels)).exp() * log_p_y(logits, labels)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mwnet.losses._probabilities import log_p
+from mwnet.losses._probabilities import log_p, require
 
 
 def dmi(logits: Tensor, labels: Tensor, *, ridge: float = 1e-6) -> Tensor:
@@ -27,8 +27,10 @@ def dmi(logits: Tensor, labels: Tensor, *, ridge: float = 1e-6) -> Tensor:
         and starts from a network that was trained with cross-entropy, as one should: from scratch
         the gradient explodes.
     """
-    p = log_p(logits).double().exp()
+    require(ridge >= 0, f"dmi needs ridge from 0, got {ridge}")
+    logs = log_p(logits)
+    p = logs.double().exp()
     one_hot = torch.nn.functional.one_hot(labels, logits.shape[-1]).double()
     joint = p.T @ one_hot / len(labels)
     joint = joint + ridge * torch.eye(len(joint), dtype=joint.dtype, device=joint.device)
-    return -torch.linalg.slogdet(joint).logabsdet.to(logits.dtype)
+    return -torch.linalg.slogdet(joint).logabsdet.to(logs.dtype)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from mwnet.losses._probabilities import log_p_y, p_y
+from mwnet.losses._probabilities import log_p_y, p_y, require
 
 # log 0 as public code has it, which clamps the one-hot label at 1e-4.
 LOG_ZERO = math.log(1e-4)
@@ -26,7 +26,7 @@ def gce(logits: Tensor, labels: Tensor, *, q: float = 0.7) -> Tensor:
         Li's notes. Clamped or unclamped powers of p_y lose the gradient at p_y = 0 or make it NaN;
         here it is computed from log p_y.
     """
-    _check(0 <= q <= 1, f"gce needs q in [0, 1], got {q}")
+    require(0 <= q <= 1, f"gce needs q in [0, 1], got {q}")
     logs = log_p_y(logits, labels)
     return -logs if q == 0 else -torch.expm1(q * logs) / q
 
@@ -47,8 +47,8 @@ def truncated_gce(logits: Tensor, labels: Tensor, *, q: float = 0.7, k: float = 
         Sabuncu, NeurIPS 2018, eq. 7 of Li's notes. For training from scratch take
         :class:`~mwnet.losses.stateful.Pruning`, which waits until there is something to trust.
     """
-    _check(0 < q <= 1, f"truncated-gce needs q in (0, 1], got {q}")
-    _check(0 <= k < 1, f"truncated-gce needs k in [0, 1), got {k}")
+    require(0 < q <= 1, f"truncated-gce needs q in (0, 1], got {q}")
+    require(0 <= k < 1, f"truncated-gce needs k in [0, 1), got {k}")
     logs = log_p_y(logits, labels)
     constant = (1 - k**q) / q
     return torch.where(logs.exp() > k, -torch.expm1(q * logs) / q, constant)
@@ -67,7 +67,7 @@ def rce(logits: Tensor, labels: Tensor, *, A: float = LOG_ZERO) -> Tensor:
     Returns:
         ``(n,)`` losses in [0, -A]. Source: Wang et al., ICCV 2019; eq. 18 of Li's notes.
     """
-    _check(A < 0, f"rce needs A below 0, got {A}")
+    require(A < 0, f"rce needs A below 0, got {A}")
     return -A * (1 - p_y(logits, labels))
 
 
@@ -88,11 +88,7 @@ def sce(
         ``(n,)`` losses, at least 0, unbounded for alpha > 0. Source: Wang et al., ICCV 2019; eq. 19
         of Li's notes.
     """
-    _check(A < 0, f"sce needs A below 0, got {A}")
+    require(A < 0, f"sce needs A below 0, got {A}")
+    require(alpha >= 0 and beta >= 0, f"sce needs alpha and beta from 0, got {alpha} and {beta}")
     logs = log_p_y(logits, labels)
     return -alpha * logs - beta * A * (1 - logs.exp())
-
-
-def _check(right: bool, otherwise: str) -> None:
-    if not right:
-        raise ValueError(otherwise)

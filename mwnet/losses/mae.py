@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mwnet.losses._probabilities import log_not_p_y, log_p, log_p_y, of_label, p_y
+from mwnet.losses._probabilities import log_not_p_y, log_p, log_p_y, of_label, p_y, require
 
 
 def mae(logits: Tensor, labels: Tensor) -> Tensor:
@@ -66,6 +66,7 @@ def imae(logits: Tensor, labels: Tensor, *, T: float = 2.0, variant: str = "note
         ``(n,)`` values whose *gradient* is meant; with the weight detached, they are no potential
         of it. Source: Wang et al., 2019 (IMAE).
     """
+    require(T >= 0, f"imae needs T from 0, got {T}")
     logs = log_p_y(logits, labels)
     p = logs.detach().exp()
     if variant == "notes":

@@ -56,7 +56,7 @@ def cores(
     """
     logs = log_p(logits)
     floored = torch.log(logs.exp() + 1e-8)
-    expected = floored.mean(-1) if prior is None else floored @ prior.to(floored)
+    expected = floored.mean(-1) if prior is None else (floored * prior.to(floored)).sum(-1)
     return -of_label(logs, labels) + beta * expected
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mwnet.errors import UserError
+from mwnet.losses._probabilities import require
 from mwnet.losses.generalized import gce, truncated_gce
 from mwnet.losses.paired import cores, elr, peer
-from mwnet.losses.targets import backward_correction, forward_correction
+from mwnet.losses.targets import backward_correction, forward_correction, invertible
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class ELR(StatefulLoss):
         self, num_samples: int, num_classes: int, weight: float = 3.0, beta: float = 0.7
     ) -> None:
         super().__init__()
+        require(0 <= beta < 1, f"elr needs beta in [0, 1), got {beta}")
+        require(weight >= 0, f"elr needs a weight from 0, got {weight}")
         self.weight, self.beta = weight, beta
         self.targets: Tensor
         self.register_buffer("targets", torch.zeros(num_samples, num_classes))
@@ -92,6 +96,7 @@ class Pruning(StatefulLoss):
         every: int = 10,
     ) -> None:
         super().__init__()
+        require(every >= 1, f"truncated-gce needs every from 1, got {every}")
         truncated_gce(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64), q=q, k=k)  # in range?
         self.q, self.k, self.start, self.every = q, k, start, every
         self.kept: Tensor
@@ -137,12 +142,14 @@ class Peer(StatefulLoss):
 class Cores(StatefulLoss):
     """CORES: the confidence regulariser, ramped up, then a sieve on the batch.
 
-    See :func:`~mwnet.losses.paired.cores`. After the ramp a sample counts only while its loss is
-    below its mean loss over all labels. The prior is that of the given labels.
+    See :func:`~mwnet.losses.paired.cores`. From epoch ``sieve`` on a sample counts only while its
+    loss is below its mean loss over all labels, and the batch's loss is the mean over those that
+    count. The prior is that of the given labels.
 
     Args:
         beta: final weight of the regulariser.
-        begin, full: epochs between which the weight rises from 0 to ``beta``; then the sieve.
+        begin, full: epochs between which the weight rises from 0 to ``beta``, linearly.
+        sieve: first epoch, counted from 0, with the sieve.
     """
 
     def __init__(
@@ -151,12 +158,12 @@ class Cores(StatefulLoss):
         num_classes: int,
         beta: float = 2.0,
         begin: int = 10,
-        full: int = 30,
+        full: int = 40,
+        sieve: int = 30,
     ) -> None:
         super().__init__()
-        if not 0 <= begin < full:
-            raise ValueError(f"cores needs 0 <= begin < full, got {begin} and {full}")
-        self.beta, self.begin, self.full = beta, begin, full
+        require(0 <= begin < full, f"cores needs 0 <= begin < full, got {begin} and {full}")
+        self.beta, self.begin, self.full, self.sieve = beta, begin, full, sieve
         self.prior: Tensor
         self.register_buffer("prior", torch.full((num_classes,), 1 / num_classes))
         self.epoch: Tensor
@@ -171,11 +178,11 @@ class Cores(StatefulLoss):
         epoch = int(self.epoch)
         beta = self.beta * min(1.0, max(0.0, (epoch - self.begin) / (self.full - self.begin)))
         values = cores(logits, labels, beta=beta, prior=self.prior)
-        if epoch < self.full:
+        if epoch < self.sieve:
             return values
         logs = logits.detach().float().log_softmax(-1)
         clean = logs.gather(-1, labels[:, None]).squeeze(-1) > logs.mean(-1)
-        return values * clean
+        return values * clean * (len(clean) / clean.sum().clamp_min(1))
 
 
 class Correction(StatefulLoss):
@@ -200,6 +207,7 @@ class Correction(StatefulLoss):
         warmup: int = 20,
     ) -> None:
         super().__init__()
+        self.kind = kind
         self.correct = {"forward": forward_correction, "backward": backward_correction}[kind]
         self.estimate = estimate
         self.warmup = warmup
@@ -208,7 +216,15 @@ class Correction(StatefulLoss):
 
     def begin_epoch(self, epoch: int, samples: TrainingSet) -> None:
         if epoch == self.warmup:
-            self.matrix.copy_(self.estimate(samples.logits().softmax(-1), samples.labels))
+            matrix = self.estimate(samples.logits().softmax(-1), samples.labels)
+            try:
+                invertible(matrix, self.kind)
+            except ValueError as error:
+                raise UserError(
+                    f"after {epoch} epochs the estimated {error}: give --loss.matrix, or a longer "
+                    "--loss.warmup"
+                ) from error
+            self.matrix.copy_(matrix)
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         return self.correct(logits, labels, matrix=self.matrix)

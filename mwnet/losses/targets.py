@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mwnet.losses._probabilities import log_p, of_label
+from mwnet.losses._probabilities import log_p, of_label, require
 
 
 def label_smoothing(logits: Tensor, labels: Tensor, *, epsilon: float = 0.1) -> Tensor:
@@ -20,6 +20,7 @@ def label_smoothing(logits: Tensor, labels: Tensor, *, epsilon: float = 0.1) -> 
         ``(n,)`` losses in nats. Source: Szegedy et al., CVPR 2016. One public implementation for
         noisy labels has targets that sum to 0.99.
     """
+    require(0 <= epsilon <= 1, f"label-smoothing needs epsilon in [0, 1], got {epsilon}")
     logs = log_p(logits)
     return -(1 - epsilon) * of_label(logs, labels) - epsilon * logs.mean(-1)
 
@@ -37,6 +38,7 @@ def bootstrap_soft(logits: Tensor, labels: Tensor, *, beta: float = 0.95) -> Ten
     Returns:
         ``(n,)`` losses in nats. Source: Reed et al., ICLR 2015 workshop.
     """
+    require(0 <= beta <= 1, f"bootstrap-soft needs beta in [0, 1], got {beta}")
     logs = log_p(logits)
     return -beta * of_label(logs, labels) - (1 - beta) * (logs.exp() * logs).sum(-1)
 
@@ -54,6 +56,7 @@ def bootstrap_hard(logits: Tensor, labels: Tensor, *, beta: float = 0.8) -> Tens
     Returns:
         ``(n,)`` losses in nats. Source: Reed et al., ICLR 2015 workshop.
     """
+    require(0 <= beta <= 1, f"bootstrap-hard needs beta in [0, 1], got {beta}")
     logs = log_p(logits)
     return -beta * of_label(logs, labels) - (1 - beta) * logs.max(-1).values
 
@@ -99,3 +102,16 @@ def backward_correction(logits: Tensor, labels: Tensor, *, matrix: Tensor | None
         return -of_label(logs, labels)
     rows = torch.linalg.inv(matrix.to(logs))[labels]
     return -(rows * logs).sum(-1)
+
+
+def invertible(matrix: Tensor, kind: str) -> None:
+    """Refuse a ``(K, K)`` matrix that the correction ``kind``, forward or backward, cannot use.
+
+    Raises:
+        ValueError: a label that the matrix makes impossible, or a matrix without an inverse.
+    """
+    impossible = (matrix.sum(0) <= 0).nonzero().flatten().tolist()
+    if kind == "forward" and impossible:
+        raise ValueError(f"transition matrix never gives the label {impossible[0]}")
+    if kind == "backward" and int(torch.linalg.matrix_rank(matrix.double())) < len(matrix):
+        raise ValueError("transition matrix has no inverse, which backward correction needs")

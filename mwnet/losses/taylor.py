@@ -151,6 +151,6 @@ def _shared(f: np.ndarray, classes: int) -> _Sharing:
 
 def _checked(theta: Sequence[float]) -> tuple[float, ...]:
     theta = tuple(float(value) for value in theta)
-    if len(theta) != 12:
-        raise ValueError(f"the Taylor loss has 12 coefficients, got {len(theta)}")
+    if len(theta) != 12 or not np.isfinite(theta).all():
+        raise ValueError(f"taylor needs 12 finite coefficients, got {len(theta)}: {theta}")
     return theta
