@@ -128,7 +128,7 @@ EARLY = {
     "forward": ["--loss.warmup", "6"],
     "backward": ["--loss.warmup", "6"],
     "cores": ["--loss.begin", "2", "--loss.full", "8", "--loss.sieve", "10"],
-    "ael": ["--lr", "0.5"],  # its gradient is a fifth of mae's
+    "ael": ["--lr", "0.5"],  # its gradient is a sixth of mae's
     "nce": ["--lr", "0.5"],
     "aul": ["--lr", "0.01"],  # and this one's twelve times mae's
 }
