@@ -198,6 +198,9 @@ def measured(
 ) -> tuple[list[dict], float]:
     """Records of all variants of one model, and the milliseconds of the passes of `forward`."""
     variants = steps(model, memory_format, dtype, args.batch, args.device)
+    if args.variants:
+        chosen = ["plain", "forward", "passes", *args.variants.split(",")]
+        variants = {name: step for name, step in variants.items() if name in chosen}
     times: dict[str, list[float]] = {name: [] for name in variants}
     for round_number in range(args.repeats + 4):
         for name, step in variants.items():
@@ -235,13 +238,18 @@ def main() -> None:
     parser.add_argument("--models", default="mlp2,resnet32,wrn-16-4")
     parser.add_argument("--formats", default="contiguous,channels_last")
     parser.add_argument("--dtypes", default="float32")
+    parser.add_argument("--variants", help="fewer than all; plain and forward are always there")
+    parser.add_argument(
+        "--default-malloc", action="store_true", help="let glibc return freed memory"
+    )
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    keep_freed_memory()  # as train.py does
+    if not args.default_malloc:
+        keep_freed_memory()  # as train.py does
     models, formats, dtypes = (getattr(args, n).split(",") for n in ("models", "formats", "dtypes"))
     if args.memory_of:
         variants = steps(models[0], formats[0], dtypes[0], args.batch, args.device)
