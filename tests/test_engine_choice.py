@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.optim import SGD
 
 from mwnet.bilevel import Bilevel, EngineChoice, higher_engine
+from mwnet.errors import UserError
 
 
 class Attention(nn.Module):
@@ -170,6 +171,17 @@ def test_right_gradient_or_announced_fallback(name: str) -> None:
     got = flat(choice(task, optimizer, data, meta).theta)
     assert choice.name == ("higher" if name in FALL_BACK else "forward"), said
     assert len(said) == (choice.name == "higher")
+    assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
+
+
+def test_a_network_without_double_backward_is_one_sentence_and_forward_takes_it() -> None:
+    torch.manual_seed(0)
+    task = task_with(around(nn.Hardsigmoid()))
+    optimizer = SGD(task.classifier.parameters(), lr=0.1)
+    data, meta = batch(seed=1), batch(seed=2)
+    with pytest.raises(UserError, match="--engine forward takes it unchecked"):
+        EngineChoice("auto")(task, optimizer, data, meta)
+    got = flat(EngineChoice("forward")(task, optimizer, data, meta).theta)
     assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
 
 

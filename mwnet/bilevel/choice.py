@@ -90,6 +90,9 @@ def why_not_forward(
 
     ``tolerance`` is relative to the largest entry of the meta-gradient.
     Buffers and random numbers are left as they were.
+
+    Raises:
+        UserError: the network has no double backward, so there is nothing to compare with.
     """
     if problem.inner_steps != 1:
         return f"{problem.inner_steps} look-ahead steps"
@@ -105,8 +108,14 @@ def why_not_forward(
     finally:
         for name, buffer in problem.classifier.named_buffers():
             buffer.copy_(buffers[name])
-    with replayed(before, device):
-        reference = higher_engine(problem, optimizer, batch, meta_batch)
+    try:
+        with replayed(before, device):
+            reference = higher_engine(problem, optimizer, batch, meta_batch)
+    except RuntimeError as error:
+        raise UserError(
+            f"`higher` cannot check the engine forward on this network ({first_line(error)}): "
+            "--engine forward takes it unchecked"
+        ) from error
     largest = max(float(gradient.abs().max()) for gradient in reference.theta)
     scale = max(largest, torch.finfo(reference.theta[0].dtype).tiny)  # all zero: agree exactly
     apart = max(

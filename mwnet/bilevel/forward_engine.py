@@ -6,7 +6,7 @@ g = sum_i u_i grad l_i(w) is linear in u, so with w' = U(w, g), G = dM/dw' and J
 
 which is the derivative of the i-th loss in the direction J^T G: one forward-mode pass gives it for
 all samples at once. Passes: forward and backward for g, forward and backward for G, one
-forward-mode pass (about three forward passes), and u.backward for Theta.
+forward-mode pass (about two forward passes: see tangents.py), and u.backward for Theta.
 """
 
 from collections.abc import Mapping, Sequence

@@ -28,7 +28,7 @@ class MWNet(Method):
 
     Its label-quality score is the weight net's output for the sample's loss. Cost of a step with
     the ``forward`` engine, in forward passes of a batch (a backward is two): virtual 3, meta 3,
-    tangent about 3, actual 2, so 11 against plain training's 3.
+    tangent about 2, actual 2, so 10 against plain training's 3.
 
     Where the authors' code differs: it divides a batch's weights by their sum (the paper by n;
     ``normalise`` decides), and feeds the CE loss to the weight net whatever the training loss.
