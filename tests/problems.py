@@ -100,3 +100,8 @@ def flat(tensors: tuple[Tensor, ...]) -> Tensor:
 def relative(a: Tensor, b: Tensor) -> float:
     """Largest difference, as a share of the largest entry."""
     return float((a - b).abs().max() / b.abs().max())
+
+
+def random_logits(n: int = 50, classes: int = 10, scale: float = 4.0) -> Tensor:
+    rng = torch.Generator().manual_seed(n + classes)
+    return torch.randn(n, classes, dtype=torch.float64, generator=rng) * scale
