@@ -1,8 +1,7 @@
-"""The parts that a Config names, one by one: network, optimizer, schedule, loss, method."""
+"""The parts that a Config names, one by one: network, optimizer, schedule, method."""
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,30 +11,26 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 import models
-import noise
 from mwnet import schedules, seeding
 from mwnet.accelerate import Autocast, compile_in_place
-from mwnet.bilevel import Bilevel, EngineChoice
+from mwnet.bilevel import EngineChoice
+from mwnet.bilevel.tangents import load_rules
 from mwnet.config import Config
-from mwnet.cuda_graphs import Captured, Update
+from mwnet.cuda_graphs import Captured
 from mwnet.data import Source
-from mwnet.errors import UserError, first_line
-from mwnet.losses import (
-    LOSSES,
-    MEMORY_ONLY,
-    OF_BATCH,
-    STATEFUL,
-    Loss,
-    StatefulLoss,
-    invertible,
-)
-from mwnet.methods import ERM, Method, MWNet
+from mwnet.errors import UserError, first_line, lookup
+from mwnet.loss_choice import Sizes, pure_loss, training_loss
+from mwnet.methods import METHODS, Learner, Method, Parts, Weighting
+from mwnet.methods.confident import ConfidentBatches
+from mwnet.methods.learner import AnyModule
 from mwnet.options import bound
-from mwnet.weighting import NORMALISATIONS, WeightNet
+from mwnet.weighting import NORMALISATIONS
 
 
-def classifier(config: Config, source: Source, device: torch.device) -> nn.Module:
-    """The network for the source's classes and images, with initial weights from the seed."""
+def classifier(
+    config: Config, source: Source, device: torch.device, purpose: str = "classifier"
+) -> nn.Module:
+    """The network for the source's classes and images, its weights from seed and purpose."""
     builder = bound(
         {config.model: models.find(config.model)},
         config.model,
@@ -46,12 +41,14 @@ def classifier(config: Config, source: Source, device: torch.device) -> nn.Modul
     if config.model_options.get("pretrained") and not config.download:
         raise UserError("--model.pretrained fetches weights: give --download too")
     try:
-        with seeding.seeded(config.seed, "classifier"):
+        with seeding.seeded(config.seed, purpose):
             network = builder(
                 num_classes=source.num_classes,
                 in_channels=source.in_channels,
                 image_size=source.image_size,
             ).to(device)
+    except ValueError as error:  # what a builder says about its options
+        raise UserError(str(error)) from error
     except (TypeError, RuntimeError, OSError) as error:
         given = ", ".join(f"{key} = {value}" for key, value in config.model_options.items())
         reason = str(error).splitlines()[0]
@@ -86,14 +83,18 @@ def optimizer(config: Config, network: nn.Module) -> Optimizer:
     return kind(network.parameters(), lr=rate, weight_decay=config.weight_decay, **recorded)
 
 
-def scheduler(config: Config, of: Optimizer, steps_per_epoch: int) -> LambdaLR:
-    """The schedule of an optimizer's learning rate, to be advanced every step."""
+def scheduler(config: Config, of: Optimizer, steps_per_epoch: int, epochs: int) -> LambdaLR:
+    """The schedule of an optimizer's learning rate, to be advanced every step.
+
+    A training of another length than ``--epochs`` goes through the same schedule faster.
+    """
     factor = schedules.constant()
     if config.lr_schedule == "cosine":
         factor = schedules.cosine(config.epochs)
     elif config.lr_schedule == "multistep":
         factor = schedules.multistep(config.lr_milestones)
-    return LambdaLR(of, lambda step: factor(step / steps_per_epoch))
+    pace = config.epochs / epochs
+    return LambdaLR(of, lambda step: factor(pace * step / steps_per_epoch))
 
 
 def try_out(network: nn.Module, x: torch.Tensor) -> None:
@@ -111,136 +112,95 @@ def try_out(network: nn.Module, x: torch.Tensor) -> None:
         raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What a builder may need to know of the data: steps of an epoch, samples, classes."""
+def method(
+    config: Config,
+    network: Callable[[str], nn.Module],
+    sizes: Sizes,
+    device: torch.device,
+    *,
+    noise_rate: float | None = None,
+    queue: ConfidentBatches | None = None,
+) -> Method:
+    """The method that the Config names, with everything it is built from.
 
-    steps_per_epoch: int
-    samples: int
-    classes: int
+    Args:
+        config: what was asked for.
+        network: builds a classifier with weights for a purpose.
+        sizes: of the data.
+        device: where everything is.
+        noise_rate: share of wrong labels if it was told.
+        queue: meta set of confident samples, where that is asked for.
 
+    Raises:
+        UserError: options that do not fit.
+    """
+    wanted = lookup(METHODS, config.method, "method")
+    build = bound(
+        METHODS, config.method, "method", config.method_options, reserved=("parts", "weight_net")
+    )
+    if config.cuda_graphs and not wanted.recordable:
+        raise UserError(f"--cuda-graphs cannot record --method {config.method}: leave it out")
 
-def erm(config: Config, network: nn.Module, sizes: Sizes) -> ERM:
-    """Plain training of the network."""
-    of = optimizer(config, network)
-    schedule = scheduler(config, of, sizes.steps_per_epoch)
-    return ERM(network, of, schedule, _plain_loss(config, network, sizes), _recorded(config))
+    def learner(purpose: str = "classifier", epochs: int | None = None) -> Learner:
+        built = network(purpose)
+        of = optimizer(config, built)
+        length = config.epochs if epochs is None else epochs
+        return Learner(built, of, scheduler(config, of, sizes.steps_per_epoch, length))
 
+    def module(purpose: str, build: Callable[[], AnyModule]) -> AnyModule:
+        with seeding.seeded(config.seed, purpose):
+            return build().to(device)
 
-def _plain_loss(config: Config, network: nn.Module, sizes: Sizes) -> Loss | StatefulLoss:
-    """The loss of plain training, with its memory if it has one."""
-    options = config.loss_options
-    if config.loss not in STATEFUL or "matrix" in options:
-        return _tried(bound(LOSSES, config.loss, "loss", options), config.loss, "--loss", sizes)
-    if config.cuda_graphs:
-        raise UserError(f"--cuda-graphs cannot record --loss {config.loss}, which has a memory")
-    given: dict[str, Any] = {"num_samples": sizes.samples, "num_classes": sizes.classes}
-    if config.loss in ("forward", "backward"):
-        given |= {"kind": config.loss, "estimate": _estimate}
-    build = bound(STATEFUL, config.loss, "loss", options, reserved=tuple(given))
-    loss = build(**given)
-    for when in ("warmup", "start", "sieve"):
-        epoch = getattr(loss, when, 0)
-        if epoch >= config.epochs:
-            raise UserError(
-                f"--loss {config.loss} changes in epoch {epoch}, and there are {config.epochs}: "
-                f"give a lower --loss.{when}"
-            )
-    return loss.to(next(network.parameters()).device)
-
-
-def _estimate(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """T by anchor points: at the 97th percentile, unless a class is so rare that it has none."""
-    rarest = float(torch.bincount(labels, minlength=probabilities.shape[1]).min()) / len(labels)
-    return noise.anchor_points(probabilities, percentile=0.97 if rarest > 0.06 else None)
-
-
-def _tried(loss: Callable[..., Any], name: str, flag: str, sizes: Sizes) -> Loss:
-    """The loss, after a call that shows whether its hyper-parameters are in range."""
-    matrix = getattr(loss, "keywords", {}).get("matrix")
+    parts = Parts(
+        learner=learner,
+        module=module,
+        loss=training_loss(config, wanted.takes_loss, sizes, device),
+        epochs=config.epochs,
+        steps_per_epoch=sizes.steps_per_epoch,
+        batch_size=sizes.batch_size,
+        num_samples=sizes.samples,
+        class_sizes=sizes.class_sizes,
+        weighting=None if wanted.meta == "none" else weighting(config, sizes, queue),
+        noise_rate=noise_rate,
+        seed=config.seed,
+        record=Captured if config.cuda_graphs else lambda update: update,
+    )
     try:
-        if matrix is not None:
-            if len(matrix) != sizes.classes:
-                raise ValueError(f"the matrix is for {len(matrix)} classes, not {sizes.classes}")
-            invertible(matrix, name)
-        loss(torch.zeros(sizes.classes, sizes.classes), torch.arange(sizes.classes))
+        return build(parts).to(device)
+    except UserError:
+        raise
     except ValueError as error:
-        raise UserError(f"{flag} {name}: {first_line(error)}") from error
-    return loss
+        raise UserError(f"--method {config.method}: {first_line(error)}") from error
 
 
-def _pure_loss(
-    config: Config, name: str, kind: str, options: Mapping[str, Any], sizes: Sizes
-) -> Loss:
-    """A loss that is evaluated several times in a step, so that it can have no memory."""
-    flag = f"--{kind.replace(' ', '-')}"
-    needing = STATEFUL if kind == "loss" else MEMORY_ONLY
-    if name in needing and "matrix" not in options:
-        hint = f", or give {flag}.matrix" if name in ("forward", "backward") else ""
-        raise UserError(
-            f"{flag} {name} has a memory, which --method {config.method} cannot keep: take it with "
-            f"--method erm{hint}"
-        )
-    if name in OF_BATCH and kind == "loss":
-        raise UserError(
-            f"--loss {name} is a loss of whole batches, which --method {config.method} cannot "
-            "weight by sample: take it as --meta-loss, or with --method erm"
-        )
-    return _tried(bound(LOSSES, name, kind, options), name, flag, sizes)
+def weighting(config: Config, sizes: Sizes, queue: ConfidentBatches | None) -> Weighting:
+    """What methods with a meta-gradient share."""
+    if config.engine != "higher":
+        load_rules()
 
+    def weight_optimizer(weight_net: nn.Module) -> Optimizer:
+        parameters = weight_net.parameters()
+        rate, decay = config.weight_net_lr, config.weight_net_weight_decay
+        if config.weight_net_optimizer == "adam":
+            return Adam(parameters, lr=rate, weight_decay=decay, capturable=config.cuda_graphs)
+        return SGD(parameters, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
 
-def mwnet(config: Config, network: nn.Module, sizes: Sizes) -> MWNet:
-    """MW-Net, MNW-Net or RMNW-Net around the network, with a weight net of its own."""
-    of = optimizer(config, network)
-    with seeding.seeded(config.seed, "weight net"):
-        weight_net = WeightNet().to(next(network.parameters()).device)
-    rate, decay = config.weight_net_lr, config.weight_net_weight_decay
-    if config.weight_net_optimizer == "adam":
-        weight_optimizer: Optimizer = Adam(
-            weight_net.parameters(), lr=rate, weight_decay=decay, capturable=config.cuda_graphs
-        )
-    else:
-        weight_optimizer = SGD(
-            weight_net.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay
-        )
-    problem = Bilevel(
-        network,
-        weight_net,
-        _pure_loss(config, config.loss, "loss", config.loss_options, sizes),
-        _pure_loss(config, config.meta_loss, "meta loss", config.meta_loss_options, sizes),
-        NORMALISATIONS[config.normalisation],
-        config.virtual_step,
-        config.inner_steps,
-    )
-    schedule = scheduler(config, of, sizes.steps_per_epoch)
-    engine = EngineChoice(
-        config.engine,
-        lean=config.lean,
-        precision="bfloat16" if config.amp == "bf16" else None,
-        say=_refuse if config.cuda_graphs else tqdm.write,
-    )
-    return MWNet(
-        problem,
-        of,
-        schedule,
-        weight_optimizer,
-        engine,
-        config.meta_interval,
-        _recorded(config),
+    return Weighting(
+        meta_loss=pure_loss(config, "meta loss", sizes),
+        optimizer=weight_optimizer,
+        engine=EngineChoice(
+            config.engine,
+            lean=config.lean,
+            precision="bfloat16" if config.amp == "bf16" else None,
+            say=_refuse if config.cuda_graphs else tqdm.write,
+        ),
+        normalise=NORMALISATIONS[config.normalisation],
+        virtual_step=config.virtual_step,
+        inner_steps=config.inner_steps,
+        meta_interval=config.meta_interval,
+        queue=queue,
     )
 
 
 def _refuse(fallback: str) -> None:
     raise UserError(f"--cuda-graphs needs the engine forward; {fallback}")
-
-
-def _recorded(config: Config) -> Callable[[Update], Update]:
-    """What wraps a method's update: a CUDA graph, or nothing."""
-    return Captured if config.cuda_graphs else lambda update: update
-
-
-# One builder for each entry of METHODS: (config, network, sizes) -> method.
-METHOD_BUILDERS: dict[str, Callable[[Config, nn.Module, Sizes], Method]] = {
-    "erm": erm,
-    "mwnet": mwnet,
-}

@@ -16,7 +16,7 @@ from mwnet.errors import UserError, nearest
 
 USER_DATASETS = ("folder", "arrays", "table")
 # `--model.width 8`: hyper-parameters of the thing that a flag names, checked where it is built.
-OPTION_FIELDS = ("model", "loss", "meta_loss")
+OPTION_FIELDS = ("method", "model", "loss", "meta_loss")
 Options = dict[str, bool | int | float | str]
 
 
@@ -31,9 +31,16 @@ class Config(BaseModel):
 
     # What to do
     mode: Literal["train"] = _field("run", "train", "What to do; train is all there is so far.")
-    method: str = _field("run", "mwnet", "Training method: mwnet or erm (plain training).")
+    method: str = _field(
+        "run",
+        "mwnet",
+        "Training method: erm (plain training), fine-tuning, reed-hard, reed-soft, s-model, "
+        "self-paced, focal, co-teaching, d2l, mentornet, mentornet-dd, l2rw, glc, jocor, "
+        "forward-correction, mwnet, cmw-net, elr; --method.ramp and the like set its "
+        "hyper-parameters (docs/METHODS.md).",
+    )
     seed: int = _field("run", 0, "Seed that every random choice is derived from.", ge=0)
-    epochs: int = _field("run", 60, "Passes over the training samples.", ge=1)
+    epochs: int = _field("run", 60, "Passes over the data in each training of a network.", ge=1)
     max_steps: int | None = _field("run", None, "Stop after this many steps in all.", ge=1)
     out: Path | None = _field(
         "run", None, "Run folder; default runs/ with data set, method, noise, seed and time."
@@ -77,6 +84,17 @@ class Config(BaseModel):
     noise_file: str | None = _field(
         "noise", None, "Given labels, or predictions for pmd: arrays.npz:key or array.npy."
     )
+    noise_rate_estimate: float | None = _field(
+        "noise",
+        None,
+        "What methods that need the noise rate take it for; default: estimated from the given "
+        "labels.",
+        ge=0,
+        lt=1,
+    )
+    noise_rate_known: bool = _field(
+        "noise", False, "Tell such methods the true rate; the summary says so."
+    )
     noise_seed: int | None = _field("noise", None, "Seed of the noise; default: --seed.", ge=0)
 
     # Classifier
@@ -119,6 +137,11 @@ class Config(BaseModel):
     )
     meta_noisy: bool = _field(
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
+    )
+    meta_source: Literal["held-out", "confident"] = _field(
+        "weighting",
+        "held-out",
+        "A meta set of its own, or the most confident training samples of each class.",
     )
     meta_size: int | None = _field(
         "weighting", None, "Samples in the meta set; default 1000, or a tenth if fewer.", ge=0
@@ -180,6 +203,7 @@ class Config(BaseModel):
     tensorboard: bool = _field("output", True, "Write TensorBoard events.")
 
     # Set by `--model.width 8`, `--meta-loss.KEY`, ...; in YAML as a mapping of this name.
+    method_options: CliSuppress[Options] = {}
     model_options: CliSuppress[Options] = {}
     loss_options: CliSuppress[Options] = {}
     meta_loss_options: CliSuppress[Options] = {}
@@ -203,16 +227,7 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         config = Config(**values)
     except ValidationError as error:
         raise UserError(source + _sentence(error)) from None
-    if config.noise == "file" and config.noise_file is None:
-        raise UserError("--noise file needs --noise-file labels.npz:key")
-    if config.noise == "file" and config.noise_rate:
-        raise UserError(f"--noise file has the rate of its labels, got {config.noise_rate}")
-    if config.noise.startswith("pmd") and config.noise_file is None:
-        raise UserError(
-            f"--noise {config.noise} needs --noise-file with a prediction for each training sample"
-        )
-    if config.noise_file is not None and not config.noise.startswith(("file", "pmd")):
-        raise UserError(f"--noise-file needs --noise file or pmd, got --noise {config.noise}")
+    _check_noise(config)
     if config.dataset in USER_DATASETS and config.data is None:
         raise UserError(f"--dataset {config.dataset} needs --data PATH")
     if config.data is not None and config.dataset not in USER_DATASETS:
@@ -228,9 +243,27 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         )
     if config.cuda_graphs and config.engine == "higher":
         raise UserError("--cuda-graphs cannot record --engine higher: take auto or forward")
+    if config.meta_source == "confident" and config.meta_size == 0:
+        raise UserError("--meta-source confident needs --meta-size above 0")
     if config.nesterov and not config.momentum:
         raise UserError("--nesterov needs --momentum above 0")
     return config
+
+
+def _check_noise(config: Config) -> None:
+    """Refuse noise options that do not fit each other."""
+    if config.noise == "file" and config.noise_file is None:
+        raise UserError("--noise file needs --noise-file labels.npz:key")
+    if config.noise == "file" and config.noise_rate:
+        raise UserError(f"--noise file has the rate of its labels, got {config.noise_rate}")
+    if config.noise.startswith("pmd") and config.noise_file is None:
+        raise UserError(
+            f"--noise {config.noise} needs --noise-file with a prediction for each training sample"
+        )
+    if config.noise_file is not None and not config.noise.startswith(("file", "pmd")):
+        raise UserError(f"--noise-file needs --noise file or pmd, got --noise {config.noise}")
+    if config.noise_rate_known and config.noise_rate_estimate is not None:
+        raise UserError("--noise-rate-estimate and --noise-rate-known exclude each other")
 
 
 def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:

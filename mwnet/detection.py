@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 from torch import Tensor
 
 from mwnet.data.batches import Pixels, in_order
@@ -67,7 +67,7 @@ def score(method: Method, pixels: Pixels, labels: Tensor, ids: Tensor) -> Scored
     """
     logits = predict(method, pixels, ids)
     given = labels[ids.to(labels.device)]
-    quality = method.label_quality(logits, given)
+    quality = method.label_quality(logits, given, ids.to(labels.device))
     columns = {
         "ids": ids,
         "given": given,
@@ -155,10 +155,11 @@ def weight_health(scored: Scored) -> dict[str, float | str | None]:
 def _auc(clean: np.ndarray, values: np.ndarray) -> float | None:
     if clean.all() or not clean.any() or not np.isfinite(values).all():
         return None
-    return float(roc_auc_score(clean, values))
+    # Mann and Whitney's U; scikit-learn's function takes ten times as long to check its input.
+    right = int(clean.sum())
+    u = rankdata(values)[clean].sum() - right * (right + 1) / 2
+    return float(u / (right * (len(clean) - right)))
 
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    from scipy.stats import rankdata
-
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

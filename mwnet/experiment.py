@@ -5,21 +5,25 @@ parts come from.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import noise
 from mwnet import components, detection, report, seeding
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
+from mwnet.data.split import default_meta_size
 from mwnet.errors import UserError, lookup
 from mwnet.losses import LOSSES, TWO_VIEWS
-from mwnet.methods import METHODS, Method, MWNet
+from mwnet.methods import METHODS, Method
+from mwnet.methods.confident import ConfidentBatches
 from mwnet.trainer import Trainer
 
 
@@ -37,6 +41,7 @@ class Experiment:
         pixels: the samples on the device.
         labels: ``(n,)`` given labels, after noise, on the device.
         train, meta: batches; ``meta`` is None if the method needs none.
+        clean_meta: whether the meta labels are the true ones.
         method: what will be trained.
     """
 
@@ -49,13 +54,21 @@ class Experiment:
     pixels: Pixels
     labels: Tensor
     train: Batches
-    meta: Batches | None
+    meta: Batches | ConfidentBatches | None
+    clean_meta: bool
     method: Method
 
-    @property
-    def engine(self) -> str | None:
-        """Name of the meta-gradient engine, None before it is chosen or if there is none."""
-        return self.method.engine.name if isinstance(self.method, MWNet) else None
+    def assumed_noise_rate(self) -> dict[str, Any] | None:
+        """The noise rate that the method works with and where it is from, if it needs one."""
+        if not self.method.needs_noise_rate:
+            return None
+        source = "estimated"
+        if self.config.noise_rate_known:
+            source = "known"
+        elif self.config.noise_rate_estimate is not None:
+            source = "given"
+        rate = float(self.method.noise_rate)  # pyright: ignore[reportArgumentType]
+        return {"rate": None if math.isnan(rate) else rate, "source": source}
 
     def metrics(self, scored: detection.Scored) -> dict[str, Any]:
         """Accuracy on test and validation data, and how well wrong training labels are found.
@@ -79,7 +92,9 @@ class Experiment:
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed: its options and all it learns from."""
         digest = hashlib.blake2b(digest_size=8)
-        meta_labels = [] if self.meta is None else [self.meta.labels[self.parts.meta]]
+        meta_labels = []
+        if isinstance(self.meta, Batches):
+            meta_labels = [self.meta.labels[self.parts.meta]]
         for part in (self.source.x, self.labels, *meta_labels):
             digest.update(part.cpu().contiguous().numpy().data)
         options = self.config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
@@ -136,7 +151,6 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
             selector="validation_accuracy" if config.validation_size else "test_accuracy",
             folder=folder,
             identity=experiment.identity(),
-            epochs=config.epochs,
             max_steps=config.max_steps,
             checkpoint_every=config.checkpoint_every,
             events=config.tensorboard,
@@ -157,8 +171,11 @@ def _build(config: Config) -> Experiment:
         raise UserError(f"--cuda-graphs needs a CUDA device, this run is on {device.type}")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    method_class = lookup(METHODS, config.method, "method")
+    wanted = lookup(METHODS, config.method, "method")
     lookup(LOSSES, config.meta_loss, "meta loss")  # also where the method does not read it
+    confident = config.meta_source == "confident"
+    clean_meta = wanted.meta != "none" and not (config.meta_noisy or confident)
+    _check_needs(config, wanted)
     source = load(
         config.dataset,
         path=config.data,
@@ -168,12 +185,18 @@ def _build(config: Config) -> Experiment:
         image_size=config.image_size,
         skip_bad=config.skip_bad,
     )
+    if clean_meta and source.truth is None:
+        hint = "give --meta-noisy, best with --meta-loss mae, or --meta-source confident"
+        raise UserError(
+            f"--method {config.method} has a clean meta set, which needs true labels, and this "
+            "data has none (y_true): " + (hint if wanted.meta == "any" else "take another method")
+        )
     given, truth, matrix = given_labels(config, source)
     parts = split(
         source,
         given,
-        meta_size=config.meta_size,
-        clean_meta=method_class.uses_meta and not config.meta_noisy,
+        meta_size=0 if confident else config.meta_size,
+        clean_meta=clean_meta,
         validation_size=config.validation_size,
         test_fraction=config.test_fraction,
         seed=config.seed,
@@ -190,24 +213,31 @@ def _build(config: Config) -> Experiment:
         config.batch_size,
         config.seed,
         "train",
-        two_views=config.method == "erm" and config.loss in TWO_VIEWS,
+        two_views=wanted.takes_loss == "any" and config.loss in TWO_VIEWS,
     )
     meta = None
-    if method_class.uses_meta:
-        if not len(parts.meta):
-            raise UserError(
-                f"--method {config.method} needs a meta set, and {len(parts.train)} training "
-                "samples give none by default: --meta-size above 0"
-            )
-        # A clean meta set carries true labels, for its own samples only.
-        labels = given if config.meta_noisy else truth
-        assert labels is not None  # split() has refused a clean meta set without truth
-        size = config.meta_batch_size or config.batch_size
-        meta = Batches(pixels, labels, parts.meta, size, config.seed, "meta")
-    classifier = components.classifier(config, source, device)
-    components.try_out(classifier, pixels.take(parts.train[: train.batch_size][:2].to(device)))
-    sizes = components.Sizes(len(train), len(source.labels), source.num_classes)
-    method = components.METHOD_BUILDERS[config.method](config, classifier, sizes)
+    if wanted.meta != "none":
+        meta = _meta_batches(config, train, parts, truth if clean_meta else given)
+    known = config.noise_rate_estimate
+    if config.noise_rate_known:
+        if truth is None:
+            raise UserError("--noise-rate-known needs true labels, and this data has none")
+        known = noise.realised_rate(given[parts.train], truth[parts.train])
+
+    def network(purpose: str) -> nn.Module:
+        built = components.classifier(config, source, device, purpose)
+        components.try_out(built, pixels.take(parts.train[: train.batch_size][:2].to(device)))
+        return built
+
+    class_sizes = given[parts.train].bincount(minlength=source.num_classes)
+    method = components.method(
+        config,
+        network,
+        components.Sizes(len(train), train.batch_size, len(source.labels), class_sizes),
+        device,
+        noise_rate=known,
+        queue=meta if isinstance(meta, ConfidentBatches) else None,
+    )
     # From here on only the networks themselves draw from the global generators (dropout).
     torch.manual_seed(seeding.derive(config.seed, "network"))
     return Experiment(
@@ -221,8 +251,49 @@ def _build(config: Config) -> Experiment:
         labels=given.to(device),
         train=train,
         meta=meta,
+        clean_meta=clean_meta,
         method=method,
     )
+
+
+def _check_needs(config: Config, wanted: type[Method]) -> None:
+    """Refuse options that contradict what the method needs."""
+    name = config.method
+    if wanted.meta == "clean" and config.meta_noisy:
+        raise UserError(f"--method {name} learns from a clean meta set: leave --meta-noisy out")
+    if wanted.meta == "clean" and config.meta_source == "confident":
+        raise UserError(
+            f"--method {name} learns from a clean meta set, which --meta-source confident is not"
+        )
+    if wanted.meta == "none" and config.meta_source == "confident":
+        raise UserError(f"--method {name} uses no meta set: leave --meta-source out")
+    told = config.noise_rate_known or config.noise_rate_estimate is not None
+    if told and not wanted.needs_noise_rate:
+        needing = ", ".join(key for key, entry in METHODS.items() if entry.needs_noise_rate)
+        raise UserError(f"--method {name} does not ask for a noise rate; {needing} do")
+
+
+def _meta_batches(
+    config: Config, train: Batches, parts: Split, labels: Tensor | None
+) -> Batches | ConfidentBatches:
+    """What a method with a meta set is given at each step."""
+    size = config.meta_batch_size or config.batch_size
+    if config.meta_source == "confident":
+        available = len(parts.train)
+        wanted = default_meta_size(available) if config.meta_size is None else config.meta_size
+        if not 0 < wanted <= available:
+            raise UserError(
+                f"--meta-source confident needs --meta-size from 1 to {available}, got {wanted}"
+            )
+        return ConfidentBatches(train, wanted, size)
+    if not len(parts.meta):
+        raise UserError(
+            f"--method {config.method} needs a meta set, and {len(parts.train)} training "
+            "samples give none by default: --meta-size above 0"
+        )
+    assert labels is not None  # split() has refused a clean meta set without truth
+    # A clean meta set carries true labels, for its own samples only.
+    return Batches(train.pixels, labels, parts.meta, size, config.seed, "meta")
 
 
 def _device(name: str) -> torch.device:

@@ -19,7 +19,7 @@ class Tracker:
     Args:
         total: steps of the run.
         done: steps that an earlier part of the run has taken.
-        epochs: epochs of the run.
+        epochs: name of the phase of each epoch of the run; empty names are not shown.
         events: folder for TensorBoard events, or None.
         history: lines of the epochs that an earlier part of the run has reported.
         steps: whether :meth:`within` will be called; its events go to a folder of their own, since
@@ -30,7 +30,7 @@ class Tracker:
         self,
         total: int,
         done: int,
-        epochs: int,
+        epochs: list[str],
         events: Path | None,
         history: list[dict[str, Any]],
         *,
@@ -39,7 +39,7 @@ class Tracker:
         self.total = total
         self.epochs = epochs
         self.health = [line["weights"]["collapse"] for line in history]
-        self.said = lasting_collapse(self.health, epochs)
+        self.said = lasting_collapse(self.health, len(epochs))
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -54,16 +54,14 @@ class Tracker:
     def step(self, epoch: int) -> None:
         """One training step is done."""
         if not self.bar.disable:
-            self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+            self.bar.set_description_str(self._place(epoch), refresh=False)
             self.bar.update()
 
     def within(self, epoch: int, step: int, means: dict[str, float]) -> None:
         """Means of the epoch so far, after ``step`` steps of the run."""
         shown = _losses(means)
         if self.bar.disable:
-            print(
-                f"epoch {epoch + 1:3d}/{self.epochs}  step {step}/{self.total}  {shown}", flush=True
-            )
+            print(f"{self._place(epoch)}  step {step}/{self.total}  {shown}", flush=True)
         else:
             self.bar.set_postfix_str(shown)
         if self.step_writer is not None:
@@ -73,20 +71,25 @@ class Tracker:
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch is done; ``line`` is its entry in metrics.jsonl."""
         self.health.append(line["weights"]["collapse"])
-        collapse = lasting_collapse(self.health, self.epochs)
+        collapse = lasting_collapse(self.health, len(self.epochs))
         if collapse != self.said:
             state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
             self.say(f"epoch {line['epoch']}: the weights {state}")
             self.said = collapse
         shown = _shown(line)
         if self.bar.disable:
-            print(f"epoch {line['epoch']:3d}/{self.epochs}  {shown}", flush=True)
+            print(f"{self._place(line['epoch'] - 1)}  {shown}", flush=True)
         else:
             self.bar.set_postfix_str(shown)
         if self.writer is not None:
             for name, value in flatten(line):
                 if isinstance(value, (int, float)):
                     self.writer.add_scalar(name, value, line["epoch"])
+
+    def _place(self, epoch: int) -> str:
+        """Which of how many, and the phase if there are several; the epoch counts from 0."""
+        total = len(self.epochs)
+        return f"epoch {epoch + 1:{len(str(total))}d}/{total} {self.epochs[epoch]}".rstrip()
 
     def say(self, sentence: str) -> None:
         """A sentence for the user that does not garble the bar."""

@@ -19,7 +19,7 @@ from mwnet import checkpoint
 from mwnet.data.batches import Batches
 from mwnet.errors import Interrupted, NonFiniteLoss, UserError
 from mwnet.methods import Context, Method
-from mwnet.methods.base import load_training_state, training_state
+from mwnet.methods.confident import ConfidentBatches
 from mwnet.seeding import global_states, restore_global_states
 from mwnet.tracking import Tracker
 
@@ -51,7 +51,6 @@ class Trainer:
         selector: name of the metric that makes a checkpoint the best one.
         folder: an existing run folder.
         identity: plain values that a checkpoint must agree with to be resumed.
-        epochs: passes over ``train``.
         max_steps: stop after this many steps, or None.
         checkpoint_every: epochs between checkpoints.
         events: whether to write TensorBoard events.
@@ -62,13 +61,12 @@ class Trainer:
         self,
         method: Method,
         train: Batches,
-        meta: Batches | None,
+        meta: Batches | ConfidentBatches | None,
         evaluate: Evaluate,
         *,
         selector: str,
         folder: Path,
         identity: dict[str, Any],
-        epochs: int,
         max_steps: int | None,
         checkpoint_every: int,
         events: bool,
@@ -80,8 +78,7 @@ class Trainer:
         self.selector = selector
         self.folder = folder
         self.identity = identity
-        self.epochs = epochs
-        self.total = min(epochs * len(train), max_steps or sys.maxsize)
+        self.total = min(method.epochs * len(train), max_steps or sys.maxsize)
         self.checkpoint_every = checkpoint_every
         self.events = events
         self.log_every = log_every
@@ -105,8 +102,9 @@ class Trainer:
                     f"{path} was written with {name} = {value}, which is now "
                     f"{self.identity.get(name)}: restore that or start a new run"
                 )
-        load_training_state(self.method, state["method"])
+        self.method.load_state_dict(state["method"])
         self.progress = Progress(**state["progress"])
+        self.method.epoch = max(0, self.progress.step - 1) // len(self.train)
         # map_location has moved the generator states too; they belong on the CPU.
         states = {name: value.cpu() for name, value in state["generators"].items()}
         restore_global_states(states, self.device)
@@ -123,10 +121,12 @@ class Trainer:
             NonFiniteLoss: a reported loss or a parameter became NaN or infinite.
         """
         done, steps = self.progress, len(self.train)
-        context = Context(self.epochs, self.train, self.meta)
+        context = Context(self.train, self.meta)
         events = self.folder if self.events else None
+        phases = self.method.phases
+        epochs = [phase.name * (len(phases) > 1) for phase in phases for _ in range(phase.epochs)]
         tracker = Tracker(
-            self.total, done.step, self.epochs, events, done.history, steps=bool(self.log_every)
+            self.total, done.step, epochs, events, done.history, steps=bool(self.log_every)
         )
         lines = "".join(json.dumps(line) + "\n" for line in done.history)
         checkpoint.write_text(self.folder / METRICS, lines)
@@ -135,8 +135,9 @@ class Trainer:
         with contextlib.closing(tracker), _StopSignal() as stop:
             while done.step < self.total:
                 epoch = done.step // steps
+                self.method.epoch = epoch
                 if done.step % steps == 0:
-                    self.method.begin_epoch(epoch, context)
+                    self.method.begin_epoch(context)
                 self._step()
                 tracker.step(epoch)
                 done.seconds = time.perf_counter() - started
@@ -196,7 +197,12 @@ class Trainer:
         """Measure, report, and say whether this epoch is the best so far."""
         done = self.progress
         means = self._means()
-        line = {"epoch": len(done.history) + 1, "step": done.step, **means, **self.evaluate()}
+        line: dict[str, Any] = {"epoch": len(done.history) + 1, "step": done.step}
+        if len(self.method.phases) > 1:
+            line["phase"] = self.method.phase
+        if done.history and done.history[-1].get("phase") != line.get("phase"):
+            done.best = -math.inf  # what counts is the phase that ends in the result
+        line |= {**means, **self.evaluate()}
         done.history.append(line)
         done.sums, done.counts = {}, {}
         with (self.folder / METRICS).open("a") as file:
@@ -212,7 +218,7 @@ class Trainer:
         self._check(dict(self.method.named_parameters()))
         state = {
             "identity": self.identity,
-            "method": training_state(self.method),
+            "method": self.method.state_dict(),
             "progress": vars(done),
             "generators": global_states(self.device),
         }

@@ -23,8 +23,8 @@ class WeightNet(nn.Module):
         self.hidden = nn.Linear(1, hidden)
         self.out = nn.Linear(hidden, 1)
 
-    def forward(self, losses: Tensor) -> Tensor:
-        """``(n,)`` per-sample losses -> ``(n,)`` weights in (0, 1)."""
+    def forward(self, losses: Tensor, labels: Tensor | None = None) -> Tensor:
+        """``(n,)`` per-sample losses, whatever their labels -> ``(n,)`` weights in (0, 1)."""
         hidden = torch.relu(self.hidden(losses[:, None]))
         return torch.sigmoid(self.out(hidden)).squeeze(1)
 

@@ -66,6 +66,24 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
 
     Source: Northcutt, Jiang and Chuang, JAIR 2021 (confident learning).
     """
+    joint = _calibrated_joint(probabilities, labels)
+    columns = joint.sum(0)
+    matrix = torch.eye(len(joint), dtype=torch.float64)
+    matrix[columns > 0] = (joint / columns).T[columns > 0]
+    return matrix
+
+
+def estimated_rate(probabilities: Tensor, labels: Tensor) -> float:
+    """Share of wrong labels: what the calibrated confident joint has off its diagonal.
+
+    Args and errors as in :func:`confident_joint`; the result is in [0, 1].
+    """
+    joint = _calibrated_joint(probabilities, labels)
+    return float(1 - joint.trace() / joint.sum())
+
+
+def _calibrated_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """``(K, K)`` estimated numbers of samples by given label (rows) and true class."""
     eta = check_probabilities(probabilities)
     classes = eta.shape[1]
     check_labels(labels, classes)
@@ -82,8 +100,4 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
     joint = pairs.bincount(minlength=classes**2).double().reshape(classes, classes)
     # A given class of which no sample is counted is taken as right.
     joint[joint.sum(1) == 0] = torch.eye(classes, dtype=torch.float64)[joint.sum(1) == 0]
-    joint *= (sizes / joint.sum(1))[:, None]
-    columns = joint.sum(0)
-    matrix = torch.eye(classes, dtype=torch.float64)
-    matrix[columns > 0] = (joint / columns).T[columns > 0]
-    return matrix
+    return joint * (sizes / joint.sum(1))[:, None]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,9 +34,16 @@ def fails(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 def outcome(out: Path) -> tuple:
     """What must be bit-identical between an interrupted and an uninterrupted run."""
     state = checkpoint.load(out / "last.pt", torch.device("cpu"))
-    module = state["method"]["module"]
-    weights = {
-        name: value.numpy().tobytes() for name, value in module.items() if torch.is_tensor(value)
-    }
     files = ("metrics.jsonl", "label_quality.csv", "pred_probs.npy")
-    return weights, *((out / name).read_bytes() for name in files)
+    return frozen(state["method"]), *((out / name).read_bytes() for name in files)
+
+
+def frozen(value: Any) -> Any:
+    """A nested state whose tensors are bytes, so that == compares bits, NaN included."""
+    if torch.is_tensor(value):
+        return value.dtype, value.shape, value.detach().numpy().tobytes()
+    if isinstance(value, dict):
+        return {name: frozen(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [frozen(entry) for entry in value]
+    return value

@@ -1,14 +1,19 @@
-"""Tiny bilevel problems, and an oracle that knows nothing of the engines."""
+"""Tiny problems, what methods are built from, and an oracle that knows nothing of the engines."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
-from mwnet.bilevel import Bilevel
+from mwnet.bilevel import Bilevel, EngineChoice
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
+from mwnet.methods import METHODS, Learner, Parts, Weighting
+from mwnet.seeding import seeded
 from mwnet.weighting import NORMALISATIONS, WeightNet
 
 CLASSES = 3
@@ -38,6 +43,67 @@ def problem(kind: str = "plain", seed: int = 0, **changes: object) -> Bilevel:
     fields["meta_loss"] = LOSSES[fields["meta_loss"]]
     fields["normalise"] = NORMALISATIONS[fields["normalise"]]
     return Bilevel(network(kind).double(), WeightNet(7).double(), **fields)
+
+
+def method(name: str, hyper: dict[str, Any] | None = None, **changes: Any) -> Any:
+    """An entry of METHODS for :func:`batch`, in float64; ``changes`` are fields of Parts.
+
+    Networks have weights by their purpose; their learning rate falls with every step.
+    """
+
+    def learner(purpose: str = "classifier", epochs: int | None = None) -> Learner:
+        net = module(purpose, network)
+        optimizer = SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-2)
+        return Learner(net, optimizer, LambdaLR(optimizer, lambda step: 0.95**step))
+
+    def module(purpose: str, build: Callable[[], Any]) -> Any:
+        with seeded(0, purpose):
+            return build().double()
+
+    fields = {
+        "learner": learner,
+        "module": module,
+        "loss": LOSSES["ce"],
+        "epochs": 10,
+        "steps_per_epoch": 4,
+        "batch_size": 8,
+        "num_samples": 8,
+        "class_sizes": torch.tensor([3, 3, 2]),
+        "weighting": weighting(),
+        "noise_rate": 0.0,
+        "seed": 0,
+        "record": lambda update: update,
+    }
+    build: Any = METHODS[name]
+    return build(Parts(**{**fields, **changes}), **(hyper or {})).double().train()
+
+
+def stepped(network: nn.Module, objective: Callable[[nn.Module], Tensor]) -> nn.Module:
+    """A copy of a network after the first optimizer step on a scalar."""
+    network = copy.deepcopy(network)
+    optimizer = SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-2)
+    objective(network).backward()
+    optimizer.step()
+    return network
+
+
+def assert_equal(got: nn.Module, wanted: nn.Module, rtol: float = 1e-9) -> None:
+    for a, b in zip(got.parameters(), wanted.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=rtol, atol=rtol / 100)
+
+
+def weighting(engine: str = "forward") -> Weighting:
+    """For methods with a meta-gradient."""
+    return Weighting(
+        meta_loss=LOSSES["ce"],
+        optimizer=lambda net: SGD(net.parameters(), lr=1.0),
+        engine=EngineChoice(engine),
+        normalise=NORMALISATIONS["mean"],
+        virtual_step="sgd",
+        inner_steps=1,
+        meta_interval=1,
+        queue=None,
+    )
 
 
 def warmed(optimizer: Optimizer, model: nn.Module, steps: int = 2) -> Optimizer:

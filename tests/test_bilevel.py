@@ -74,8 +74,8 @@ def test_detaching_the_input_of_the_weight_net_would_be_wrong_at_three_steps() -
             super().__init__()
             self.net = net
 
-        def forward(self, losses: torch.Tensor) -> torch.Tensor:
-            return self.net(losses.detach())
+        def forward(self, losses: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return self.net(losses.detach(), labels)
 
     task = problem(inner_steps=3)
     optimizer = SGD(task.classifier.parameters(), lr=1.0)

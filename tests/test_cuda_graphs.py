@@ -16,8 +16,10 @@ from mwnet.config import Config
 from mwnet.cuda_graphs import WARM_UP, Captured, Report
 from mwnet.errors import UserError
 from mwnet.experiment import Experiment, build
-from mwnet.methods import Method
+from mwnet.methods import METHODS, Method
+from mwnet.methods.cmw_net import CMWNet
 
+RECORDABLE = [name for name, entry in METHODS.items() if entry.recordable]
 SMALL_RESNET = ["--model", "resnet32", "--model.depth", "8", "--model.width", "4"]
 
 
@@ -35,25 +37,36 @@ class Recorder:
         return lambda: report.update(function()), report
 
 
-def graph_method(*flags: str, **changes: Any) -> tuple[Method, Experiment]:
+def graph_method(*flags: str, meta: list[str] = ROBUST) -> tuple[Method, Experiment]:
     """A method built as for --cuda-graphs, but on the CPU."""
-    config = parse([*ROBUST, *flags])[0]
+    config = parse([*meta, *flags])[0]
     experiment = build(config)
     recorded = Config(**{**config.model_dump(), "cuda_graphs": True})
-    if changes:
-        recorded = recorded.model_copy(update=changes)
-    network = components.classifier(config, experiment.source, experiment.device)
-    method = components.METHOD_BUILDERS[config.method](
+    train, source, device = experiment.train, experiment.source, experiment.device
+    class_sizes = train.labels[train.ids].bincount(minlength=source.num_classes)
+    method = components.method(
         recorded,
-        network,
-        components.Sizes(len(experiment.train), len(experiment.source.labels), 10),
+        lambda purpose: components.classifier(config, source, device, purpose),
+        components.Sizes(len(train), train.batch_size, len(source.labels), class_sizes),
+        device,
     )
     return method.train(), experiment
 
 
+def updating(method: Method) -> Any:
+    """The part of a method that has the update which is recorded."""
+    return method.mwnet if isinstance(method, CMWNet) else method
+
+
 @pytest.mark.parametrize(
     "flags",
-    [[], ["--method", "erm"], ["--meta-interval", "3"], ["--lr-schedule", "cosine", "--lean"]],
+    [
+        ["--meta-interval", "1"],
+        ["--method", "erm"],
+        ["--method", "cmw-net", "--meta-interval", "1"],
+        ["--meta-interval", "3"],
+        ["--lr-schedule", "cosine", "--lean", "--meta-interval", "1"],
+    ],
     ids=" ".join,
 )
 def test_replayed_steps_are_the_steps(flags: list[str]) -> None:
@@ -61,7 +74,8 @@ def test_replayed_steps_are_the_steps(flags: list[str]) -> None:
     method, experiment = graph_method(*flags)
     plain = experiment.method.train()
     recorder = Recorder()
-    method.update = Captured(method._update, recorder)
+    part = updating(method)
+    part.update = Captured(part._update, recorder)
     reports = []
     for step in range(12 * WARM_UP):
         meta = None if experiment.meta is None else experiment.meta[step]
@@ -72,7 +86,7 @@ def test_replayed_steps_are_the_steps(flags: list[str]) -> None:
     for got, want in reports:  # each report has kept its own values
         for name, value in want.items():
             torch.testing.assert_close(got[name], value)
-    assert recorder.recorded == (2 if "--meta-interval" in flags else 1)
+    assert recorder.recorded == (2 if "3" in flags else 1)
     for a, b in zip(method.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -91,8 +105,9 @@ class NoHostReads(TorchDispatchMode):
 @pytest.mark.parametrize(
     "flags",
     [
-        [],
+        ["--meta-interval", "1"],
         ["--method", "erm"],
+        ["--method", "cmw-net", "--meta-interval", "1"],
         ["--lean", "--normalisation", "mean"],
         ["--virtual-step", "optimizer", "--nesterov", *SMALL_RESNET],
         ["--weight-net-lr", "0", "--amp", "bf16", *SMALL_RESNET],
@@ -101,7 +116,8 @@ class NoHostReads(TorchDispatchMode):
 )
 def test_a_step_reads_nothing_back(flags: list[str]) -> None:
     method, experiment = graph_method(*flags)
-    method.update = method._update
+    part = updating(method)
+    part.update = part._update
     for step in range(2):  # the first one probes
         meta = None if experiment.meta is None else experiment.meta[step]
         data = experiment.train[step]
@@ -119,12 +135,12 @@ def test_the_guard_sees_a_read() -> None:
 
 def test_the_learning_rate_of_a_recorded_step_is_a_tensor() -> None:
     method, _ = graph_method("--lr-schedule", "cosine")
-    (group,) = method.optimizer.param_groups
+    (group,) = method.learner.optimizer.param_groups
     rate = group["lr"]
     before = float(rate)
-    method.optimizer.step()
+    method.learner.optimizer.step()
     for _ in range(100):
-        method.scheduler.step()
+        method.learner.scheduler.step()
     assert group["lr"] is rate  # the very tensor that a recording reads
     assert float(rate) < before
 
@@ -141,6 +157,17 @@ def test_a_fallback_to_higher_is_refused() -> None:
     assert experiment.meta is not None
     with pytest.raises(UserError, match="--cuda-graphs needs the engine forward"):
         method._update(experiment.train[0], experiment.meta[0])
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in RECORDABLE])
+def test_methods_that_cannot_be_recorded_are_refused(name: str) -> None:
+    meta = [] if METHODS[name].meta == "clean" else ROBUST
+    with pytest.raises(UserError, match=f"--cuda-graphs cannot record --method {name}:"):
+        graph_method("--method", name, meta=meta)
+
+
+def test_recordable_methods_are_those_of_the_tests_above() -> None:
+    assert RECORDABLE == ["erm", "mwnet", "cmw-net"]
 
 
 def test_graphs_need_a_gpu_and_forward(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,7 @@ def test_impossible_splits_are_refused(counts: list[int], changes: dict, message
 
 def test_clean_meta_set_needs_the_truth() -> None:
     data = source([30, 30], truth=False)
-    with pytest.raises(ValueError, match="--meta-noisy"):
+    with pytest.raises(ValueError, match="needs true labels"):
         split(data, data.labels, **{**DEFAULTS, "clean_meta": True})
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from noise import NOISES, anchor_points, confident_joint, corrupt
+from noise import NOISES, anchor_points, confident_joint, corrupt, estimated_rate, realised_rate
 
 NAMES = ["symmetric", "flip", "flip2", "pairflip", "uniform"]
 TRUTH = torch.arange(5).repeat_interleave(4000)
@@ -70,6 +70,27 @@ def test_confident_joint_by_hand() -> None:
     torch.testing.assert_close(confident_joint(eta, labels), expected)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_estimated_rate(name: str) -> None:
+    """Exact predictions give the exact rate; those of a fair network give nearly that."""
+    matrix = NOISES[name](5, 0.3, rng(1))
+    for labels in (TRUTH, corrupt(TRUTH, matrix, rng(2)), corrupt(TRUTH, matrix, rng(3), "exact")):
+        eta = matrix[TRUTH] if labels is not TRUTH else torch.eye(5)[TRUTH]
+        assert estimated_rate(eta, labels) == pytest.approx(realised_rate(labels, TRUTH), abs=1e-9)
+    tolerance = 0.12 if name in ("flip", "flip2") else 0.02  # see above
+    blurry = estimated_rate(blurred(matrix[TRUTH]), labels)
+    assert blurry == pytest.approx(realised_rate(labels, TRUTH), abs=tolerance)
+
+
+def test_estimated_rate_by_hand() -> None:
+    """The example above: 1 of 3 given as 0, and of those given as 1 none."""
+    eta = torch.tensor([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9], [0.3, 0.7], [0.55, 0.45]])
+    assert estimated_rate(eta, torch.tensor([0, 0, 0, 1, 1, 1])) == pytest.approx(1 / 6)
+    # Without a given label of a class, none of its samples can be found.
+    unsure = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.1, 0.9, 0.0]])
+    assert estimated_rate(unsure, torch.tensor([1, 1, 1])) == 0
+
+
 def test_classes_without_samples_get_the_identity_row() -> None:
     eta = torch.tensor([[0.8, 0.2, 0.0], [0.3, 0.7, 0.0]])
     assert anchor_points(eta, percentile=None)[2].tolist() == [0, 0, 1]
@@ -85,7 +106,8 @@ def test_bad_input_is_refused() -> None:
         anchor_points(eta * 2)
     with pytest.raises(ValueError, match="percentile"):
         anchor_points(eta, percentile=97)
-    with pytest.raises(ValueError, match="2 rows of probabilities have 3 labels"):
-        confident_joint(eta, torch.tensor([0, 1, 1]))
-    with pytest.raises(ValueError, match=r"0\.\.1"):
-        confident_joint(eta, torch.tensor([0, 2]))
+    for estimate in (confident_joint, estimated_rate):
+        with pytest.raises(ValueError, match="2 rows of probabilities have 3 labels"):
+            estimate(eta, torch.tensor([0, 1, 1]))
+        with pytest.raises(ValueError, match=r"0\.\.1"):
+            estimate(eta, torch.tensor([0, 2]))

@@ -55,7 +55,8 @@ def test_a_run_leaves_everything_that_is_promised(tmp_path: Path) -> None:
     )
     assert (summary["dataset"], summary["model"], summary["seed"]) == ("digits", "mlp2", 0)
     assert summary["epochs"] == 2
-    assert summary["noise"].keys() == {"name", "rate", "realised_rate"}
+    assert summary["noise"].keys() == {"name", "rate", "realised_rate", "assumed"}
+    assert summary["phases"] == {"training": 2}
     assert summary["test_accuracy"].keys() == {"last", "best", "best_epoch"}
     assert summary["detection_auc"].keys() == {"own", "loss", "probability"}
     assert {"last", "best"} <= summary["detection_auc"]["own"].keys()

@@ -36,7 +36,7 @@ def images(size: int, seed: int) -> Batch:
 def test_bf16_takes_forward_and_stays_near_float32() -> None:
     config = parse(["--amp", "bf16", *SMALL_RESNET])[0]
     experiment = build(config)
-    network = experiment.method.classifier
+    network = experiment.method.learner.network
     assert isinstance(network, Autocast)
     fields = {"loss": LOSSES["ce"], "meta_loss": LOSSES["mae"], "normalise": by_mean}
     torch.manual_seed(0)

@@ -55,8 +55,11 @@ def forward_engine(
         with primals:
             logits = problem.classifier(batch.x)
         losses = problem.loss(logits, batch.y)
-    u = problem.normalise(problem.weight_net(losses.detach()))
-    g = _gradient(losses, w, u.detach(), retain_graph=not lean)
+    u = problem.normalise(problem.weight_net(losses.detach(), batch.y))
+    if problem.weights_at_zero:
+        g = tuple(torch.zeros_like(p) for p in w)
+    else:
+        g = _gradient(losses, w, u.detach(), retain_graph=not lean)
 
     # Meta: G = dM/dw', and J^T G through the elementwise update.
     ahead, pull_back = look_ahead(optimizer, problem.virtual_step, w, g)

@@ -38,7 +38,7 @@ def higher_engine(
             losses = problem.loss(classifier(batch.x), batch.y)
             # At w the losses do not depend on Theta; after a look-ahead step they do.
             seen = losses.detach() if step == 0 else losses
-            u = problem.normalise(problem.weight_net(seen))
+            u = problem.normalise(problem.weight_net(seen, batch.y))
             _weighted_step(virtual, list(classifier.parameters()), losses, u)
         meta_loss = problem.meta_loss(classifier(meta_batch.x), meta_batch.y).mean()
         theta = torch.autograd.grad(meta_loss, list(problem.weight_net.parameters()))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +21,14 @@ class Bilevel:
 
     Attributes:
         classifier: x -> logits, parameters w.
-        weight_net: per-sample losses -> weights in (0, 1), parameters Theta.
+        weight_net: (per-sample losses, labels) -> weights in (0, 1), parameters Theta.
         loss: the training loss l_i(w).
         meta_loss: the loss on the meta batch.
         normalise: weights of a batch -> u_i.
         virtual_step: "sgd" (a plain gradient step at the current learning rate) or "optimizer"
             (the classifier's own update, with its momentum and weight decay).
         inner_steps: look-ahead steps before the meta loss.
+        weights_at_zero: the weights are 0 at the look-ahead, as in L2RW, so that w' is w.
     """
 
     classifier: nn.Module
@@ -36,6 +38,7 @@ class Bilevel:
     normalise: Normalise
     virtual_step: str = "sgd"
     inner_steps: int = 1
+    weights_at_zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,12 @@ class MetaGradient:
     losses: Tensor | None = None
 
 
+class Steps(Protocol):
+    """What can take a step along ``.grad``: an optimizer, or something simpler."""
+
+    def step(self) -> Any: ...
+
+
 Engine = Callable[[Bilevel, Optimizer, Batch, Batch], MetaGradient]
 """Differentiates the look-ahead: (problem, the classifier's optimizer, batch, meta batch).
 
@@ -66,7 +75,7 @@ def bilevel_step(
     problem: Bilevel,
     engine: Engine,
     optimizer: Optimizer,
-    weight_optimizer: Optimizer,
+    weight_optimizer: Steps,
     batch: Batch,
     meta_batch: Batch | None,
 ) -> dict[str, Tensor]:
@@ -104,7 +113,7 @@ def bilevel_step(
         with again:
             losses = problem.loss(problem.classifier(batch.x), batch.y)
     with torch.no_grad():
-        u = problem.normalise(problem.weight_net(losses.detach()))
+        u = problem.normalise(problem.weight_net(losses.detach(), batch.y))
     objective = u @ losses
     optimizer.zero_grad()
     objective.backward()

@@ -64,10 +64,7 @@ def split(
     meta_size = default_meta_size(len(pool)) if meta_size is None else meta_size
     classes = source.truth if clean_meta else given
     if classes is None:
-        raise ValueError(
-            "a clean meta set needs true labels, and this data has none (y_true): give "
-            "--meta-noisy, best with --meta-loss mae"
-        )
+        raise ValueError("a clean meta set needs true labels, and this data has none")
     if meta_size + validation_size >= len(pool):
         raise ValueError(
             f"{len(pool)} samples are too few for a meta set of {meta_size} and a validation set "

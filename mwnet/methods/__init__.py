@@ -1,12 +1,45 @@
 """Training methods: one final class in one file each. A new one is one more line in METHODS."""
 
-from mwnet.methods.base import Context, Method
+from mwnet.methods.base import Context, Method, Phase
+from mwnet.methods.cmw_net import CMWNet
+from mwnet.methods.co_teaching import CoTeaching
+from mwnet.methods.d2l import D2L
+from mwnet.methods.elr import EarlyLearning
 from mwnet.methods.erm import ERM
+from mwnet.methods.fine_tuning import FineTuning
+from mwnet.methods.focal import Focal
+from mwnet.methods.forward_correction import ForwardCorrection
+from mwnet.methods.glc import GLC
+from mwnet.methods.jocor import JoCoR
+from mwnet.methods.l2rw import L2RW
+from mwnet.methods.learner import Learner, Parts, Weighting
+from mwnet.methods.mentornet import MentorNet
+from mwnet.methods.mentornet_dd import MentorNetDD
 from mwnet.methods.mwnet import MWNet
+from mwnet.methods.reed_hard import ReedHard
+from mwnet.methods.reed_soft import ReedSoft
+from mwnet.methods.s_model import SModel
+from mwnet.methods.self_paced import SelfPaced
 
 METHODS: dict[str, type[Method]] = {
     "erm": ERM,
+    "fine-tuning": FineTuning,
+    "reed-hard": ReedHard,
+    "reed-soft": ReedSoft,
+    "s-model": SModel,
+    "self-paced": SelfPaced,
+    "focal": Focal,
+    "co-teaching": CoTeaching,
+    "d2l": D2L,
+    "mentornet": MentorNet,
+    "mentornet-dd": MentorNetDD,
+    "l2rw": L2RW,
+    "glc": GLC,
+    "jocor": JoCoR,
+    "forward-correction": ForwardCorrection,
     "mwnet": MWNet,
+    "cmw-net": CMWNet,
+    "elr": EarlyLearning,
 }
 
-__all__ = ["ERM", "METHODS", "Context", "MWNet", "Method"]
+__all__ = ["METHODS", "Context", "Learner", "Method", "Parts", "Phase", "Weighting"]

@@ -1,36 +1,96 @@
 """What the trainer asks of a method."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mwnet.data.batches import Batch, Batches, in_order
 from mwnet.losses import TrainingSet
+from mwnet.methods.confident import ConfidentBatches
+from mwnet.methods.learner import Learner
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a method's training: ``name`` for reports, ``epochs`` passes over the data."""
+
+    name: str
+    epochs: int
 
 
 @dataclass(frozen=True)
 class Context:
     """What a method may look at beside its batches: given labels, never the truth."""
 
-    epochs: int
     train: Batches
-    meta: Batches | None
+    meta: Batches | ConfidentBatches | None
 
 
 class Method(nn.Module):
     """A way to train on noisy labels. It owns its networks, optimizers and schedules.
 
-    Everything that training changes must be reachable by a checkpoint: parameters and buffers of
-    the module, attributes with a ``state_dict`` (optimizers, schedulers), and whatever
-    ``get_extra_state`` returns.
+    Built as ``METHODS[name](parts, **hyper)``; the hyper-parameters are what ``--method.KEY`` sets.
+    Everything that training changes must be in its ``state_dict``, which is what a checkpoint
+    holds: parameters, buffers, learners with their optimizers, and for the rest
+    ``get_extra_state``.
+
+    Args:
+        phases: what the training consists of, at least one.
+
+    Attributes:
+        epoch: the current one, counted from 0 over all phases; the trainer sets it.
+        learner: the network that one would deploy.
     """
 
-    uses_meta: ClassVar[bool] = False
-    """Whether ``step`` needs meta samples."""
+    meta: ClassVar[Literal["none", "any", "clean"]] = "none"
+    """Which meta set ``step`` needs."""
+    takes_loss: ClassVar[Literal["any", "per sample", "own"]] = "own"
+    """What ``--loss`` may be: all, those that can be weighted by sample, or not set at all."""
+    needs_noise_rate: ClassVar[bool] = False
+    recordable: ClassVar[bool] = False
+    """Whether ``parts.record`` is around its update, as CUDA graphs need it."""
+    networks: ClassVar[int] = 1
+    passes: ClassVar[float] = 3
+    """Cost of a step in forward passes of one network for one batch; a backward counts two."""
 
-    def begin_epoch(self, epoch: int, context: Context) -> None:
+    learner: Learner
+
+    def __init__(self, *phases: Phase) -> None:
+        super().__init__()
+        self.phases = phases
+        self.epoch = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all phases."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def phase(self) -> str:
+        """Name of the current phase."""
+        return self.phase_of(self.epoch).name
+
+    def phase_of(self, epoch: int) -> Phase:
+        """The phase of an epoch counted from 0; the last one also after its end."""
+        for phase in self.phases:
+            if epoch < phase.epochs:
+                return phase
+            epoch -= phase.epochs
+        return self.phases[-1]
+
+    def start_of(self, name: str) -> int:
+        """First epoch of a phase, counted from 0."""
+        names = [phase.name for phase in self.phases]
+        return sum(phase.epochs for phase in self.phases[: names.index(name)])
+
+    @property
+    def engine_name(self) -> str | None:
+        """Which engine computes the meta-gradient; None before it is chosen or if there is none."""
+        return None
+
+    def begin_epoch(self, context: Context) -> None:
         """Called before the first step of an epoch: schedules, phases, passes over the data."""
 
     def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
@@ -39,20 +99,22 @@ class Method(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """``(n, K)`` logits of ``(n, c, h, w)`` images, by the network that one would deploy."""
-        raise NotImplementedError
+        return self.learner(x)
 
-    def label_quality(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Score given labels.
+    def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
+        """Score given labels; unless a method says otherwise, by the probability of the label.
 
         Args:
             logits: ``(n, K)`` of un-augmented samples, in eval mode.
             labels: ``(n,)`` given labels.
+            index: ``(n,)`` sample ids; not all need be training samples.
 
         Returns:
             ``own``: ``(n,)`` in [0, 1], the method's own score, low = suspect; ``weight``:
             ``(n,)``, how much the sample counts in training.
         """
-        raise NotImplementedError
+        own = given_probability(logits, labels)
+        return {"own": own, "weight": torch.ones_like(own)}
 
 
 def given_probability(logits: Tensor, labels: Tensor) -> Tensor:
@@ -64,29 +126,18 @@ def training_set(method: Method, train: Batches) -> TrainingSet:
     """The training samples as the method sees them between two epochs."""
 
     def logits() -> Tensor:
-        mode = method.training
-        method.eval()
-        with torch.no_grad():
-            passes = [method.logits(x) for x in in_order(train.pixels, train.ids)]
-        method.train(mode)
-        return torch.cat(passes)
+        return predict(method, train)
 
     ids = train.ids.to(train.labels.device)
     return TrainingSet(ids, train.labels[ids], logits)
 
 
-def training_state(method: Method) -> dict[str, Any]:
-    """State of the module and of every attribute that has a state of its own, by name."""
-    parts = {
-        name: part.state_dict()
-        for name, part in vars(method).items()
-        if hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
-    }
-    return {"module": method.state_dict(), **parts}
-
-
-def load_training_state(method: Method, state: dict[str, Any]) -> None:
-    """Undo everything since :func:`training_state`."""
-    for name, part in state.items():
-        target = method if name == "module" else getattr(method, name)
-        target.load_state_dict(part)
+@torch.no_grad()
+def predict(method: nn.Module, samples: Batches) -> Tensor:
+    """``(m, K)`` logits of all samples of the batches, un-augmented, in eval mode."""
+    apply = method.logits if isinstance(method, Method) else method
+    mode = method.training
+    method.eval()
+    passes = [apply(x) for x in in_order(samples.pixels, samples.ids)]
+    method.train(mode)
+    return torch.cat(passes)

@@ -1,16 +1,14 @@
 """Meta-Weight-Net and its relatives MNW-Net and RMNW-Net."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from mwnet.bilevel import Bilevel, EngineChoice, bilevel_step
-from mwnet.cuda_graphs import Update
+from mwnet.bilevel import Bilevel, bilevel_step
 from mwnet.data.batches import Batch
-from mwnet.methods.base import Method
+from mwnet.methods.base import Context, Method, Phase, training_set
+from mwnet.methods.learner import Parts
+from mwnet.weighting import WeightNet
 
 
 @final
@@ -34,43 +32,50 @@ class MWNet(Method):
     ``normalise`` decides), and feeds the CE loss to the weight net whatever the training loss.
 
     Args:
-        problem: both networks, both losses and the kind of look-ahead.
-        optimizer, scheduler: of the classifier; the scheduler advances every step.
-        weight_optimizer: of the weight net, at a constant learning rate.
-        engine: computes the meta-gradient.
-        meta_interval: update the weight net every this many steps.
-        wrap: around the update of a step, for instance a recorder of CUDA graphs.
+        parts: what to build from.
+        weight_net: (losses, labels) -> weights; None for the papers' perceptron.
     """
 
-    uses_meta: ClassVar[bool] = True
+    meta = "any"
+    takes_loss = "per sample"
+    recordable = True
+    passes = 10
 
-    def __init__(
-        self,
-        problem: Bilevel,
-        optimizer: Optimizer,
-        scheduler: LRScheduler,
-        weight_optimizer: Optimizer,
-        engine: EngineChoice,
-        meta_interval: int = 1,
-        wrap: Callable[[Update], Update] = lambda update: update,
-    ) -> None:
-        super().__init__()
-        self.classifier: nn.Module = problem.classifier
-        self.weight_net: nn.Module = problem.weight_net
-        self.problem = problem
-        self.optimizer = optimizer
-        self.scheduler = scheduler
-        self.weight_optimizer = weight_optimizer
-        self.engine = engine
-        self.meta_interval = meta_interval
+    def __init__(self, parts: Parts, weight_net: nn.Module | None = None) -> None:
+        super().__init__(Phase("training", parts.epochs))
+        weighting = parts.weighting
+        assert weighting is not None  # given to every method with a meta set
+        self.learner = parts.learner()
+        self.weight_net = weight_net or parts.module("weight net", WeightNet)
+        self.problem = Bilevel(
+            self.learner.network,
+            self.weight_net,
+            parts.loss,
+            weighting.meta_loss,
+            weighting.normalise,
+            weighting.virtual_step,
+            weighting.inner_steps,
+        )
+        self.weight_optimizer = weighting.optimizer(self.weight_net)
+        self.engine = weighting.engine
+        self.meta_interval = weighting.meta_interval
+        self.queue = weighting.queue
         self.steps = 0
-        self.update = wrap(self._update)
+        self.update = parts.record(self._update)
+
+    @property
+    def engine_name(self) -> str | None:
+        return self.engine.name
+
+    def begin_epoch(self, context: Context) -> None:
+        if self.queue is not None:
+            self.queue.refresh(self.epoch, training_set(self, context.train))
 
     def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
         return bilevel_step(
             self.problem,
             self.engine,
-            self.optimizer,
+            self.learner.optimizer,
             self.weight_optimizer,
             batch,
             meta_batch,
@@ -79,19 +84,22 @@ class MWNet(Method):
     def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
         due = self.steps % self.meta_interval == 0
         report = self.update(batch, meta_batch if due else None)
-        self.scheduler.step()
+        self.learner.scheduler.step()
         self.steps += 1
         return report
 
-    def logits(self, x: Tensor) -> Tensor:
-        return self.classifier(x)
-
-    def label_quality(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        weight = self.weight_net(self.problem.loss(logits, labels))
+    def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
+        weight = self.weight_net(self.problem.loss(logits, labels), labels)
         return {"own": weight, "weight": weight}
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"steps": self.steps}
+        return {
+            "steps": self.steps,
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "engine": self.engine.state_dict(),
+        }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.engine.load_state_dict(state["engine"])

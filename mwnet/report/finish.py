@@ -76,7 +76,7 @@ def finish(
         train_truth = None if truth is None else truth[experiment.parts.train].numpy()
         draw_all(folder / "figures", scored, train_truth, classes, history)
     health = [line["weights"]["collapse"] for line in history]
-    collapse = lasting_collapse(health, experiment.config.epochs)
+    collapse = lasting_collapse(health, experiment.method.epochs)
     # Collapsed weights say nothing about labels, or the opposite; the prediction still does.
     ranking = scored.quality if collapse is None else scored.probability
     order = np.argsort(ranking, kind="stable")[:10]
@@ -118,17 +118,19 @@ def summarise(
     progress: Progress,
 ) -> dict[str, Any]:
     """The contract that tables and tools read."""
-    config = experiment.config
-    uses_meta = experiment.method.uses_meta
+    config, method = experiment.config, experiment.method
+    uses_meta = method.meta != "none"
+    phases = {phase.name: phase.epochs for phase in method.phases}
+    final = [line for line in history if line.get("phase") == history[-1].get("phase")]
     auc = None
     if experiment.truth is not None:
         auc = {
-            name: _last_and_best([line["detection_auc"][name] for line in history])
+            name: _last_and_best({line["epoch"]: line["detection_auc"][name] for line in final})
             for name in detection.SCORES
         }
     validation = None
     if len(experiment.parts.validation):
-        validation = _last_and_best([line["validation_accuracy"] for line in history])
+        validation = _last_and_best({line["epoch"]: line["validation_accuracy"] for line in final})
     per_class = None
     if experiment.truth is not None:
         truth = experiment.truth[experiment.parts.train].numpy()
@@ -138,18 +140,21 @@ def summarise(
         "method": config.method,
         "meta_loss": config.meta_loss if uses_meta else None,
         "meta_noisy": config.meta_noisy if uses_meta else None,
+        "meta_source": config.meta_source if uses_meta else None,
         "dataset": config.dataset,
         "model": config.model,
         "seed": config.seed,
         "epochs": config.epochs,
-        "engine": experiment.engine,
+        "phases": phases,
+        "engine": method.engine_name,
         "noise": {
             "name": config.noise,
             "rate": config.noise_rate,
             "realised_rate": realised_rate(experiment),
+            "assumed": experiment.assumed_noise_rate(),
         },
         "test_labels": "given" if experiment.truth is None else "true",
-        "test_accuracy": _last_and_best([line["test_accuracy"] for line in history]),
+        "test_accuracy": _last_and_best({line["epoch"]: line["test_accuracy"] for line in final}),
         "validation_accuracy": validation,
         "detection_auc": auc,
         "detection_auc_per_class": per_class,
@@ -186,21 +191,21 @@ def sample_names(experiment: "Experiment", ids: np.ndarray) -> list[str]:
 
 def _held_out(experiment: "Experiment") -> torch.Tensor:
     """Samples the classifier was not trained on, whose labels may be wrong all the same."""
-    parts, config = experiment.parts, experiment.config
+    parts = experiment.parts
     held_out = [parts.validation]
-    if not experiment.method.uses_meta or config.meta_noisy:
+    if not experiment.clean_meta:
         held_out.append(parts.meta)
     if experiment.source.test_ids is None:
         held_out.append(parts.test)
     return torch.cat(held_out).sort().values
 
 
-def _last_and_best(values: list[float | None]) -> dict[str, float | int | None]:
-    """The last value, and the best with its epoch; None where a value could not be computed."""
-    known = [(value, -epoch) for epoch, value in enumerate(values, 1) if value is not None]
+def _last_and_best(values: dict[int, float | None]) -> dict[str, float | int | None]:
+    """Of values by epoch: the last one, and the best with its epoch; None where unknown."""
+    known = [(value, -epoch) for epoch, value in values.items() if value is not None]
     best, epoch = max(known) if known else (None, None)
     return {
-        "last": values[-1],
+        "last": values[max(values)],
         "best": best,
         "best_epoch": None if epoch is None else -epoch,
     }

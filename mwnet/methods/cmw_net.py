@@ -1,0 +1,108 @@
+"""CMW-Net: Meta-Weight-Net whose weighting depends on the size of a sample's class."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from mwnet.data.batches import Batch
+from mwnet.methods.base import Context, Method
+from mwnet.methods.learner import Parts
+from mwnet.methods.mwnet import MWNet
+from mwnet.weighting import WeightNet
+
+
+class ClassAwareWeightNet(nn.Module):
+    """W(l, y; Theta): the hidden layer of Meta-Weight-Net with an output for each group of classes.
+
+    All outputs start equal: what differs between groups at the end has been learnt.
+
+    Args:
+        group_of: ``(K,)`` int64, the group of each class, from 0.
+        hidden: units of the hidden layer.
+    """
+
+    def __init__(self, group_of: Tensor, hidden: int = 100) -> None:
+        super().__init__()
+        start = WeightNet(hidden)
+        groups = int(group_of.max()) + 1
+        self.hidden = start.hidden
+        self.out = nn.Linear(hidden, groups)
+        self.out.weight.data = start.out.weight.data.repeat(groups, 1)
+        self.out.bias.data = start.out.bias.data.repeat(groups)
+        self.group_of: Tensor
+        self.register_buffer("group_of", group_of)
+
+    def forward(self, losses: Tensor, labels: Tensor) -> Tensor:
+        """``(n,)`` losses and ``(n,)`` given labels -> ``(n,)`` weights in (0, 1)."""
+        outputs = self.out(torch.relu(self.hidden(losses[:, None])))
+        return torch.sigmoid(outputs.gather(1, self.group_of[labels][:, None])).squeeze(1)
+
+
+@final
+class CMWNet(Method):
+    """Meta-Weight-Net with a weighting of its own for small, middle and large classes.
+
+    1. Group the classes by the number of their given labels, by k-means.
+    2. Train as Meta-Weight-Net; the weight net has one output for each group.
+
+    Source: Shu, Yuan, Meng and Xu, TPAMI 2023. Their code adds mixup, pseudo-labels and a meta set
+    of the samples with the smallest losses (here ``--meta-source confident``), and moves the weight
+    net every ten steps (``--meta-interval``). They always take three groups; here classes whose
+    sizes differ by less than ``ratio`` share one, because three outputs learn on a third of the
+    samples each, which is a loss where the sizes differ by chance. With one group this is
+    Meta-Weight-Net. The label-quality score is the weight; a step costs 10 forward passes.
+
+    Args:
+        parts: what to build from.
+        clusters: groups of classes, at most.
+        ratio: by which the mean sizes of neighbouring groups differ at least; 1 for the paper's.
+    """
+
+    meta = "any"
+    takes_loss = "per sample"
+    recordable = True
+    passes = 10
+
+    def __init__(self, parts: Parts, *, clusters: int = 3, ratio: float = 1.5) -> None:
+        if not (clusters >= 1 and ratio >= 1):
+            raise ValueError(f"cmw-net needs clusters and ratio from 1, got {clusters} and {ratio}")
+        group_of = groups_by_size(parts.class_sizes, clusters, ratio)
+        weight_net = parts.module("weight net", lambda: ClassAwareWeightNet(group_of))
+        mwnet = MWNet(parts, weight_net)
+        super().__init__(*mwnet.phases)
+        self.mwnet = mwnet
+
+    @property
+    def engine_name(self) -> str | None:
+        return self.mwnet.engine_name
+
+    def begin_epoch(self, context: Context) -> None:
+        self.mwnet.epoch = self.epoch
+        self.mwnet.begin_epoch(context)
+
+    def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
+        return self.mwnet.step(batch, meta_batch)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.mwnet.logits(x)
+
+    def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
+        return self.mwnet.label_quality(logits, labels, index)
+
+
+def groups_by_size(class_sizes: Tensor, clusters: int, ratio: float) -> Tensor:
+    """``(K,)`` group of each class, from 0 for the smallest, by k-means on the class sizes.
+
+    The largest number of groups whose means differ by ``ratio`` from one to the next is taken.
+    """
+    from sklearn.cluster import KMeans
+
+    sizes = class_sizes.double()[:, None].numpy()
+    for count in range(min(clusters, len(class_sizes.unique())), 1, -1):
+        fitted = KMeans(count, random_state=0).fit(sizes)
+        centres = torch.from_numpy(fitted.cluster_centers_).squeeze(1)
+        ascending = centres.sort().values
+        if bool((ascending[1:] >= ratio * ascending[:-1]).all()):
+            return centres.argsort().argsort()[torch.from_numpy(fitted.labels_).long()]
+    return torch.zeros(len(class_sizes), dtype=torch.int64)

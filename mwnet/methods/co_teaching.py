@@ -1,0 +1,87 @@
+"""Co-teaching: two networks, each trained on what the other finds easy."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from mwnet.data.batches import Batch
+from mwnet.methods.base import Context, Method, Phase, given_probability
+from mwnet.methods.learner import Parts
+from mwnet.methods.noise_rate import NoiseRate
+
+
+@final
+class CoTeaching(Method):
+    """Co-teaching (Han et al., NeurIPS 2018).
+
+    1. R(t) = 1 - tau min(t / ramp, 1),   epochs t = 1, 2, ..., tau the noise rate
+    2. Each network picks the R(t) share of the batch on which its loss is smallest.
+    3. Each takes a step on the samples that the *other* one picked.
+
+    The first network is deployed. Its selection orders samples by loss, so the label-quality score
+    is the probability of the given label; the weight is the selection. A step costs 2 networks of 3
+    forward passes. An unknown noise rate is estimated in a phase of its own.
+
+    Where the authors' code differs: it divides the mean loss by the number of picked samples once
+    more, and its first epoch drops nothing (t counts from 0).
+
+    Args:
+        parts: what to build from.
+        ramp: epochs until the whole noise rate is dropped; 10 of 200 in the paper, where an epoch
+            has some 400 steps. Before every class has been learnt, dropping loses whole classes.
+    """
+
+    takes_loss = "per sample"
+    needs_noise_rate = True
+    networks = 2
+    passes = 6
+
+    def __init__(self, parts: Parts, *, ramp: int = 20) -> None:
+        if ramp < 1:
+            raise ValueError(f"co-teaching needs ramp from 1, got {ramp}")
+        rate = NoiseRate(parts)
+        super().__init__(*rate.phases, Phase("training", parts.epochs))
+        self.noise_rate = rate
+        self.learner = parts.learner()
+        self.peer = parts.learner("peer")
+        self.loss = parts.loss
+        self.ramp = ramp
+
+    def begin_epoch(self, context: Context) -> None:
+        if self.epoch == self.start_of("training"):
+            self.noise_rate.conclude(context.train)
+
+    def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
+        if self.phase == NoiseRate.PHASE:
+            return self.noise_rate.step(batch)
+        epoch = self.epoch - self.start_of("training") + 1
+        forget = float(self.noise_rate) * min(epoch / self.ramp, 1.0)
+        mine = self.loss(self.learner(batch.x), batch.y)
+        theirs = self.loss(self.peer(batch.x), batch.y)
+        picked, picked_by_peer = smallest(mine.detach(), forget), smallest(theirs.detach(), forget)
+        self.peer.update(theirs[picked].mean())
+        return self.learner.update(mine[picked_by_peer].mean())
+
+    def logits(self, x: Tensor) -> Tensor:
+        training = self.phase == "training"
+        return self.learner(x) if training else self.noise_rate.logits(x)
+
+    def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
+        weight = torch.ones_like(logits[:, 0])
+        if self.phase == "training":
+            weight = selected(self.loss(logits, labels), float(self.noise_rate))
+        return {"own": given_probability(logits, labels), "weight": weight}
+
+
+def smallest(losses: Tensor, forget_rate: float) -> Tensor:
+    """Positions of the smallest losses, at least one; a share ``forget_rate`` is left out."""
+    keep = max(1, round((1 - forget_rate) * len(losses)))
+    return losses.argsort(stable=True)[:keep]
+
+
+def selected(losses: Tensor, forget_rate: float) -> Tensor:
+    """``(n,)`` 1 for the smallest losses, 0 for the others."""
+    weight = torch.zeros_like(losses)
+    weight[smallest(losses, forget_rate)] = 1.0
+    return weight

@@ -1,0 +1,133 @@
+"""D2L: dimensionality-driven learning."""
+
+import copy
+import math
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from mwnet import seeding
+from mwnet.data.batches import Batch, Batches, in_order
+from mwnet.errors import UserError
+from mwnet.losses.targets import bootstrap_hard
+from mwnet.methods.base import Context, Method, Phase
+from mwnet.methods.learner import Parts
+
+NEIGHBOURS = 20
+SAMPLES = 1280
+
+
+@final
+class D2L(Method):
+    """Dimensionality-driven learning (Ma et al., ICML 2018).
+
+    1. Plain training. After every epoch the local intrinsic dimensionality (LID) of the penultimate
+       features is measured: 20 nearest neighbours among 1,280 training samples. While a network
+       learns, it falls; when it begins to memorise wrong labels, it rises.
+    2. The turning point is the first epoch, after ``warmup`` and the window, whose LID is above the
+       mean of the last ``window`` epochs by more than 2 of their standard deviations. Then the
+       network goes back to where it was an epoch earlier.
+    3. From there on the target is alpha y + (1 - alpha) (the predicted class), with
+       alpha = exp(-(t / T) LID_t / min LID), t of T epochs.
+
+    The label-quality score is the probability of the given label. A step costs 3 forward passes,
+    and the LID one more for each of the 1,280 samples, once an epoch.
+
+    Where the authors' code differs: its way back to the epoch before restores the very checkpoint
+    that it has just written, and since 2019 it trains with another loss than cross-entropy before
+    the turning point. The learning-rate schedule is not turned back.
+
+    Args:
+        parts: what to build from.
+        warmup: epochs without a turning point, as a share of all; 40 of 120 in the paper.
+        window: epochs that the LID is compared with.
+    """
+
+    def __init__(self, parts: Parts, *, warmup: float = 1 / 3, window: int = 5) -> None:
+        if not (0 <= warmup < 1 and window >= 2):
+            raise ValueError(
+                f"d2l needs warmup in [0, 1) and window from 2, got {warmup} and {window}"
+            )
+        super().__init__(Phase("training", parts.epochs))
+        self.parts = parts
+        self.learner = parts.learner()
+        self.first = max(window, round(warmup * parts.epochs) + window)
+        self.window = window
+        self.dimensions: list[float] = []
+        self.alpha = 1.0
+        self.turned = False
+        self.earlier: dict[str, Any] | None = None
+
+    def begin_epoch(self, context: Context) -> None:
+        if self.epoch == 0:
+            return
+        seed = seeding.derive(self.parts.seed, "lid", self.epoch)
+        lid = dimensionality(penultimate(self.learner.network, context.train, seed))
+        if not self.turned and self.epoch >= self.first:
+            recent = torch.tensor(self.dimensions[-self.window :], dtype=torch.float64)
+            if lid > float(recent.mean() + 2 * recent.std(unbiased=False)):
+                self.turned = True
+                assert self.earlier is not None
+                self.learner.network.load_state_dict(self.earlier)
+                self.earlier = None
+                lid = self.dimensions[-1]
+        if not self.turned:
+            self.earlier = copy.deepcopy(self.learner.network.state_dict())
+        self.dimensions.append(lid)
+        if self.turned:
+            share = self.epoch / self.parts.epochs
+            self.alpha = math.exp(-share * lid / min(self.dimensions))
+
+    def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
+        losses = bootstrap_hard(self.learner(batch.x), batch.y, beta=self.alpha)
+        return {**self.learner.update(losses.mean()), "alpha": losses.new_tensor(self.alpha)}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        names = ("dimensions", "alpha", "turned", "earlier")
+        return {name: getattr(self, name) for name in names}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+@torch.no_grad()
+def penultimate(network: nn.Module, samples: Batches, seed: int) -> Tensor:
+    """``(m, d)`` inputs of the network's last linear layer for at most 1,280 random samples.
+
+    Raises:
+        UserError: a network without a linear layer.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise UserError("--method d2l needs a network with a linear layer at its end")
+    rng = torch.Generator().manual_seed(seed)
+    ids = samples.ids[torch.randperm(len(samples.ids), generator=rng)[:SAMPLES]]
+    seen: list[Tensor] = []
+    hook = layers[-1].register_forward_pre_hook(lambda _, x: seen.append(x[0].flatten(1).float()))
+    mode = network.training
+    network.eval()
+    try:
+        for x in in_order(samples.pixels, ids):
+            network(x)
+    finally:
+        hook.remove()
+        network.train(mode)
+    return torch.cat(seen)
+
+
+def dimensionality(features: Tensor, neighbours: int = NEIGHBOURS) -> float:
+    """Mean local intrinsic dimensionality of ``(m, d)`` features, by maximum likelihood.
+
+    LID(x) = -1 / mean_j log(r_j(x) / r_k(x)),   r_1 <= ... <= r_k distances to neighbours
+
+    Samples that coincide with their neighbours have no dimension and are left out.
+    """
+    k = min(neighbours, len(features) - 1)
+    exact = "donot_use_mm_for_euclid_dist"  # else the distance of two copies is not zero
+    apart = torch.cdist(features.double(), features.double(), compute_mode=exact)
+    nearest = apart.topk(k + 1, largest=False).values[:, 1:]
+    logs = (nearest / nearest[:, -1:]).log().mean(1)
+    valid = logs.isfinite() & (logs < 0)
+    return float((-1 / logs[valid]).mean()) if bool(valid.any()) else 0.0

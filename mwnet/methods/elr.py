@@ -1,0 +1,48 @@
+"""ELR: early-learning regularisation."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from mwnet.data.batches import Batch
+from mwnet.losses.stateful import ELR
+from mwnet.methods.base import Method, Phase, given_probability
+from mwnet.methods.learner import Parts
+
+
+@final
+class EarlyLearning(Method):
+    """Keep to what was predicted early, before the network began to memorise.
+
+    1. t_i <- beta t_i + (1 - beta) p_i, a running mean of each sample's predictions
+    2. l_i = -log p_iy + lambda log(1 - <t_i, p_i>)
+
+    The label-quality score of a training sample is t_iy, the running mean of the probability of its
+    label; other samples, and all before the first epoch, get the probability as it is. A step costs
+    3 forward passes. Source: Liu et al., NeurIPS 2020; as their code.
+
+    Args:
+        parts: what to build from.
+        weight: lambda; 3 for CIFAR-10, 7 for CIFAR-100.
+        beta: memory in [0, 1); 0.7 for symmetric noise, 0.9 for asymmetric and CIFAR-100.
+    """
+
+    def __init__(self, parts: Parts, *, weight: float = 3.0, beta: float = 0.7) -> None:
+        super().__init__(Phase("training", parts.epochs))
+        self.learner = parts.learner()
+        sizes = (parts.num_samples, parts.num_classes)
+        self.loss = parts.module("loss", lambda: ELR(*sizes, weight=weight, beta=beta))
+
+    def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
+        losses = self.loss(self.learner(batch.x), batch.y, batch.index)
+        return self.learner.update(losses.mean())
+
+    def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
+        targets = self.loss.targets[index]
+        remembered = targets.gather(-1, labels[:, None]).squeeze(-1)
+        # A sample that has been seen has a target that sums to 1 - beta at least.
+        seen = targets.sum(-1) > 0
+        own = torch.where(seen, remembered / targets.sum(-1).clamp_min(1e-12), 0.0)
+        own = torch.where(seen, own, given_probability(logits, labels))
+        return {"own": own, "weight": torch.ones_like(own)}

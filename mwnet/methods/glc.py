@@ -1,0 +1,69 @@
+"""GLC: gold loss correction with a matrix measured on the clean meta set."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from mwnet.data.batches import Batch, Batches
+from mwnet.losses import cross_entropy
+from mwnet.losses.targets import forward_correction
+from mwnet.methods.base import Context, Method, Phase, predict
+from mwnet.methods.learner import Learner, Parts
+
+
+@final
+class GLC(Method):
+    """Gold loss correction (Hendrycks et al., NeurIPS 2018).
+
+    1. ``baseline``: train on the given ("silver") labels.
+    2. C[k] = mean prediction over the meta ("gold") samples of class k.
+    3. ``corrected``: train from the same initial weights on silver and gold samples together, in
+       the proportion of their numbers: -log sum_k p_k C[k, y] for silver, cross-entropy for gold.
+
+    The label-quality score is the probability p_y of the given label. A step costs 3 forward
+    passes, in the second phase of a batch that gold samples are added to.
+
+    Where the authors' code differs: it shuffles gold and silver into common batches; here each
+    batch has its silver samples and the fitting number of gold ones. A class without a gold sample
+    keeps the row of the identity.
+    """
+
+    meta = "clean"
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(Phase("baseline", parts.epochs), Phase("corrected", parts.epochs))
+        self.parts = parts
+        self.learner = parts.learner()
+        self.matrix: Tensor
+        self.register_buffer("matrix", torch.eye(parts.num_classes))
+        self.gold_share: Tensor
+        self.register_buffer("gold_share", torch.tensor(0.0))
+
+    def begin_epoch(self, context: Context) -> None:
+        if self.epoch == self.start_of("corrected"):
+            assert isinstance(context.meta, Batches)
+            self.matrix.copy_(gold_matrix(self.learner, context.meta))
+            self.gold_share.fill_(len(context.meta.ids) / len(context.train.ids))
+            self.learner = self.parts.learner()
+
+    def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
+        if self.phase == "baseline":
+            return self.learner.update(cross_entropy(self.learner(batch.x), batch.y).mean())
+        assert meta_batch is not None
+        silver = len(batch.y)
+        gold = min(len(meta_batch.y), max(1, round(float(self.gold_share) * silver)))
+        logits = self.learner(torch.cat([batch.x, meta_batch.x[:gold]]))
+        corrected = forward_correction(logits[:silver], batch.y, matrix=self.matrix)
+        trusted = cross_entropy(logits[silver:], meta_batch.y[:gold])
+        return self.learner.update(torch.cat([corrected, trusted]).mean())
+
+
+def gold_matrix(learner: Learner, gold: Batches) -> Tensor:
+    """``(K, K)`` mean predictions over the gold samples of each class."""
+    p = predict(learner, gold).softmax(-1)
+    labels = gold.labels[gold.ids.to(p.device)]
+    sums = torch.zeros(p.shape[1], p.shape[1], device=p.device).index_add_(0, labels, p)
+    counts = labels.bincount(minlength=p.shape[1])[:, None]
+    identity = torch.eye(p.shape[1], device=p.device)
+    return torch.where(counts > 0, sums / counts.clamp_min(1), identity)

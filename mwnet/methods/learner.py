@@ -1,0 +1,138 @@
+"""What methods are built from: networks with their optimizers, and plain numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mwnet.bilevel import EngineChoice
+from mwnet.cuda_graphs import Update
+from mwnet.losses import Loss
+from mwnet.methods.confident import ConfidentBatches
+from mwnet.weighting import Normalise
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class Learner(nn.Module):
+    """A network, its optimizer and its learning-rate schedule; a checkpoint holds all three.
+
+    Called with x it returns the network's logits.
+    """
+
+    def __init__(self, network: nn.Module, optimizer: Optimizer, scheduler: LRScheduler) -> None:
+        super().__init__()
+        self.network = network
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+    @property
+    def steps(self) -> int:
+        """Steps taken so far."""
+        return self.scheduler.last_epoch
+
+    def descend(self, objective: Tensor) -> None:
+        """One optimizer step on a scalar."""
+        self.optimizer.zero_grad()
+        objective.backward()
+        self.optimizer.step()
+
+    def update(self, objective: Tensor) -> dict[str, Tensor]:
+        """One step on a scalar, schedule included; returns it as ``train_loss``."""
+        self.descend(objective)
+        self.scheduler.step()
+        return {"train_loss": objective.detach()}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+
+class MakeLearner(Protocol):
+    """Builds a network with initial weights from the run's seed and a purpose."""
+
+    def __call__(self, purpose: str = "classifier", epochs: int | None = None) -> Learner:
+        """The same purpose gives the same weights; ``epochs`` is the length of its schedule."""
+        ...
+
+
+class MakeModule(Protocol):
+    """Builds another module with initial weights from the run's seed and a purpose."""
+
+    def __call__(self, purpose: str, build: Callable[[], AnyModule]) -> AnyModule:
+        """The module, on the device of the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """What methods with a meta-gradient share.
+
+    Attributes:
+        meta_loss: the loss on the meta batch.
+        optimizer: weight net -> its optimizer.
+        engine: computes the meta-gradient.
+        normalise: weights of a batch -> what multiplies the losses.
+        virtual_step, inner_steps: see :class:`~mwnet.bilevel.Bilevel`.
+        meta_interval: update the weight net every this many steps.
+        queue: a meta set of confident samples, if there is no held-out one.
+    """
+
+    meta_loss: Loss
+    optimizer: Callable[[nn.Module], Optimizer]
+    engine: EngineChoice
+    normalise: Normalise
+    virtual_step: str
+    inner_steps: int
+    meta_interval: int
+    queue: ConfidentBatches | None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a method is built from.
+
+    Attributes:
+        learner: builds networks with their optimizers.
+        module: builds other modules.
+        loss: the training loss, as far as the method takes one.
+        epochs: length of one training of a network.
+        steps_per_epoch: training batches in an epoch.
+        batch_size: training samples in a step.
+        num_samples: samples of the source; ids run below it.
+        class_sizes: ``(K,)`` int64, training samples by given label.
+        weighting: for methods with a meta set.
+        noise_rate: share of wrong labels, None if it has to be estimated.
+        seed: of the run.
+        record: around the update of a step, for instance a recorder of CUDA graphs.
+    """
+
+    learner: MakeLearner
+    module: MakeModule
+    loss: Callable[..., Tensor]
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    num_samples: int
+    class_sizes: Tensor
+    weighting: Weighting | None
+    noise_rate: float | None
+    seed: int
+    record: Callable[[Update], Update]
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.class_sizes)
