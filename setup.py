@@ -30,6 +30,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"],
+        "bench": ["cleanlab>=2.7.1"],
         "lint": ["ruff==0.17.5", "pyright==1.1.414"],
     },
 )

@@ -1,0 +1,35 @@
+"""Tables of runs: rows of methods, columns of noise, several seeds.
+
+    python -m mwnet.benchmark configs/tables/digits_methods.yaml --jobs 2
+    python -m mwnet.benchmark report runs/digits_methods
+
+A table file is YAML that begins with the command that runs it::
+
+    # python -m mwnet.benchmark configs/tables/NAME.yaml
+    title: What the table shows
+    base: {dataset: digits}                 # what all cells share
+    columns:
+      uniform 0.4: {noise: uniform, noise_rate: 0.4}
+      flip2 0.4: {noise: flip2, noise_rate: 0.4}
+    rows:
+      plain training: {method: erm}
+      RMNW-Net: {method: mwnet, meta_loss: mae, meta_noisy: true}
+      GLC, warmer: {method: glc, method_options: {ramp: 4}}
+      CleanLearning: {command: clean-learning}
+    seeds: [0, 1, 2]
+
+``base``, columns and rows hold options of train.py, with underscores for dashes: the keys of
+:class:`mwnet.config.Config`; ``method_options: {ramp: 4}`` is ``--method.ramp 4``. A cell is one
+run of train.py with those of base, then column, then row; as there the recipe
+``configs/DATASET.yaml`` lies underneath, or that of ``config: FILE``. A row with ``command:
+clean-learning`` is no method but cleanlab around plain training (:mod:`mwnet.clean_learning`). A
+cell has one CPU thread unless table or recipe say otherwise, so that its numbers do not depend on
+``--jobs``.
+
+Further flags are those of train.py, for all cells (``--device cuda``); ``--only
+'method=mwnet*,noise=uniform'`` selects cells by row, column, seed or option.
+
+The cell of a row, a column and a seed has the run folder ``OUT/ROW/COLUMN/seed-SEED``. A second
+start skips finished cells, resumes interrupted ones and tries failed ones again. ``table.md`` and
+``cells.csv`` in OUT are made from the ``summary.json`` of all cells that are there.
+"""

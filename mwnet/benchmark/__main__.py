@@ -1,0 +1,113 @@
+"""Run a table of runs, or print the table of those that are there.
+
+python -m mwnet.benchmark TABLE.yaml [options] [flags of train.py]
+python -m mwnet.benchmark report FOLDER
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from mwnet.errors import Interrupted, UserError
+
+USAGE = (__doc__ or "").split("\n\n", 1)[1]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def main(argv: list[str]) -> int:
+    """The command; returns the exit code."""
+    try:
+        return _report(argv[1:]) if argv[:1] == ["report"] else _table(argv)
+    except UserError as error:
+        print(f"mwnet.benchmark: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(f"mwnet.benchmark: {error}", file=sys.stderr)
+        return UserError.exit_code
+    except (Interrupted, KeyboardInterrupt):
+        print("mwnet.benchmark: stopped; the same command continues", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+def _report(argv: list[str]) -> int:
+    if len(argv) != 1:
+        raise UserError("report takes one folder: python -m mwnet.benchmark report runs/NAME")
+    from mwnet.benchmark.report import report
+
+    print(report(Path(argv[0])), end="")
+    return 0
+
+
+def _table(argv: list[str]) -> int:
+    args, flags = _parser().parse_known_args(argv)
+    from mwnet.accelerate import keep_freed_memory
+    from mwnet.benchmark.cells import plan
+    from mwnet.benchmark.report import report
+    from mwnet.benchmark.runner import run
+    from mwnet.benchmark.table import load_table, parse_seeds, save_table
+
+    path = Path(args.table)
+    table = load_table(path)
+    command = shlex.join(["python", "-m", "mwnet.benchmark", str(path), *flags])
+    seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
+    table = replace(table, seeds=seeds, command=command)
+    out = args.out or Path("runs") / path.stem
+    cells = plan(table, out, flags, args.only)
+    states = [cell.state() for cell in cells]
+    if args.dry_run:
+        for cell, state in zip(cells, states, strict=True):
+            print(f"{state:11}  {cell}  {cell.command} {shlex.join(cell.flags)}")
+        print(", ".join(f"{count} {state}" for state, count in Counter(states).items()))
+        return 0
+    if args.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {args.jobs}")
+    keep_freed_memory()
+    save_table(table, out)
+    left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
+    print(f"{len(cells)} cells, {len(cells) - len(left)} of them finished; {out}", flush=True)
+    failed = run(left, min(args.jobs, max(1, len(left))))
+    if len(failed) < len(cells):
+        print("\n" + report(out), end="")
+    for outcome in failed:
+        print(f"mwnet.benchmark: {outcome.cell} failed: {outcome.text}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        "python -m mwnet.benchmark",
+        usage="\n" + USAGE,
+        description="The format of a table file is described in mwnet/benchmark/__init__.py.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("table", metavar="TABLE", help="table file, for instance in configs/tables")
+    parser.add_argument("--seeds", help="0,1,2 or how many; default: those of the table")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=max(1, (os.cpu_count() or 1) // 2),
+        help="processes; default: one for two cores, here %(default)s (give 1 on a GPU)",
+    )
+    parser.add_argument(
+        "--only", help="cells for which all holds, as in 'method=mwnet*,noise=uniform'"
+    )
+    parser.add_argument("--out", type=Path, help="folder of all runs; default: runs/TABLE")
+    parser.add_argument("--dry-run", action="store_true", help="list the cells and stop")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,196 @@
+"""What a user would take instead: cleanlab's CleanLearning around plain training.
+
+Confident learning (Northcutt, Jiang and Chuang, JAIR 2021): out-of-sample predictions from
+five-fold cross-validation find labels that are probably wrong, those samples are dropped, and the
+rest is trained on once more. So it costs six trainings where plain training costs one.
+
+The network, its initial weights, batches, optimizer and schedule are those of ``--method erm`` with
+the same options; each of the six trainings has all of ``--epochs``. The seconds of its summary are
+those of the six trainings; unlike those of other runs, no measuring after every epoch is in them.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from mwnet import checkpoint, components, detection, report, seeding
+from mwnet.config import Config
+from mwnet.data import Batches, Pixels, Source
+from mwnet.errors import NonFiniteLoss, UserError
+from mwnet.experiment import Experiment, build
+from mwnet.loss_choice import Sizes
+from mwnet.losses import TWO_VIEWS
+from mwnet.methods import Context, Method
+from mwnet.report.finish import label_quality_csv, sample_names, summarise
+from mwnet.trainer import Progress
+
+NAME = "clean-learning"
+FOLDS = 5
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """Plain training of the Config's network as a scikit-learn classifier.
+
+    It takes no sample weights: cleanlab would use some, one for each class, that restore the class
+    proportions of before the pruning.
+
+    Args:
+        config: recipe; its method must be one without a meta set.
+        num_classes: K; labels are 0 to K - 1.
+        device: where to train.
+        on_fit: called with the number of steps of every training.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        num_classes: int,
+        device: torch.device,
+        on_fit: Callable[[int], None] = lambda steps: None,
+    ) -> None:
+        self.config = config
+        self.num_classes = num_classes
+        self.device = device
+        self.on_fit = on_fit
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "NetworkClassifier":  # noqa: N803
+        """Train from scratch on ``(n, c, h, w)`` images and their given labels."""
+        config, device = self.config, self.device
+        x, labels = torch.from_numpy(X), torch.from_numpy(np.asarray(y)).long()
+        ids = torch.arange(len(x))
+        self.classes_ = np.arange(self.num_classes)
+        source = Source("samples", x, labels, None, tuple(map(str, self.classes_)))
+        self.pixels_ = Pixels.of(x, ids, device, config.augment, channels_last=config.channels_last)
+        train = Batches(
+            self.pixels_,
+            labels,
+            ids,
+            config.batch_size,
+            config.seed,
+            "train",
+            two_views=config.loss in TWO_VIEWS,
+        )
+        sizes = Sizes(
+            len(train), train.batch_size, len(x), labels.bincount(minlength=self.num_classes)
+        )
+        self.method_ = components.method(
+            config,
+            lambda purpose: components.classifier(config, source, device, purpose),
+            sizes,
+            device,
+        )
+        torch.manual_seed(seeding.derive(config.seed, "network"))
+        steps = min(self.method_.epochs * len(train), config.max_steps or 2**63)
+        _train(self.method_, train, steps)
+        self.on_fit(steps)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """``(n, K)`` class probabilities."""
+        pixels = dataclasses.replace(self.pixels_, x=torch.from_numpy(X).to(self.device))
+        logits = detection.predict(self.method_, pixels, torch.arange(len(X)))
+        return logits.softmax(-1).cpu().numpy()
+
+    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """``(n,)`` most probable classes."""
+        return self.predict_proba(X).argmax(1)
+
+
+def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+    """CleanLearning on the training samples that a Config names, tested on its test part.
+
+    Args:
+        config: of plain training; ``meta_size: 0`` leaves it all samples that are not for testing.
+        resume: its run folder if it has been begun; there is no checkpoint, it begins anew.
+
+    Returns:
+        The summary, as in ``summary.json``: the keys of every run, with no ``best``, since there is
+        one result. ``detection_auc.own`` is that of cleanlab's label quality; the other scores are
+        those of the final network. ``weights`` are 0 for what was dropped and 1 for what was kept.
+
+    Raises:
+        UserError: cleanlab is not installed, or whatever is wrong with the configuration.
+    """
+    classification = _cleanlab()
+    if config.method != "erm":
+        raise UserError(f"{NAME} is built around --method erm, got --method {config.method}")
+    experiment = build(config)
+    taken: list[int] = []
+    classifier = NetworkClassifier(
+        config, experiment.source.num_classes, experiment.device, taken.append
+    )
+    wrapper = classification.CleanLearning(
+        classifier,
+        seed=seeding.derive(config.seed, NAME) % 2**32,
+        cv_n_folds=FOLDS,
+        find_label_issues_kwargs={"n_jobs": 1},
+    )
+    train = experiment.parts.train
+    with report.run_folder(config, resume) as folder:
+        started = time.perf_counter()
+        wrapper.fit(experiment.source.x[train].numpy(), experiment.labels[train].cpu().numpy())
+        seconds = time.perf_counter() - started
+        issues = wrapper.get_label_issues()
+        trained = dataclasses.replace(
+            experiment,
+            method=classifier.method_,
+            pixels=dataclasses.replace(classifier.pixels_, x=experiment.pixels.x),
+        )
+        scored = dataclasses.replace(
+            trained.score(train),
+            quality=issues["label_quality"].to_numpy(),
+            weight=1.0 - issues["is_label_issue"].to_numpy(),
+        )
+        summary = _summary(trained, scored, Progress(step=sum(taken), seconds=seconds))
+        names = sample_names(trained, scored.ids)
+        text = label_quality_csv(scored, names, trained.source.classes)
+        checkpoint.write_text(folder / "label_quality.csv", text)
+        checkpoint.write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _train(method: Method, train: Batches, steps: int) -> None:
+    """All steps, without files and without measuring in between."""
+    context = Context(train, None)
+    method.train()
+    for step in range(steps):
+        method.epoch = step // len(train)
+        if step % len(train) == 0:
+            method.begin_epoch(context)
+        method.step(train[step], None)
+    if not all(bool(value.isfinite().all()) for value in method.parameters()):
+        raise NonFiniteLoss(f"{NAME}: a training became NaN or infinite; a lower --lr may help")
+
+
+def _summary(trained: Experiment, scored: detection.Scored, progress: Progress) -> dict[str, Any]:
+    line = {"epoch": trained.config.epochs, **trained.metrics(scored)}
+    summary = summarise(trained, scored, [line], progress)
+
+    def only_last(entry: dict[str, Any]) -> dict[str, Any]:
+        return {**entry, "best": None, "best_epoch": None}
+
+    auc = summary["detection_auc"]
+    return {
+        **summary,
+        "method": NAME,
+        "test_accuracy": only_last(summary["test_accuracy"]),
+        "detection_auc": auc and {name: only_last(entry) for name, entry in auc.items()},
+        "versions": {**summary["versions"], "cleanlab": version("cleanlab")},
+    }
+
+
+def _cleanlab() -> ModuleType:
+    try:
+        import cleanlab.classification  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise UserError(f"{NAME} needs cleanlab ({error}): pip install -e '.[bench]'") from None
+    return cleanlab.classification

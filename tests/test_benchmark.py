@@ -1,0 +1,299 @@
+"""Tables of runs: what is run, what is not run again, and what is reported."""
+
+import csv
+import json
+import shutil
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from commands import ROOT, outcome, run
+
+from mwnet.benchmark import runner
+from mwnet.benchmark.__main__ import main
+from mwnet.benchmark.cells import plan
+from mwnet.benchmark.table import load_table
+from mwnet.methods import ERM, METHODS
+
+SMALL = {
+    "dataset": "digits", "epochs": 2, "model_options": {"width": 8}, "device": "cpu",
+    "lr_schedule": "multistep", "lr_milestones": [1], "download": False,
+}  # fmt: skip
+TABLE = {
+    "title": "Two methods",
+    "base": SMALL,
+    "columns": {"uniform 40 %": {"noise": "uniform", "noise_rate": 0.4}},
+    "rows": {
+        "plain, erm": {"method": "erm"},
+        "RMNW-Net": {"method": "mwnet", "meta_loss": "mae", "meta_noisy": True},
+    },
+    "seeds": [0, 1],
+}
+ERM_CELL = "plain-erm/uniform-40/seed-0"
+
+Write = Callable[..., Path]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(**changes: object) -> Path:
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump({**TABLE, **changes}, sort_keys=False))
+        return path
+
+    return written
+
+
+def benchmark(table: Path, *argv: str) -> int:
+    return main([str(table), "--out", str(table.parent / "out"), "--jobs", "1", *argv])
+
+
+def summaries(out: Path) -> dict[str, dict]:
+    paths = sorted(out.glob("*/*/seed-*/summary.json"))
+    return {str(p.parent.relative_to(out)): json.loads(p.read_text()) for p in paths}
+
+
+def test_a_table_is_run_once_and_reported_from_its_folders(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    table, out = write(), tmp_path / "out"
+    assert benchmark(table) == 0
+    of = summaries(out)
+    assert len(of) == 4
+    monkeypatch.delitem(runner.RUNNERS, "train")  # nothing is run again
+    capsys.readouterr()
+    assert benchmark(table) == 0
+    text = (out / "table.md").read_text()
+    assert text in capsys.readouterr().out
+
+    plain = [of[f"plain-erm/uniform-40/seed-{seed}"] for seed in (0, 1)]
+    last, best = ([100 * s["test_accuracy"][key] for s in plain] for key in ("last", "best"))
+    auc = [s["detection_auc"]["own"]["last"] for s in plain]
+    spread = [f"{statistics.mean(of):.2f} ± {statistics.stdev(of):.2f}" for of in (last, best)]
+    assert f"| plain, erm | {spread[0]} ({spread[1]}) |" in text
+    assert f"| plain, erm | {statistics.mean(auc):.4f} ± {statistics.stdev(auc):.4f} |" in text
+    assert "best epoch by test accuracy" in text
+    assert "n = 2 (seeds 0, 1); 4 runs of 4; CPU threads of a run: 1." in text
+    assert f"torch {torch.__version__}" in text
+    lines = list(csv.DictReader((out / "cells.csv").read_text().splitlines()))
+    assert [line["row"] for line in lines] == ["plain, erm"] * 2 + ["RMNW-Net"] * 2
+    assert [line["seed"] for line in lines] == ["0", "1"] * 2
+    assert float(lines[0]["accuracy_last"]) == plain[0]["test_accuracy"]["last"]
+    assert float(lines[0]["noise_rate_realised"]) == plain[0]["noise"]["realised_rate"]
+
+    table.unlink()
+    cells = (out / "cells.csv").read_text()
+    (out / "table.md").unlink()
+    shutil.move(out, tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "elsewhere")]) == 0
+    assert capsys.readouterr().out == text == (tmp_path / "elsewhere" / "table.md").read_text()
+    assert (tmp_path / "elsewhere" / "cells.csv").read_text() == cells
+
+
+def test_a_cell_is_what_train_py_makes_of_its_flags(write: Write, tmp_path: Path) -> None:
+    table, out = write(), tmp_path / "out"
+    cell = plan(load_table(table), out)[3]
+    assert str(cell) == "RMNW-Net | uniform 40 % | seed 1"
+    assert benchmark(table, "--only", "row=RMNW-Net,seed=1") == 0
+    run(tmp_path / "alone", *cell.flags, "--seed", "1")
+    assert outcome(cell.folder) == outcome(tmp_path / "alone")
+    assert not (cell.folder / "figures").exists()
+
+
+def test_an_interrupted_cell_is_continued(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    table, out = write(), tmp_path / "out"
+    steps = []
+    original = ERM.step
+
+    def step(self: ERM, *batches: object) -> dict:
+        steps.append(self.epoch)
+        if len(steps) == 20:
+            raise KeyboardInterrupt
+        return original(self, *batches)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(ERM, "step", step)
+    assert benchmark(table) == 130
+    assert "stopped" in capsys.readouterr().err
+    assert (out / ERM_CELL / "last.pt").exists()
+    assert summaries(out) == {}
+    assert benchmark(table, "--dry-run") == 0
+    assert "1 interrupted, 3 new" in capsys.readouterr().out
+    assert benchmark(table, "--seeds", "0,") == 0
+    assert len(steps) == 20 + 12  # the second of two epochs
+    whole = tmp_path / "whole"
+    assert main([str(table), "--seeds", "0,", "--jobs", "1", "--out", str(whole)]) == 0
+    assert outcome(out / ERM_CELL) == outcome(whole / ERM_CELL)
+
+
+def test_a_failing_cell_is_reported_and_the_others_run(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def defect(*arguments: object) -> dict:
+        raise RuntimeError("something new\nin many lines")
+
+    monkeypatch.setitem(runner.RUNNERS, "clean-learning", defect)
+    bad, worse = {"method": "glc", "meta_noisy": True}, {"command": "clean-learning"}
+    rows = {"bad": bad, "worse": worse, "good": {"method": "erm"}}
+    assert benchmark(write(rows=rows, seeds=[0])) == 1
+    assert list(summaries(tmp_path / "out")) == ["good/uniform-40/seed-0"]
+    printed = capsys.readouterr()
+    bad, worse = printed.err.splitlines()
+    assert bad.startswith("mwnet.benchmark: bad | uniform 40 % | seed 0 failed: --method glc ")
+    log = tmp_path / "out/worse/uniform-40/seed-0.log"
+    assert worse.endswith(f"failed: RuntimeError: something new (see {log})")
+    assert "Traceback" in log.read_text()
+    assert "| good | " in printed.out
+    assert "1 runs of 3" in printed.out
+
+
+def test_several_processes_give_the_same_numbers(write: Write, tmp_path: Path) -> None:
+    table = write(seeds=[0])
+    assert benchmark(table) == 0
+    assert main([str(table), "--jobs", "2", "--out", str(tmp_path / "two")]) == 0
+    one, two = summaries(tmp_path / "out"), summaries(tmp_path / "two")
+    for summary in (*one.values(), *two.values()):
+        del summary["seconds"]
+    assert two == one
+
+
+@pytest.mark.parametrize(
+    ("only", "count"),
+    [("method=mwnet*,noise=uniform", 2), ("row=PLAIN, e*,seed=1", 1), ("meta_noisy=true", 2)],
+)
+def test_only_selects_and_a_dry_run_writes_nothing(
+    write: Write, tmp_path: Path, capsys: Capture, only: str, count: int
+) -> None:
+    assert benchmark(write(), "--only", only, "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{count} new"
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+BAD = [
+    ({"rosw": {}}, [], ["rosw", "did you mean rows?"]),
+    ({"rows": {}}, [], ["no rows:"]),
+    ({"rows": ["erm"]}, [], ["rows", "label"]),
+    ({"rows": {"a": {"metod": "erm"}}}, [], ["row 'a'", "metod", "did you mean method?"]),
+    ({"rows": {"a": {"method": "ermm"}}}, [], ["row 'a'", "ermm", "did you mean erm?"]),
+    ({"rows": {"a": {"noise": "unifrm"}}}, [], ["unifrm", "did you mean uniform?"]),
+    ({"rows": {"a": {"method": None}}}, [], ["row 'a'", "method has no value"]),
+    ({"rows": {"a": {"seed": 1}}}, [], ["seed", "seeds:"]),
+    ({"rows": {"a b": {}, "A-b": {}}}, [], ["A-b", "a b"]),
+    ({"rows": {"a": {"command": "cleaning"}}}, [], ["cleaning", "clean-learning"]),
+    ({"columns": {"a": {"noise_rate": 7}}}, [], ["column 'a'", "--noise-rate", "7"]),
+    ({"columns": {"?": {}}}, [], ["'?'"]),
+    ({"seeds": [0, 0]}, [], ["seeds", "[0, 0]"]),
+    ({}, ["--seeds", "one"], ["seeds", "one"]),
+    ({}, ["--seed", "1"], ["--seed ", "--seeds"]),
+    ({}, ["--jobs", "0"], ["--jobs", "0"]),
+    ({}, ["--jbos", "2"], ["--jbos"]),
+    ({}, ["--only", "row=plain"], ["row=plain", "plain, erm"]),
+    ({}, ["--only", "rwo=a"], ["rwo", "did you mean row?"]),
+    ({}, ["--only", "row=RMNW-Net,method=erm"], ["no cell"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "argv", "parts"), BAD)
+def test_bad_tables_and_flags_get_one_sentence(
+    write: Write, tmp_path: Path, capsys: Capture, changes: dict, argv: list[str], parts: list[str]
+) -> None:
+    assert benchmark(write(**changes), *argv) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert all(part in message for part in parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_files_that_are_no_tables(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "list.yaml").write_text("- a\n")
+    (tmp_path / "torn.yaml").write_text("rows: {a\n")
+    for argv, part in (
+        ([str(tmp_path / "list.yaml")], "no table"),
+        ([str(tmp_path / "torn.yaml")], "no valid YAML"),
+        ([str(tmp_path / "none.yaml")], "cannot read"),
+        ([], "TABLE"),
+        (["report", str(tmp_path)], "table.yaml"),
+        (["report"], "one folder"),
+    ):
+        assert main(argv) == 2
+        message = capsys.readouterr().err
+        assert part in message
+        assert message.count("\n") == 1
+
+
+def test_runs_with_other_options_are_not_mixed(
+    write: Write, tmp_path: Path, capsys: Capture
+) -> None:
+    table = write(rows={"a": {"method": "erm", "meta_size": 0}}, seeds=[0])
+    assert benchmark(table) == 0
+    for seeds in ("0,", "4,"):
+        assert benchmark(table, "--epochs", "3", "--seeds", seeds) == 2
+        assert "seed-0 was run with epochs = 2, now it is 3" in capsys.readouterr().err
+    (tmp_path / "out/a/uniform-40/seed-0/summary.json").write_text("{")
+    assert benchmark(table) == 2
+    assert "cannot read" in capsys.readouterr().err
+    (tmp_path / "out/a/uniform-40/seed-0/summary.json").write_text('{"method": "erm"}')
+    assert benchmark(write(rows={"a": {"command": "clean-learning"}}, seeds=[0])) == 2
+    assert "is a run of erm, not of clean-learning" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "tables").glob("*.yaml")), ids=str)
+def test_every_table_of_the_repository_builds(path: Path, tmp_path: Path) -> None:
+    table = load_table(path)
+    assert table.command == f"python -m mwnet.benchmark {path.relative_to(ROOT)}"
+    cells = plan(table, tmp_path)
+    assert len({cell.folder for cell in cells}) == len(cells)
+    assert len(cells) == len(table.rows) * len(table.columns) * len(table.seeds)
+    if path.stem == "digits_methods":
+        assert {cell.method for cell in cells} == {*METHODS, "clean-learning"}
+
+
+CLEANING = {"CleanLearning": {"command": "clean-learning"}}
+
+
+def test_clean_learning_has_the_summary_of_a_run(write: Write, tmp_path: Path) -> None:
+    pytest.importorskip("cleanlab")
+    rows = {**CLEANING, "erm": {"method": "erm", "meta_size": 0}}
+    assert benchmark(write(rows=rows, seeds=[0]), "--epochs", "6") == 0
+    of = summaries(tmp_path / "out")
+    cleaned, plain = of["CleanLearning/uniform-40/seed-0"], of["erm/uniform-40/seed-0"]
+    assert cleaned.keys() == plain.keys()
+    assert cleaned["method"] == "clean-learning"
+    assert cleaned["samples"] == plain["samples"]
+    assert cleaned["samples"]["meta"] == 0
+    assert cleaned["noise"] == plain["noise"]
+    assert cleaned["test_accuracy"]["best"] is None
+    assert cleaned["versions"].keys() - plain["versions"].keys() == {"cleanlab"}
+    assert cleaned["steps"] > 5 * 6 * (1437 * 4 // 5 // 100)  # five folds, and what was kept
+    assert cleaned["detection_auc"]["own"]["last"] > 0.6
+    assert 0 < cleaned["weights"]["mean"] < 1  # the share that was kept
+
+
+def test_the_classifier_of_clean_learning_is_plain_training(write: Write, tmp_path: Path) -> None:
+    """On all training samples it ends in the very predictions of ``--method erm``."""
+    from mwnet.clean_learning import NetworkClassifier
+    from mwnet.experiment import build
+
+    table = write(rows={"erm": {"method": "erm", "meta_size": 0}}, seeds=[0])
+    assert benchmark(table) == 0
+    cell = plan(load_table(table), tmp_path / "out")[0]
+    experiment = build(cell.config)
+    x, y = (of[experiment.parts.train].numpy() for of in (experiment.source.x, experiment.labels))
+    predicted = NetworkClassifier(cell.config, 10, experiment.device).fit(x, y).predict_proba(x)
+    np.testing.assert_array_equal(predicted, np.load(cell.folder / "pred_probs.npy"))
+
+
+def test_without_cleanlab_one_sentence_says_what_to_install(
+    write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setitem(sys.modules, "cleanlab.classification", None)
+    assert benchmark(write(rows=CLEANING, seeds=[0])) == 1
+    assert "pip install -e '.[bench]'" in capsys.readouterr().err
