@@ -133,6 +133,12 @@ def test_it_does_not_turn_early_or_while_the_lid_falls(
     assert alpha(experiment) == 1
 
 
+def test_it_does_not_turn_before_there_is_a_whole_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a warm-up, the LID after epoch 4 is the first that has three before it."""
+    assert alpha(planted([4.0, 4.0, 5.0], monkeypatch, warmup=0.0)[0]) == 1
+    assert alpha(planted([4.0, 4.0, 4.0, 5.0], monkeypatch, warmup=0.0)[0]) < 1
+
+
 def test_it_turns_once_and_then_trusts_labels_less(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment, ends = planted([*FALLING, ABOVE, 4.5, 20.0], monkeypatch)
     assert same(experiment.method.parameters(), ends[-1])

@@ -100,7 +100,7 @@ def groups_by_size(class_sizes: Tensor, clusters: int, ratio: float) -> Tensor:
 
     sizes = class_sizes.double()[:, None].numpy()
     for count in range(min(clusters, len(class_sizes.unique())), 1, -1):
-        fitted = KMeans(count, random_state=0).fit(sizes)
+        fitted = KMeans(count, n_init=10, random_state=0).fit(sizes)  # pyright: ignore[reportArgumentType]
         centres = torch.from_numpy(fitted.cluster_centers_).squeeze(1)
         ascending = centres.sort().values
         if bool((ascending[1:] >= ratio * ascending[:-1]).all()):

@@ -52,7 +52,7 @@ class D2L(Method):
         super().__init__(Phase("training", parts.epochs))
         self.parts = parts
         self.learner = parts.learner()
-        self.first = max(window, round(warmup * parts.epochs) + window)
+        self.first = round(warmup * parts.epochs) + window + 1
         self.window = window
         self.dimensions: list[float] = []
         self.alpha = 1.0
@@ -125,8 +125,10 @@ def dimensionality(features: Tensor, neighbours: int = NEIGHBOURS) -> float:
     Samples that coincide with their neighbours have no dimension and are left out.
     """
     k = min(neighbours, len(features) - 1)
-    exact = "donot_use_mm_for_euclid_dist"  # else the distance of two copies is not zero
-    apart = torch.cdist(features.double(), features.double(), compute_mode=exact)
+    features = features.double()
+    apart = torch.cdist(features, features)
+    rounding = 1e-6 * features.norm(dim=1).max()  # what cdist leaves between copies
+    apart = torch.where(apart > rounding, apart, 0.0)
     nearest = apart.topk(k + 1, largest=False).values[:, 1:]
     logs = (nearest / nearest[:, -1:]).log().mean(1)
     valid = logs.isfinite() & (logs < 0)

@@ -139,7 +139,7 @@ def summarise(
         "mode": config.mode,
         "method": config.method,
         "meta_loss": config.meta_loss if uses_meta else None,
-        "meta_noisy": config.meta_noisy if uses_meta else None,
+        "meta_noisy": not experiment.clean_meta if uses_meta else None,
         "meta_source": config.meta_source if uses_meta else None,
         "dataset": config.dataset,
         "model": config.model,
