@@ -27,9 +27,9 @@ from mwnet.config import Config
 from mwnet.data import Batches, Pixels, Source
 from mwnet.errors import NonFiniteLoss, UserError
 from mwnet.experiment import Experiment, build
-from mwnet.loss_choice import Sizes
 from mwnet.losses import TWO_VIEWS
 from mwnet.methods import Context, Method
+from mwnet.methods.base import predict
 from mwnet.report.finish import label_quality_csv, sample_names, summarise
 from mwnet.trainer import Progress
 
@@ -79,14 +79,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             "train",
             two_views=config.loss in TWO_VIEWS,
         )
-        sizes = Sizes(
-            len(train), train.batch_size, len(x), labels.bincount(minlength=self.num_classes)
-        )
         self.method_ = components.method(
             config,
             lambda purpose: components.classifier(config, source, device, purpose),
-            sizes,
-            device,
+            train,
+            self.num_classes,
         )
         torch.manual_seed(seeding.derive(config.seed, "network"))
         steps = min(self.method_.epochs * len(train), config.max_steps or 2**63)
@@ -97,7 +94,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """``(n, K)`` class probabilities."""
         pixels = dataclasses.replace(self.pixels_, x=torch.from_numpy(X).to(self.device))
-        logits = detection.predict(self.method_, pixels, torch.arange(len(X)))
+        logits = predict(self.method_, pixels, torch.arange(len(X)))
         return logits.softmax(-1).cpu().numpy()
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803

@@ -17,7 +17,7 @@ from mwnet.bilevel import EngineChoice
 from mwnet.bilevel.tangents import load_rules
 from mwnet.config import Config
 from mwnet.cuda_graphs import Captured
-from mwnet.data import Source
+from mwnet.data import Batches, Source
 from mwnet.errors import UserError, first_line, lookup
 from mwnet.loss_choice import Sizes, pure_loss, training_loss
 from mwnet.methods import METHODS, Learner, Method, Parts, Weighting
@@ -83,7 +83,7 @@ def optimizer(config: Config, network: nn.Module) -> Optimizer:
     return kind(network.parameters(), lr=rate, weight_decay=config.weight_decay, **recorded)
 
 
-def scheduler(config: Config, of: Optimizer, steps_per_epoch: int, epochs: int) -> LambdaLR:
+def scheduler(config: Config, of: Optimizer, steps_per_epoch: int, epochs: float) -> LambdaLR:
     """The schedule of an optimizer's learning rate, to be advanced every step.
 
     A training of another length than ``--epochs`` goes through the same schedule faster.
@@ -115,8 +115,8 @@ def try_out(network: nn.Module, x: torch.Tensor) -> None:
 def method(
     config: Config,
     network: Callable[[str], nn.Module],
-    sizes: Sizes,
-    device: torch.device,
+    train: Batches,
+    num_classes: int,
     *,
     noise_rate: float | None = None,
     queue: ConfidentBatches | None = None,
@@ -126,8 +126,8 @@ def method(
     Args:
         config: what was asked for.
         network: builds a classifier with weights for a purpose.
-        sizes: of the data.
-        device: where everything is.
+        train: the training samples, on the device of the run.
+        num_classes: K.
         noise_rate: share of wrong labels if it was told.
         queue: meta set of confident samples, where that is asked for.
 
@@ -135,17 +135,20 @@ def method(
         UserError: options that do not fit.
     """
     wanted = lookup(METHODS, config.method, "method")
+    device = train.labels.device
+    class_sizes = train.labels[train.ids.to(device)].bincount(minlength=num_classes).cpu()
+    sizes = Sizes(len(train.labels), class_sizes)
     build = bound(
         METHODS, config.method, "method", config.method_options, reserved=("parts", "weight_net")
     )
     if config.cuda_graphs and not wanted.recordable:
         raise UserError(f"--cuda-graphs cannot record --method {config.method}: leave it out")
 
-    def learner(purpose: str = "classifier", epochs: int | None = None) -> Learner:
+    def learner(purpose: str = "classifier", epochs: float | None = None) -> Learner:
         built = network(purpose)
         of = optimizer(config, built)
         length = config.epochs if epochs is None else epochs
-        return Learner(built, of, scheduler(config, of, sizes.steps_per_epoch, length))
+        return Learner(built, of, scheduler(config, of, len(train), length))
 
     def module(purpose: str, build: Callable[[], AnyModule]) -> AnyModule:
         with seeding.seeded(config.seed, purpose):
@@ -156,11 +159,10 @@ def method(
         module=module,
         loss=training_loss(config, wanted.takes_loss, sizes, device),
         epochs=config.epochs,
-        steps_per_epoch=sizes.steps_per_epoch,
-        batch_size=sizes.batch_size,
+        train=train,
         num_samples=sizes.samples,
-        class_sizes=sizes.class_sizes,
-        weighting=None if wanted.meta == "none" else weighting(config, sizes, queue),
+        class_sizes=class_sizes,
+        weighting=weighting(config, sizes, queue) if wanted.meta == "any" else None,
         noise_rate=noise_rate,
         seed=config.seed,
         record=Captured if config.cuda_graphs else lambda update: update,

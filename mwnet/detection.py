@@ -11,10 +11,10 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from mwnet.data.batches import Pixels, in_order
+from mwnet.data.batches import Pixels
 from mwnet.losses import cross_entropy
 from mwnet.methods import Method
-from mwnet.methods.base import given_probability
+from mwnet.methods.base import given_probability, predict
 
 SCORES = ("own", "loss", "probability")
 
@@ -80,16 +80,6 @@ def score(method: Method, pixels: Pixels, labels: Tensor, ids: Tensor) -> Scored
     return Scored(**{name: column.cpu().numpy() for name, column in columns.items()})
 
 
-@torch.no_grad()
-def predict(method: Method, pixels: Pixels, ids: Tensor) -> Tensor:
-    """``(m, K)`` logits of the ids in eval mode."""
-    was_training = method.training
-    method.eval()
-    logits = torch.cat([method.logits(x) for x in in_order(pixels, ids)])
-    method.train(was_training)
-    return logits
-
-
 def detection_auc(scored: Scored, truth: np.ndarray) -> dict[str, float | None]:
     """Area under the ROC curve of "the label is right" for each score.
 
@@ -122,8 +112,12 @@ def auc_per_class(scored: Scored, truth: np.ndarray, classes: tuple[str, ...]) -
     }
 
 
-def weight_health(scored: Scored) -> dict[str, float | str | None]:
-    """Whether the learnt weights still mean something.
+def weight_health(scored: Scored, *, learnt: bool = True) -> dict[str, float | str | None]:
+    """Whether the weights still mean something.
+
+    Args:
+        scored: the training samples.
+        learnt: by a weight net, which may have learnt the wrong sign.
 
     Returns:
         Minimum, mean and maximum weight; the effective sample size (sum v)^2 / sum v^2 as a share
@@ -140,7 +134,7 @@ def weight_health(scored: Scored) -> dict[str, float | str | None]:
         collapse = "zero"
     elif spread < 1e-3 and weight.max() < 1:  # a method that does not weight says exactly 1
         collapse = "constant"
-    elif slope > 0:
+    elif slope > 0 and learnt:
         collapse = "rising"
     return {
         "min": float(weight.min()),

@@ -23,7 +23,9 @@ from mwnet.data.split import default_meta_size
 from mwnet.errors import UserError, lookup
 from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.methods import METHODS, Method
+from mwnet.methods.base import predict
 from mwnet.methods.confident import ConfidentBatches
+from mwnet.methods.noise_rate import NoiseRate
 from mwnet.trainer import Trainer
 
 
@@ -67,7 +69,9 @@ class Experiment:
             source = "known"
         elif self.config.noise_rate_estimate is not None:
             source = "given"
-        rate = float(self.method.noise_rate)  # pyright: ignore[reportArgumentType]
+        noise_rate = self.method.noise_rate
+        assert isinstance(noise_rate, NoiseRate)  # every method that needs it has one
+        rate = noise_rate.value
         return {"rate": None if math.isnan(rate) else rate, "source": source}
 
     def metrics(self, scored: detection.Scored) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Experiment:
             truth = self.truth[self.parts.train].numpy()
             line["detection_auc"] = detection.detection_auc(scored, truth)
             line["precision_at_noise"] = detection.precision_at_noise(scored, truth)
-        line["weights"] = detection.weight_health(scored)
+        line["weights"] = detection.weight_health(scored, learnt=self.method.learns_weights)
         return line
 
     def identity(self) -> dict[str, Any]:
@@ -105,7 +109,7 @@ class Experiment:
         return detection.score(self.method, self.pixels, self.labels, ids)
 
     def _accuracy(self, ids: Tensor, labels: Tensor) -> float:
-        predicted = detection.predict(self.method, self.pixels, ids).argmax(1).cpu()
+        predicted = predict(self.method, self.pixels, ids).argmax(1).cpu()
         return float((predicted == labels[ids]).double().mean())
 
 
@@ -229,12 +233,11 @@ def _build(config: Config) -> Experiment:
         components.try_out(built, pixels.take(parts.train[: train.batch_size][:2].to(device)))
         return built
 
-    class_sizes = given[parts.train].bincount(minlength=source.num_classes)
     method = components.method(
         config,
         network,
-        components.Sizes(len(train), train.batch_size, len(source.labels), class_sizes),
-        device,
+        train,
+        source.num_classes,
         noise_rate=known,
         queue=meta if isinstance(meta, ConfidentBatches) else None,
     )
@@ -265,6 +268,8 @@ def _check_needs(config: Config, wanted: type[Method]) -> None:
         raise UserError(
             f"--method {name} learns from a clean meta set, which --meta-source confident is not"
         )
+    if config.meta_source == "confident" and config.epochs == 1:
+        raise UserError("--meta-source confident needs a first epoch to look at: --epochs above 1")
     if wanted.meta == "none" and config.meta_source == "confident":
         raise UserError(f"--method {name} uses no meta set: leave --meta-source out")
     told = config.noise_rate_known or config.noise_rate_estimate is not None
@@ -288,8 +293,8 @@ def _meta_batches(
         return ConfidentBatches(train, wanted, size)
     if not len(parts.meta):
         raise UserError(
-            f"--method {config.method} needs a meta set, and {len(parts.train)} training "
-            "samples give none by default: --meta-size above 0"
+            f"--method {config.method} needs a meta set, and of {len(parts.train)} training "
+            "samples none is held out for it: give --meta-size above 0"
         )
     assert labels is not None  # split() has refused a clean meta set without truth
     # A clean meta set carries true labels, for its own samples only.

@@ -25,10 +25,8 @@ from mwnet.options import bound
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the data: steps of an epoch, training samples of a step, samples by given label."""
+    """Of the data: samples of the source, and training samples by given label."""
 
-    steps_per_epoch: int
-    batch_size: int
     samples: int
     class_sizes: Tensor
 
@@ -64,7 +62,7 @@ def _plain_loss(config: Config, sizes: Sizes, device: torch.device) -> Loss | St
         raise UserError(f"--cuda-graphs cannot record --loss {config.loss}, which has a memory")
     given: dict[str, Any] = {"num_samples": sizes.samples, "num_classes": sizes.classes}
     if config.loss in ("forward", "backward"):
-        given |= {"kind": config.loss, "estimate": _estimate}
+        given |= {"kind": config.loss, "estimate": noise.anchored_matrix}
     build = bound(STATEFUL, config.loss, "loss", options, reserved=tuple(given))
     loss = build(**given)
     for when in ("warmup", "start", "sieve"):
@@ -75,12 +73,6 @@ def _plain_loss(config: Config, sizes: Sizes, device: torch.device) -> Loss | St
                 f"give a lower --loss.{when}"
             )
     return loss.to(device)
-
-
-def _estimate(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """T by anchor points: at the 97th percentile, unless a class is so rare that it has none."""
-    rarest = float(torch.bincount(labels, minlength=probabilities.shape[1]).min()) / len(labels)
-    return noise.anchor_points(probabilities, percentile=0.97 if rarest > 0.06 else None)
 
 
 def _tried(loss: Callable[..., Any], name: str, flag: str, sizes: Sizes) -> Loss:

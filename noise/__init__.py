@@ -11,7 +11,7 @@ the targets, so fewer than ``rate`` labels end up wrong; all others never draw t
 
 from noise.class_maps import asymmetric, block5, hierarchical, superclass
 from noise.corruption import COUNTS, corrupt, realised_rate
-from noise.estimate import anchor_points, confident_joint, estimated_rate
+from noise.estimate import anchor_points, anchored_matrix, confident_joint, estimated_rate
 from noise.from_file import array_from_file, labels_from_file
 from noise.instance_dependent import instance
 from noise.margin import pmd
@@ -34,6 +34,7 @@ __all__ = [
     "COUNTS",
     "NOISES",
     "anchor_points",
+    "anchored_matrix",
     "array_from_file",
     "confident_joint",
     "corrupt",

@@ -42,6 +42,15 @@ def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> 
     return matrix
 
 
+def anchored_matrix(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """:func:`anchor_points` at the percentile that suits the rarest given label.
+
+    The 97th, or the maximum if a class has at most 6 % of the samples and so might lie above it.
+    """
+    rarest = float(labels.bincount(minlength=probabilities.shape[1]).min()) / len(labels)
+    return anchor_points(probabilities, percentile=0.97 if rarest > 0.06 else None)
+
+
 def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Counts samples by given label and by the class that the network is confident about.
 

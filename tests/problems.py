@@ -10,7 +10,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mwnet.bilevel import Bilevel, EngineChoice
-from mwnet.data import Batch
+from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS, Learner, Parts, Weighting
 from mwnet.seeding import seeded
@@ -65,8 +65,7 @@ def method(name: str, hyper: dict[str, Any] | None = None, **changes: Any) -> An
         "module": module,
         "loss": LOSSES["ce"],
         "epochs": 10,
-        "steps_per_epoch": 4,
-        "batch_size": 8,
+        "train": training(8),
         "num_samples": 8,
         "class_sizes": torch.tensor([3, 3, 2]),
         "weighting": weighting(),
@@ -76,6 +75,13 @@ def method(name: str, hyper: dict[str, Any] | None = None, **changes: Any) -> An
     }
     build: Any = METHODS[name]
     return build(Parts(**{**fields, **changes}), **(hyper or {})).double().train()
+
+
+def training(batch_size: int) -> Batches:
+    """Eight samples with labels 0 to 2."""
+    pixels = Pixels(torch.zeros(8, 4), torch.zeros(4), torch.ones(4))
+    labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+    return Batches(pixels, labels, torch.arange(8), batch_size, 0, "train")
 
 
 def stepped(network: nn.Module, objective: Callable[[nn.Module], Tensor]) -> nn.Module:

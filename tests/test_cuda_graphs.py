@@ -42,13 +42,12 @@ def graph_method(*flags: str, meta: list[str] = ROBUST) -> tuple[Method, Experim
     config = parse([*meta, *flags])[0]
     experiment = build(config)
     recorded = Config(**{**config.model_dump(), "cuda_graphs": True})
-    train, source, device = experiment.train, experiment.source, experiment.device
-    class_sizes = train.labels[train.ids].bincount(minlength=source.num_classes)
+    source, device = experiment.source, experiment.device
     method = components.method(
         recorded,
         lambda purpose: components.classifier(config, source, device, purpose),
-        components.Sizes(len(train), train.batch_size, len(source.labels), class_sizes),
-        device,
+        experiment.train,
+        source.num_classes,
     )
     return method.train(), experiment
 

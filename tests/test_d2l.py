@@ -60,15 +60,15 @@ def test_penultimate_features_enter_the_last_linear_layer() -> None:
     )
     body = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.Dropout(0.5), nn.Tanh())
     network = nn.Sequential(body, nn.Linear(6, 3)).train()
-    seen = penultimate(network, samples, seed=0)
+    seen = penultimate(network, samples, torch.Generator().manual_seed(0))
     wanted = body.eval()(x).detach()
     # All samples, in random order, in eval mode; the network is left in the mode it was in.
     assert seen.shape == (30, 6)
     torch.testing.assert_close(seen[seen[:, 0].argsort()], wanted[wanted[:, 0].argsort()])
     assert network.training
-    assert not torch.equal(penultimate(network, samples, seed=1), seen)
+    assert not torch.equal(penultimate(network, samples, torch.Generator().manual_seed(1)), seen)
     with pytest.raises(UserError, match="linear layer"):
-        penultimate(nn.Flatten(), samples, seed=0)
+        penultimate(nn.Flatten(), samples, torch.Generator())
 
 
 # --- the turning point; 3 of 12 epochs are warm-up, the window is 3

@@ -9,6 +9,7 @@ from experiments import config
 
 from mwnet import detection
 from mwnet.experiment import build
+from mwnet.methods import METHODS
 
 
 def test_own_quality_and_weight_are_what_the_method_says() -> None:
@@ -41,6 +42,12 @@ def scored(weight: list[float], loss: list[float]) -> detection.Scored:
 def test_collapse_is_detected(weight: list[float], loss: list[float], collapse: str | None) -> None:
     health = detection.weight_health(scored(weight, loss))
     assert health["collapse"] == collapse
+
+
+def test_only_a_weight_net_can_have_learnt_the_wrong_sign() -> None:
+    rising = scored([0.1, 0.5, 0.9], [0.1, 1.0, 5.0])
+    assert detection.weight_health(rising, learnt=False)["collapse"] is None
+    assert [METHODS[name].learns_weights for name in ("mwnet", "cmw-net", "l2rw")] == [1, 1, 0]
 
 
 def test_effective_share() -> None:

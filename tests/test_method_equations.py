@@ -113,7 +113,7 @@ def test_mentornet_steps_on_the_mean_of_its_weighted_losses(rate: float, places:
 def at_half_noise(name: str, hyper: dict[str, Any], epoch: int) -> Any:
     """In an epoch of the training, with a noise rate of one half that counts as estimated."""
     task = method(name, hyper, noise_rate=None)
-    task.noise_rate.value.fill_(0.5)
+    task.noise_rate.value = 0.5
     task.epoch = task.start_of("training") + epoch
     assert task.epoch > epoch
     return task

@@ -121,3 +121,23 @@ def test_a_known_rate_needs_true_labels(
     assert train.main([*argv, "--noise-rate-known"]) == 2
     assert "--noise-rate-known needs true labels" in capsys.readouterr().err
     assert train.main(argv) == 0  # the estimate needs none
+
+
+def test_epochs_without_a_meta_step_are_drawn_as_gaps(tmp_path: Path) -> None:
+    argv = ["--meta-interval", "10", "--batch-size", "300", "--figures"]  # four steps an epoch
+    run(tmp_path / "run", *argv)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert ["meta_loss" in json.loads(line) for line in lines] == [True, False, True]
+    assert (tmp_path / "run" / "figures" / "training.png").stat().st_size > 0
+
+
+def test_a_confident_meta_set_is_called_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = run(tmp_path / "run", "--meta-source", "confident")
+    said = capsys.readouterr().out
+    assert said.startswith("mwnet-ce-confident on digits")
+    assert "the 143 training samples trusted most" in said
+    assert "meta samples are few" not in said
+    assert summary["confident_samples"] == 143
+    assert summary["samples"]["meta"] == 0

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from problems import assert_equal, batch, method, stepped, weighting
+from problems import assert_equal, batch, method, stepped, training, weighting
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -47,7 +47,7 @@ def test_l2rw_weights_are_the_explicit_meta_gradient_at_zero(engine: str) -> Non
 @pytest.mark.parametrize("engine", ["forward", "higher"])
 def test_l2rw_stands_still_where_every_sample_works_against_the_meta_set(engine: str) -> None:
     """One image, given as 0 and 1 where the meta set says 2: no weight is above zero."""
-    task = method("l2rw", weighting=weighting(engine), batch_size=2)
+    task = method("l2rw", weighting=weighting(engine), train=training(2))
     for group in task.learner.optimizer.param_groups:
         group["weight_decay"] = 0.0
     x = DATA.x[:1].repeat(2, 1)

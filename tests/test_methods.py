@@ -12,7 +12,7 @@ from commands import frozen
 from experiments import build_with_other_truth, config, drive, middles, parameters, same
 
 from mwnet.experiment import build
-from mwnet.methods import METHODS, Method
+from mwnet.methods import METHODS, Context, Method
 
 methods = pytest.mark.parametrize("method", sorted(METHODS))
 
@@ -163,3 +163,19 @@ def test_noise_seed_does_not_change_the_initial_weights(method: str) -> None:
     one, two = build(config(method, noise_seed=1)), build(config(method, noise_seed=2))
     assert same(parameters(one), parameters(two))
     assert not torch.equal(one.labels, two.labels)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_batch_norm_statistics_move_once_a_step(name: str) -> None:
+    small = {"model": "resnet32", "model_options": {"depth": 8, "width": 4}, "batch_size": 20}
+    told = {"noise_rate_estimate": 0.3} if METHODS[name].needs_noise_rate else {}
+    experiment = build(config(name, meta_batch_size=20, **small, **told))
+    method, context = experiment.method, Context(experiment.train, experiment.meta)
+    for phase in method.phases:
+        method.epoch = method.start_of(phase.name)
+        method.begin_epoch(context)
+    meta = None if experiment.meta is None else experiment.meta[0]
+    method.train().step(experiment.train[0], meta)
+    counters = [b for n, b in method.named_buffers() if n.endswith("num_batches_tracked")]
+    assert {int(count) for count in counters} <= {0, 1}
+    assert any(counters)

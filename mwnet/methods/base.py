@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mwnet.data.batches import Batch, Batches, in_order
+from mwnet.data.batches import Batch, Batches, Pixels, in_order
 from mwnet.losses import TrainingSet
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.learner import Learner
@@ -51,6 +51,10 @@ class Method(nn.Module):
     needs_noise_rate: ClassVar[bool] = False
     recordable: ClassVar[bool] = False
     """Whether ``parts.record`` is around its update, as CUDA graphs need it."""
+    learns_weights: ClassVar[bool] = False
+    """Whether a weight net sets the weights, which may then collapse."""
+    weight_of_loss: ClassVar[bool] = True
+    """Whether the weight of a sample depends on its loss alone."""
     networks: ClassVar[int] = 1
     passes: ClassVar[float] = 3
     """Cost of a step in forward passes of one network for one batch; a backward counts two."""
@@ -126,18 +130,18 @@ def training_set(method: Method, train: Batches) -> TrainingSet:
     """The training samples as the method sees them between two epochs."""
 
     def logits() -> Tensor:
-        return predict(method, train)
+        return predict(method, train.pixels, train.ids)
 
     ids = train.ids.to(train.labels.device)
     return TrainingSet(ids, train.labels[ids], logits)
 
 
 @torch.no_grad()
-def predict(method: nn.Module, samples: Batches) -> Tensor:
-    """``(m, K)`` logits of all samples of the batches, un-augmented, in eval mode."""
+def predict(method: nn.Module, pixels: Pixels, ids: Tensor) -> Tensor:
+    """``(m, K)`` logits of samples, un-augmented, by a method or a network in eval mode."""
     apply = method.logits if isinstance(method, Method) else method
-    mode = method.training
+    was_training = method.training
     method.eval()
-    passes = [apply(x) for x in in_order(samples.pixels, samples.ids)]
-    method.train(mode)
-    return torch.cat(passes)
+    logits = torch.cat([apply(x) for x in in_order(pixels, ids)])
+    method.train(was_training)
+    return logits

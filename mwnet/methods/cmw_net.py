@@ -62,6 +62,8 @@ class CMWNet(Method):
     meta = "any"
     takes_loss = "per sample"
     recordable = True
+    learns_weights = True
+    weight_of_loss = False
     passes = 10
 
     def __init__(self, parts: Parts, *, clusters: int = 3, ratio: float = 1.5) -> None:

@@ -50,18 +50,21 @@ class CoTeaching(Method):
 
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == self.start_of("training"):
-            self.noise_rate.conclude(context.train)
+            self.noise_rate.conclude()
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         if self.phase == NoiseRate.PHASE:
-            return self.noise_rate.step(batch)
-        epoch = self.epoch - self.start_of("training") + 1
-        forget = float(self.noise_rate) * min(epoch / self.ramp, 1.0)
+            return self.noise_rate.step()
+        forget = self._forget_rate()
         mine = self.loss(self.learner(batch.x), batch.y)
         theirs = self.loss(self.peer(batch.x), batch.y)
         picked, picked_by_peer = smallest(mine.detach(), forget), smallest(theirs.detach(), forget)
         self.peer.update(theirs[picked].mean())
         return self.learner.update(mine[picked_by_peer].mean())
+
+    def _forget_rate(self) -> float:
+        epoch = self.epoch - self.start_of("training") + 1
+        return self.noise_rate.value * min(epoch / self.ramp, 1.0)
 
     def logits(self, x: Tensor) -> Tensor:
         training = self.phase == "training"
@@ -70,7 +73,7 @@ class CoTeaching(Method):
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         weight = torch.ones_like(logits[:, 0])
         if self.phase == "training":
-            weight = selected(self.loss(logits, labels), float(self.noise_rate))
+            weight = selected(self.loss(logits, labels), self._forget_rate())
         return {"own": given_probability(logits, labels), "weight": weight}
 
 

@@ -66,9 +66,9 @@ class ConfidentBatches(nn.Module):
 
     def __getitem__(self, step: int) -> Batch | None:
         """The meta batch of a step, counted from the start of the run; None while warming up."""
-        if int(self.chosen[0]) < 0:
-            return None
         if self._batches is None:
+            if int(self.chosen[0]) < 0:
+                return None
             train = self.train_batches
             ids = self.chosen.cpu()
             self._batches = Batches(

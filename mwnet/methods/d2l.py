@@ -29,14 +29,14 @@ class D2L(Method):
        mean of the last ``window`` epochs by more than 2 of their standard deviations. Then the
        network goes back to where it was an epoch earlier.
     3. From there on the target is alpha y + (1 - alpha) (the predicted class), with
-       alpha = exp(-(t / T) LID_t / min LID), t of T epochs.
+       alpha = exp(-(t / T) LID_t / (lowest LID before)), t of T epochs.
 
     The label-quality score is the probability of the given label. A step costs 3 forward passes,
     and the LID one more for each of the 1,280 samples, once an epoch.
 
     Where the authors' code differs: its way back to the epoch before restores the very checkpoint
     that it has just written, and since 2019 it trains with another loss than cross-entropy before
-    the turning point. The learning-rate schedule is not turned back.
+    the turning point. Momentum and learning-rate schedule are not turned back.
 
     Args:
         parts: what to build from.
@@ -62,8 +62,8 @@ class D2L(Method):
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == 0:
             return
-        seed = seeding.derive(self.parts.seed, "lid", self.epoch)
-        lid = dimensionality(penultimate(self.learner.network, context.train, seed))
+        rng = seeding.generator(self.parts.seed, "dimensionality", self.epoch)
+        lid = dimensionality(penultimate(self.learner.network, context.train, rng))
         if not self.turned and self.epoch >= self.first:
             recent = torch.tensor(self.dimensions[-self.window :], dtype=torch.float64)
             if lid > float(recent.mean() + 2 * recent.std(unbiased=False)):
@@ -77,7 +77,8 @@ class D2L(Method):
         self.dimensions.append(lid)
         if self.turned:
             share = self.epoch / self.parts.epochs
-            self.alpha = math.exp(-share * lid / min(self.dimensions))
+            lowest = min((d for d in self.dimensions[:-1] if d > 0), default=lid)
+            self.alpha = math.exp(-share * lid / lowest) if lowest > 0 else math.exp(-share)
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         losses = bootstrap_hard(self.learner(batch.x), batch.y, beta=self.alpha)
@@ -93,7 +94,7 @@ class D2L(Method):
 
 
 @torch.no_grad()
-def penultimate(network: nn.Module, samples: Batches, seed: int) -> Tensor:
+def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> Tensor:
     """``(m, d)`` inputs of the network's last linear layer for at most 1,280 random samples.
 
     Raises:
@@ -102,7 +103,6 @@ def penultimate(network: nn.Module, samples: Batches, seed: int) -> Tensor:
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         raise UserError("--method d2l needs a network with a linear layer at its end")
-    rng = torch.Generator().manual_seed(seed)
     ids = samples.ids[torch.randperm(len(samples.ids), generator=rng)[:SAMPLES]]
     seen: list[Tensor] = []
     hook = layers[-1].register_forward_pre_hook(lambda _, x: seen.append(x[0].flatten(1).float()))

@@ -41,8 +41,7 @@ class EarlyLearning(Method):
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         targets = self.loss.targets[index]
         remembered = targets.gather(-1, labels[:, None]).squeeze(-1)
-        # A sample that has been seen has a target that sums to 1 - beta at least.
-        seen = targets.sum(-1) > 0
-        own = torch.where(seen, remembered / targets.sum(-1).clamp_min(1e-12), 0.0)
-        own = torch.where(seen, own, given_probability(logits, labels))
+        total = targets.sum(-1)  # 1 - beta at least, if the sample has been seen
+        plain = given_probability(logits, labels)
+        own = torch.where(total > 0, remembered / total.clamp_min(1e-12), plain)
         return {"own": own, "weight": torch.ones_like(own)}

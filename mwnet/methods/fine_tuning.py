@@ -16,7 +16,7 @@ class FineTuning(Method):
 
     1. ``baseline``: train on the given labels.
     2. ``fine-tuning``: go on with the same network and optimizer on batches of the clean meta set
-       only, at a low constant learning rate.
+       only, with cross-entropy, at a low constant learning rate.
 
     The label-quality score is the probability of the given label. A step costs 3 forward passes.
 

@@ -38,11 +38,9 @@ class ForwardCorrection(Method):
 
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == self.start_of("corrected"):
-            p = predict(self.learner, context.train).softmax(-1).cpu()
-            sizes = self.parts.class_sizes
-            rarest = float(sizes.min() / sizes.sum())
-            percentile = 0.97 if rarest > 0.06 else None
-            self.matrix.copy_(noise.anchor_points(p, percentile=percentile))
+            train = context.train
+            p = predict(self.learner, train.pixels, train.ids).softmax(-1)
+            self.matrix.copy_(noise.anchored_matrix(p.cpu(), train.labels.cpu()[train.ids]))
             self.learner = self.parts.learner()
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:

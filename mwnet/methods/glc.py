@@ -1,6 +1,6 @@
 """GLC: gold loss correction with a matrix measured on the clean meta set."""
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -25,7 +25,8 @@ class GLC(Method):
     passes, in the second phase of a batch that gold samples are added to.
 
     Where the authors' code differs: it shuffles gold and silver into common batches; here each
-    batch has its silver samples and the fitting number of gold ones. A class without a gold sample
+    batch has its silver samples and the fitting number of gold ones, as far as the meta batch has
+    them. A class without a gold sample
     keeps the row of the identity.
     """
 
@@ -37,14 +38,13 @@ class GLC(Method):
         self.learner = parts.learner()
         self.matrix: Tensor
         self.register_buffer("matrix", torch.eye(parts.num_classes))
-        self.gold_share: Tensor
-        self.register_buffer("gold_share", torch.tensor(0.0))
+        self.gold_share = 0.0
 
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == self.start_of("corrected"):
             assert isinstance(context.meta, Batches)
             self.matrix.copy_(gold_matrix(self.learner, context.meta))
-            self.gold_share.fill_(len(context.meta.ids) / len(context.train.ids))
+            self.gold_share = len(context.meta.ids) / len(context.train.ids)
             self.learner = self.parts.learner()
 
     def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
@@ -52,16 +52,22 @@ class GLC(Method):
             return self.learner.update(cross_entropy(self.learner(batch.x), batch.y).mean())
         assert meta_batch is not None
         silver = len(batch.y)
-        gold = min(len(meta_batch.y), max(1, round(float(self.gold_share) * silver)))
+        gold = min(len(meta_batch.y), max(1, round(self.gold_share * silver)))
         logits = self.learner(torch.cat([batch.x, meta_batch.x[:gold]]))
         corrected = forward_correction(logits[:silver], batch.y, matrix=self.matrix)
         trusted = cross_entropy(logits[silver:], meta_batch.y[:gold])
         return self.learner.update(torch.cat([corrected, trusted]).mean())
 
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"gold_share": self.gold_share}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.gold_share = state["gold_share"]
+
 
 def gold_matrix(learner: Learner, gold: Batches) -> Tensor:
     """``(K, K)`` mean predictions over the gold samples of each class."""
-    p = predict(learner, gold).softmax(-1)
+    p = predict(learner, gold.pixels, gold.ids).softmax(-1)
     labels = gold.labels[gold.ids.to(p.device)]
     sums = torch.zeros(p.shape[1], p.shape[1], device=p.device).index_add_(0, labels, p)
     counts = labels.bincount(minlength=p.shape[1])[:, None]

@@ -54,13 +54,12 @@ class JoCoR(Method):
 
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == self.start_of("training"):
-            self.noise_rate.conclude(context.train)
+            self.noise_rate.conclude()
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         if self.phase == NoiseRate.PHASE:
-            return self.noise_rate.step(batch)
-        epoch = self.epoch - self.start_of("training") + 1
-        forget = float(self.noise_rate) * min(epoch / self.ramp, 1.0)
+            return self.noise_rate.step()
+        forget = self._forget_rate()
         losses = joint(self.learner(batch.x), self.peer(batch.x), batch.y, self.weight)
         objective = losses[smallest(losses.detach(), forget)].mean()
         self.peer.optimizer.zero_grad()
@@ -69,6 +68,10 @@ class JoCoR(Method):
         self.peer.scheduler.step()
         return report
 
+    def _forget_rate(self) -> float:
+        epoch = self.epoch - self.start_of("training") + 1
+        return self.noise_rate.value * min(epoch / self.ramp, 1.0)
+
     def logits(self, x: Tensor) -> Tensor:
         training = self.phase == "training"
         return self.learner(x) if training else self.noise_rate.logits(x)
@@ -76,7 +79,7 @@ class JoCoR(Method):
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         weight = torch.ones_like(logits[:, 0])
         if self.phase == "training":
-            weight = selected(cross_entropy(logits, labels), float(self.noise_rate))
+            weight = selected(cross_entropy(logits, labels), self._forget_rate())
         return {"own": given_probability(logits, labels), "weight": weight}
 
 

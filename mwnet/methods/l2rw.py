@@ -41,6 +41,7 @@ class L2RW(Method):
 
     This is the bilevel step of Meta-Weight-Net with a free weight for each sample in the place of
     the weight net, started at zero in each step; since epsilon is 0, w' is w and needs no gradient.
+    What is said about weight net, normalisation and look-ahead steps does not concern it.
 
     The label-quality score of a training sample is how often it counted: the running mean, over
     the epochs, of whether its weight was above 0. The size of the weight says less: it falls for
@@ -58,6 +59,7 @@ class L2RW(Method):
 
     meta = "any"
     takes_loss = "per sample"
+    weight_of_loss = False
     passes = 8
 
     def __init__(self, parts: Parts, *, memory: float = 0.95) -> None:
@@ -68,7 +70,7 @@ class L2RW(Method):
         assert weighting is not None  # given to every method with a meta set
         self.memory = memory
         self.learner = parts.learner()
-        self.weights = parts.module("weights", lambda: FreeWeights(parts.batch_size))
+        self.weights = parts.module("weights", lambda: FreeWeights(parts.train.batch_size))
         self.problem = Bilevel(
             self.learner.network,
             self.weights,

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mwnet.bilevel import EngineChoice
 from mwnet.cuda_graphs import Update
+from mwnet.data.batches import Batches
 from mwnet.losses import Loss
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.weighting import Normalise
@@ -63,7 +64,7 @@ class Learner(nn.Module):
 class MakeLearner(Protocol):
     """Builds a network with initial weights from the run's seed and a purpose."""
 
-    def __call__(self, purpose: str = "classifier", epochs: int | None = None) -> Learner:
+    def __call__(self, purpose: str = "classifier", epochs: float | None = None) -> Learner:
         """The same purpose gives the same weights; ``epochs`` is the length of its schedule."""
         ...
 
@@ -78,7 +79,7 @@ class MakeModule(Protocol):
 
 @dataclass(frozen=True)
 class Weighting:
-    """What methods with a meta-gradient share.
+    """What methods that learn weights on a meta set share.
 
     Attributes:
         meta_loss: the loss on the meta batch.
@@ -109,11 +110,10 @@ class Parts:
         module: builds other modules.
         loss: the training loss, as far as the method takes one.
         epochs: length of one training of a network.
-        steps_per_epoch: training batches in an epoch.
-        batch_size: training samples in a step.
+        train: the training batches.
         num_samples: samples of the source; ids run below it.
         class_sizes: ``(K,)`` int64, training samples by given label.
-        weighting: for methods with a meta set.
+        weighting: for methods that learn weights on a meta set, clean or not.
         noise_rate: share of wrong labels, None if it has to be estimated.
         seed: of the run.
         record: around the update of a step, for instance a recorder of CUDA graphs.
@@ -123,8 +123,7 @@ class Parts:
     module: MakeModule
     loss: Callable[..., Tensor]
     epochs: int
-    steps_per_epoch: int
-    batch_size: int
+    train: Batches
     num_samples: int
     class_sizes: Tensor
     weighting: Weighting | None

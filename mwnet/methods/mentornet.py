@@ -67,20 +67,20 @@ class MentorNet(Method):
 
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == self.start_of("training"):
-            self.noise_rate.conclude(context.train)
+            self.noise_rate.conclude()
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         if self.phase == NoiseRate.PHASE:
-            return self.noise_rate.step(batch)
+            return self.noise_rate.step()
         losses = self.loss(self.learner(batch.x), batch.y)
-        percentile = max(0.5, 1 - float(self.noise_rate))
+        percentile = max(0.5, 1 - self.noise_rate.value)
         self.threshold = moved(self.threshold, losses.detach(), percentile, self.decay)
         return self.learner.update((self._weights(losses.detach()) * losses).mean())
 
     def _weights(self, losses: Tensor) -> Tensor:
         difference = losses - self.threshold
         epoch = self.epoch - self.start_of("training")
-        if epoch < self.ends[0] or bool(self.threshold.isnan()):
+        if epoch < self.ends[0]:
             return torch.ones_like(losses)
         if epoch < self.ends[1]:
             return (difference <= 0).to(losses.dtype)

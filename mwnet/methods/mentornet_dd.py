@@ -5,6 +5,7 @@ from typing import Any, final
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim import Adam
 
 from mwnet import seeding
@@ -66,6 +67,7 @@ class MentorNetDD(Method):
 
     meta = "clean"
     takes_loss = "per sample"
+    weight_of_loss = False
     passes = 4
 
     def __init__(
@@ -109,14 +111,17 @@ class MentorNetDD(Method):
         assert meta_batch is not None
         losses = self.loss(self.learner(batch.x), batch.y)
         self.threshold = moved(self.threshold, losses.detach(), self.percentile, decay=0.5)
-        weights = self._weights(losses.detach(), batch.y).detach() * self._kept(batch)
+        with torch.no_grad():
+            weights = self._weights(losses, batch.y) * self._kept(batch)
         report = self.learner.update((weights * losses).mean())
         return {**report, "mentor_loss": self._teach(meta_batch)}
 
     def _teach(self, meta_batch: Batch) -> Tensor:
         given = self.given[meta_batch.index]
-        with torch.no_grad():
-            losses = self.loss(self.learner(meta_batch.x), given)
+        network = self.learner.network
+        still = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        with torch.no_grad():  # batch-norm statistics move with the student's own pass only
+            losses = self.loss(functional_call(network, still, (meta_batch.x,)), given)
         verdict = self.mentor(losses, losses - self.threshold, given, self.done)
         right = (given == meta_batch.y).to(verdict.dtype)
         mentor_loss = F.binary_cross_entropy_with_logits(verdict, right)

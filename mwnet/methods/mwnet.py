@@ -39,6 +39,7 @@ class MWNet(Method):
     meta = "any"
     takes_loss = "per sample"
     recordable = True
+    learns_weights = True
     passes = 10
 
     def __init__(self, parts: Parts, weight_net: nn.Module | None = None) -> None:

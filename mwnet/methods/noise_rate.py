@@ -1,16 +1,17 @@
 """How many labels are wrong, for methods that have to know."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import noise
 from mwnet import seeding
-from mwnet.data.batches import Batch, Batches
+from mwnet.data.batches import Batches
 from mwnet.losses import cross_entropy
 from mwnet.methods.base import Phase, predict
-from mwnet.methods.learner import Parts
+from mwnet.methods.learner import Learner, Parts
 
 
 class NoiseRate(nn.Module):
@@ -25,50 +26,64 @@ class NoiseRate(nn.Module):
     Args:
         parts: what to build from; ``noise_rate`` None asks for an estimate.
         share: epochs of the two networks, as a share of a training's.
+
+    Attributes:
+        value: the rate; NaN as long as it is not known.
     """
 
     PHASE = "noise rate"
 
     def __init__(self, parts: Parts, share: float = 0.25) -> None:
         super().__init__()
-        known = parts.noise_rate
-        self.value: Tensor
-        self.register_buffer("value", torch.tensor(math.nan if known is None else known))
+        self.value = math.nan if parts.noise_rate is None else parts.noise_rate
         self.phases: tuple[Phase, ...] = ()
-        self.folds = nn.ModuleList()
-        if known is None:
-            epochs = max(1, round(share * parts.epochs))
-            self.phases = (Phase(self.PHASE, epochs),)
-            self.folds.extend(parts.learner(f"fold {fold}", epochs) for fold in range(2))
-            rng = seeding.generator(parts.seed, "folds")
-            self.fold_of: Tensor
-            fold_of = torch.randint(2, (parts.num_samples,), generator=rng)
-            self.register_buffer("fold_of", fold_of)
+        self.folds: list[Batches] = []
+        self.learners = nn.ModuleList()
+        if parts.noise_rate is not None:
+            return
+        epochs = max(1, round(share * parts.epochs))
+        self.phases = (Phase(self.PHASE, epochs),)
+        train = parts.train
+        rng = seeding.generator(parts.seed, "folds")
+        order = train.ids[torch.randperm(len(train.ids), generator=rng)]
+        for fold, ids in enumerate(order.tensor_split(2)):
+            name = f"fold {fold}"
+            self.folds.append(
+                Batches(train.pixels, train.labels, ids, train.batch_size, parts.seed, name)
+            )
+            # Each takes every second step, so its schedule has half of the steps.
+            self.learners.append(parts.learner(name, epochs / 2))
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Both networks take a step, each on its half of the batch: together one plain step."""
-        report = {}
-        for fold, learner in enumerate(self.folds):
-            mine = self.fold_of[batch.index] == fold
-            if int(mine.sum()) > 1:  # batch norm cannot take a single sample
-                losses = cross_entropy(learner(batch.x[mine]), batch.y[mine])
-                report = learner.update(losses.mean())  # pyright: ignore[reportCallIssue]
-        return report or {"train_loss": torch.zeros((), device=batch.x.device)}
+    def step(self) -> dict[str, Tensor]:
+        """The networks take turns, each with a batch of its own half."""
+        first, second = self._learners()
+        turn = 0 if first.steps == second.steps else 1
+        learner = (first, second)[turn]
+        batch = self.folds[turn][learner.steps]
+        return learner.update(cross_entropy(learner(batch.x), batch.y).mean())
 
     def logits(self, x: Tensor) -> Tensor:
         """Mean of the two networks' log-probabilities, while they are being trained."""
-        logs = [learner(x).log_softmax(-1) for learner in self.folds]
-        return torch.stack(logs).mean(0)
+        return torch.stack([learner(x).log_softmax(-1) for learner in self.learners]).mean(0)
 
-    def conclude(self, train: Batches) -> None:
+    def conclude(self) -> None:
         """Estimate, unless the rate was told; to be called once, after the phase."""
         if not self.folds:
             return
-        ids = train.ids.to(train.labels.device)
-        by_fold = torch.stack([predict(learner, train).softmax(-1) for learner in self.folds])
-        other = 1 - self.fold_of[ids]
-        probabilities = by_fold[other, torch.arange(len(ids), device=ids.device)]
-        self.value.fill_(noise.estimated_rate(probabilities.cpu(), train.labels[ids].cpu()))
+        pairs = zip(self._learners(), reversed(self.folds), strict=True)
+        unseen = [(predict(learner, other.pixels, other.ids), other) for learner, other in pairs]
+        probabilities = torch.cat([logits.softmax(-1).cpu() for logits, _ in unseen])
+        labels = torch.cat([other.labels.cpu()[other.ids] for _, other in unseen])
+        self.value = noise.estimated_rate(probabilities, labels)
 
-    def __float__(self) -> float:
-        return float(self.value)
+    def _learners(self) -> tuple[Learner, Learner]:
+        first, second = self.learners
+        assert isinstance(first, Learner)
+        assert isinstance(second, Learner)
+        return first, second
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.value = state["value"]

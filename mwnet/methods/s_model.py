@@ -96,7 +96,7 @@ def confusion(network: nn.Module, samples: Batches) -> Tensor:
 
     The row of a class that is never predicted is that of the identity.
     """
-    logits = predict(network, samples)
+    logits = predict(network, samples.pixels, samples.ids)
     classes = logits.shape[1]
     given = samples.labels[samples.ids.to(logits.device)]
     counts = (logits.argmax(1) * classes + given).bincount(minlength=classes**2)

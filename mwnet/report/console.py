@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import noise
+from mwnet.methods.confident import ConfidentBatches
 from mwnet.report.folder import describe
 from mwnet.tracking import COLLAPSE
 
@@ -36,7 +37,9 @@ def announce(experiment: "Experiment", folder: Path) -> None:
         print(f"{rate:.1%} of the training labels are wrong")
     elif rate is not None:
         print(f"the noise has changed {rate:.1%} of the training labels, which count as right")
-    if experiment.meta is not None and len(parts.meta) < 2 * source.num_classes:
+    if isinstance(experiment.meta, ConfidentBatches):
+        print(f"the meta set: the {len(experiment.meta.chosen)} training samples trusted most")
+    elif experiment.meta is not None and len(parts.meta) < 2 * source.num_classes:
         print(f"{len(parts.meta)} meta samples are few: more data or a higher --meta-size may help")
     print(f"writing to {folder}", flush=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mwnet import checkpoint
@@ -46,6 +48,8 @@ def draw_all(
     truth: np.ndarray | None,
     classes: tuple[str, ...],
     history: list[dict[str, Any]],
+    *,
+    by_loss: bool = True,
 ) -> None:
     """Draw every figure that the data allows.
 
@@ -55,11 +59,12 @@ def draw_all(
         truth: their true labels, or None.
         classes: class names.
         history: metrics of every epoch.
+        by_loss: whether the weight of a sample depends on its loss alone.
     """
     folder.mkdir(exist_ok=True)
     clean = None if truth is None else scored.given == truth
     if np.ptp(scored.weight) > 0:
-        weight_curve(folder / "weight_curve.png", scored, clean)
+        weight_curve(folder / "weight_curve.png", scored, clean, by_loss=by_loss)
     quality_histogram(folder / "label_quality.png", scored, clean)
     if clean is not None and 0 < clean.sum() < len(clean):
         detection_curves(folder / "detection.png", scored, clean)
@@ -68,14 +73,21 @@ def draw_all(
     confusion(folder / "labels.png", scored.given, *columns, classes)
 
 
-def weight_curve(path: Path, scored: Scored, clean: np.ndarray | None) -> None:
-    """The learnt weight as a function of the loss, over the density of the losses."""
+def weight_curve(
+    path: Path, scored: Scored, clean: np.ndarray | None, *, by_loss: bool = True
+) -> None:
+    """The weight against the loss, over the density of the losses."""
     with figure(path, 6.2, 4.2) as (_, (axes,)):
-        weight_curve_on(axes, scored, clean)
+        weight_curve_on(axes, scored, clean, by_loss=by_loss)
 
 
-def weight_curve_on(axes: Axes, scored: Scored, clean: np.ndarray | None) -> None:
-    """Draw the weight curve into given axes, so that several runs can stand side by side."""
+def weight_curve_on(
+    axes: Axes, scored: Scored, clean: np.ndarray | None, *, by_loss: bool = True
+) -> None:
+    """Draw the weight curve into given axes, so that several runs can stand side by side.
+
+    ``by_loss``: the weight depends on the loss alone, so it is a curve; else it is drawn as dots.
+    """
     order = np.argsort(scored.loss)
     bins = np.linspace(0, float(scored.loss.max()) * 1.001 + 1e-9, 41).tolist()
     density = axes.twinx()
@@ -87,14 +99,16 @@ def weight_curve_on(axes: Axes, scored: Scored, clean: np.ndarray | None) -> Non
         )
     density.set_ylabel("training samples")
     density.set_yscale("symlog", linthresh=10)
-    axes.plot(scored.loss[order], scored.weight[order], color="black", lw=2, label="weight")
+    style = {"ls": "-", "lw": 2} if by_loss else {"ls": "", "marker": ".", "ms": 3}
+    line = Line2D(scored.loss[order], scored.weight[order], color="black", label="weight", **style)
+    axes.add_line(line)
     axes.set_zorder(density.get_zorder() + 1)
     axes.patch.set_visible(False)
     axes.set_ylim(0, max(1.0, float(scored.weight.max())) * 1.02)
     axes.set_xlim(0, bins[-1])
     axes.set_xlabel("loss of the sample [nats]")
     axes.set_ylabel("weight of the sample")
-    axes.set_title("learnt weight, and where the losses are")
+    axes.set_title("weight, and where the losses are")
     handles = [*axes.get_legend_handles_labels()[0], *density.get_legend_handles_labels()[0]]
     axes.legend(handles, [str(handle.get_label()) for handle in handles], loc="upper right")
 
@@ -148,8 +162,9 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
             axes.plot(epochs, known, style, color=color, lw=1.8, label=label, marker=marker)
 
         for key, color in (("train_loss", RIGHT), ("meta_loss", WRONG)):
-            if key in history[0]:
-                curve(losses, [line[key] for line in history], key.replace("_", " "), color)
+            if any(key in line for line in history):  # not every epoch need have a meta step
+                values = [line.get(key) for line in history]
+                curve(losses, values, key.replace("_", " "), color)
         losses.set_title("losses (the training loss as weighted)")
         losses.set_ylabel("mean over the steps of an epoch")
         for key, color in (("test_accuracy", RIGHT), ("validation_accuracy", WRONG)):
@@ -177,6 +192,17 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
             axes.set_xlabel("epoch")
             if axes.lines:
                 axes.legend()
+                phase_ends(axes, history)
+
+
+def phase_ends(axes: Axes, history: list[dict[str, Any]]) -> None:
+    """Mark where a method with phases goes from one to the next."""
+    for before, line in pairwise(history):
+        if before.get("phase") != line.get("phase"):
+            axes.axvline(before["epoch"] + 0.5, color="#888888", lw=1, ls="--")
+            place = (before["epoch"] + 0.5, 0.02)
+            frame = axes.get_xaxis_transform()
+            axes.text(*place, f" {line['phase']}", transform=frame, color="#666666", size=8)
 
 
 def confusion(

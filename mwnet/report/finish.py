@@ -13,6 +13,7 @@ import torch
 import mwnet
 from mwnet import checkpoint, detection
 from mwnet.detection import Scored
+from mwnet.methods.confident import ConfidentBatches
 from mwnet.report.console import conclude, realised_rate
 from mwnet.tracking import lasting_collapse
 from mwnet.trainer import Progress
@@ -74,7 +75,8 @@ def finish(
 
         truth = experiment.truth
         train_truth = None if truth is None else truth[experiment.parts.train].numpy()
-        draw_all(folder / "figures", scored, train_truth, classes, history)
+        by_loss = experiment.method.weight_of_loss
+        draw_all(folder / "figures", scored, train_truth, classes, history, by_loss=by_loss)
     health = [line["weights"]["collapse"] for line in history]
     collapse = lasting_collapse(health, experiment.method.epochs)
     # Collapsed weights say nothing about labels, or the opposite; the prediction still does.
@@ -122,6 +124,7 @@ def summarise(
     uses_meta = method.meta != "none"
     phases = {phase.name: phase.epochs for phase in method.phases}
     final = [line for line in history if line.get("phase") == history[-1].get("phase")]
+    queue = experiment.meta if isinstance(experiment.meta, ConfidentBatches) else None
     auc = None
     if experiment.truth is not None:
         auc = {
@@ -138,7 +141,7 @@ def summarise(
     return {
         "mode": config.mode,
         "method": config.method,
-        "meta_loss": config.meta_loss if uses_meta else None,
+        "meta_loss": config.meta_loss if method.meta == "any" else None,
         "meta_noisy": not experiment.clean_meta if uses_meta else None,
         "meta_source": config.meta_source if uses_meta else None,
         "dataset": config.dataset,
@@ -162,6 +165,7 @@ def summarise(
         "weights": history[-1]["weights"],
         "steps": progress.step,
         "samples": {name: len(ids) for name, ids in vars(experiment.parts).items()},
+        "confident_samples": None if queue is None else len(queue.chosen),
         "skipped": experiment.source.skipped,
         "classes": list(experiment.source.classes),
         "seconds": {"total": progress.seconds, "per_step": progress.seconds / progress.step},

@@ -58,7 +58,10 @@ def describe(config: Config) -> str:
     """The method with what tells its variants apart, for instance ``mwnet-mae-noisy``."""
     if config.method != "mwnet":
         return config.method
-    return f"mwnet-{config.meta_loss}-{'noisy' if config.meta_noisy else 'clean'}"
+    labels = "noisy" if config.meta_noisy else "clean"
+    if config.meta_source == "confident":
+        labels = "confident"
+    return f"mwnet-{config.meta_loss}-{labels}"
 
 
 def _default_folder(config: Config) -> Path:
