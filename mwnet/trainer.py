@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mwnet import checkpoint
 from mwnet.data.batches import Batches
-from mwnet.errors import Interrupted, NonFiniteLoss, UserError
+from mwnet.errors import Interrupted, NonFiniteLoss, UserError, first_line
 from mwnet.methods import Context, Method
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.seeding import global_states, restore_global_states
@@ -102,7 +102,12 @@ class Trainer:
                     f"{path} was written with {name} = {value}, which is now "
                     f"{self.identity.get(name)}: restore that or start a new run"
                 )
-        self.method.load_state_dict(state["method"])
+        try:
+            self.method.load_state_dict(state["method"])
+        except (RuntimeError, KeyError) as error:
+            raise UserError(
+                f"{path} was written by another version of mwnet: {first_line(error)}"
+            ) from error
         self.progress = Progress(**state["progress"])
         self.method.epoch = max(0, self.progress.step - 1) // len(self.train)
         # map_location has moved the generator states too; they belong on the CPU.

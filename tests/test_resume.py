@@ -135,3 +135,17 @@ def test_resume_from_another_configuration_is_refused(
     (out / "config.yaml").write_text(yaml.safe_dump({**values, "batch_size": 50}))
     assert train.main(["--resume", str(out)]) == 2
     assert "batch_size = 100" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_version_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    run(out, "--max-steps", "5")
+    state = checkpoint.load(out / "last.pt", torch.device("cpu"))
+    state["method"] = {"module": {}}
+    checkpoint.save(out, state, best=False)
+    assert train.main(["--resume", str(out), "--max-steps", "9"]) == 2
+    message = capsys.readouterr().err
+    assert "written by another version of mwnet" in message
+    assert message.count("\n") == 1
