@@ -61,7 +61,9 @@ def _table(argv: list[str]) -> int:
 
     path = Path(args.table)
     table = load_table(path)
-    command = shlex.join(["python", "-m", "mwnet.benchmark", str(path), *flags])
+    chosen = {"--seeds": args.seeds, "--only": args.only}
+    picked = [part for flag, value in chosen.items() if value for part in (flag, value)]
+    command = shlex.join(["python", "-m", "mwnet.benchmark", str(path), *picked, *flags])
     seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
     table = replace(table, seeds=seeds, command=command)
     out = args.out or Path("runs") / path.stem
