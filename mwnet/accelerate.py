@@ -55,3 +55,23 @@ def keep_freed_memory() -> None:
         mallopt(trim_threshold, 2**31 - 1)
         if not mallopt(mmap_threshold, 2**30):
             mallopt(mmap_threshold, 2**25)  # the limit of older versions
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name, ``auto`` being a GPU if there is one.
+
+    Raises:
+        UserError: it is not here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name} is not available here: give cpu, cuda, cuda:N or auto")
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # a resumed run must repeat an uninterrupted one
+    return device

@@ -8,8 +8,9 @@ import yaml
 from pydantic import Field
 from pydantic_settings import CliSettingsSource
 
-from mwnet.config import OPTION_FIELDS, RESUMABLE_CHANGES, Config, load_yaml, validate
+from mwnet.config import OPTION_FIELDS, RESUMABLE_CHANGES, Config, validate
 from mwnet.errors import UserError, nearest
+from mwnet.recipe import load_yaml
 
 RECIPES = Path(__file__).resolve().parent.parent / "configs"
 

@@ -8,7 +8,6 @@ so ``--help`` and a mistyped flag are answered at once.
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import CliSuppress
 
@@ -266,36 +265,6 @@ def _check_noise(config: Config) -> None:
         raise UserError("--noise-rate-estimate and --noise-rate-known exclude each other")
 
 
-def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
-    """Read a recipe; a ``base:`` key names another file beside it whose values come first."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the configuration {path}: {reason(error)}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise UserError(f"{path} must hold 'key: value' lines, got a {type(values).__name__}")
-    for key in values:
-        if key != "base" and key not in Config.model_fields:
-            raise UserError(
-                f"{path}: unknown key '{key}' ({nearest(str(key), Config.model_fields)})"
-            )
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    if depth > 8:
-        raise UserError(f"{path}: the chain of base: files does not end")
-    return {**load_yaml(path.parent / str(base), depth + 1), **values}
-
-
-def dump(config: Config) -> str:
-    """The resolved configuration as YAML that ``--config`` reads back."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
 def _sentence(error: ValidationError) -> str:
     """The first complaint of pydantic as one sentence that names the flag and what came."""
     first = error.errors()[0]
@@ -304,8 +273,3 @@ def _sentence(error: ValidationError) -> str:
         return f"unknown key '{name}' ({nearest(name, Config.model_fields)})"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"--{name.replace('_', '-')} got {first['input']!r}: {message}"
-
-
-def reason(error: Exception) -> str:
-    """Why an operation failed, in a few words."""
-    return getattr(error, "strerror", None) or str(error)

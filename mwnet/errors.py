@@ -46,3 +46,8 @@ def lookup(registry: Mapping[str, T], name: str, kind: str) -> T:
     if name not in registry:
         raise ValueError(f"unknown {kind} '{name}' ({nearest(name, registry)})")
     return registry[name]
+
+
+def reason(error: Exception) -> str:
+    """Why an operation failed, in a few words."""
+    return getattr(error, "strerror", None) or str(error)

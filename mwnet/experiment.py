@@ -15,17 +15,18 @@ from torch import Tensor, nn
 
 import noise
 from mwnet import components, detection, report, seeding
+from mwnet.accelerate import find_device
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
-from mwnet.data.split import default_meta_size
 from mwnet.errors import UserError, lookup
 from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.methods import METHODS, Method
 from mwnet.methods.base import predict
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.noise_rate import NoiseRate
+from mwnet.needs import check_needs, meta_batches
 from mwnet.trainer import Trainer
 
 
@@ -170,7 +171,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
 
 
 def _build(config: Config) -> Experiment:
-    device = _device(config.device)
+    device = find_device(config.device)
     if config.cuda_graphs and device.type != "cuda":
         raise UserError(f"--cuda-graphs needs a CUDA device, this run is on {device.type}")
     if config.threads is not None:
@@ -179,7 +180,7 @@ def _build(config: Config) -> Experiment:
     lookup(LOSSES, config.meta_loss, "meta loss")  # also where the method does not read it
     confident = config.meta_source == "confident"
     clean_meta = wanted.meta != "none" and not (config.meta_noisy or confident)
-    _check_needs(config, wanted)
+    check_needs(config, wanted)
     source = load(
         config.dataset,
         path=config.data,
@@ -221,7 +222,7 @@ def _build(config: Config) -> Experiment:
     )
     meta = None
     if wanted.meta != "none":
-        meta = _meta_batches(config, train, parts, truth if clean_meta else given)
+        meta = meta_batches(config, train, parts, truth if clean_meta else given)
     known = config.noise_rate_estimate
     if config.noise_rate_known:
         if truth is None:
@@ -257,60 +258,3 @@ def _build(config: Config) -> Experiment:
         clean_meta=clean_meta,
         method=method,
     )
-
-
-def _check_needs(config: Config, wanted: type[Method]) -> None:
-    """Refuse options that contradict what the method needs."""
-    name = config.method
-    if wanted.meta == "clean" and config.meta_noisy:
-        raise UserError(f"--method {name} learns from a clean meta set: leave --meta-noisy out")
-    if wanted.meta == "clean" and config.meta_source == "confident":
-        raise UserError(
-            f"--method {name} learns from a clean meta set, which --meta-source confident is not"
-        )
-    if config.meta_source == "confident" and config.epochs == 1:
-        raise UserError("--meta-source confident needs a first epoch to look at: --epochs above 1")
-    if wanted.meta == "none" and config.meta_source == "confident":
-        raise UserError(f"--method {name} uses no meta set: leave --meta-source out")
-    told = config.noise_rate_known or config.noise_rate_estimate is not None
-    if told and not wanted.needs_noise_rate:
-        needing = ", ".join(key for key, entry in METHODS.items() if entry.needs_noise_rate)
-        raise UserError(f"--method {name} does not ask for a noise rate; {needing} do")
-
-
-def _meta_batches(
-    config: Config, train: Batches, parts: Split, labels: Tensor | None
-) -> Batches | ConfidentBatches:
-    """What a method with a meta set is given at each step."""
-    size = config.meta_batch_size or config.batch_size
-    if config.meta_source == "confident":
-        available = len(parts.train)
-        wanted = default_meta_size(available) if config.meta_size is None else config.meta_size
-        if not 0 < wanted <= available:
-            raise UserError(
-                f"--meta-source confident needs --meta-size from 1 to {available}, got {wanted}"
-            )
-        return ConfidentBatches(train, wanted, size)
-    if not len(parts.meta):
-        raise UserError(
-            f"--method {config.method} needs a meta set, and of {len(parts.train)} training "
-            "samples none is held out for it: give --meta-size above 0"
-        )
-    assert labels is not None  # split() has refused a clean meta set without truth
-    # A clean meta set carries true labels, for its own samples only.
-    return Batches(train.pixels, labels, parts.meta, size, config.seed, "meta")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name} is not available here: give cpu, cuda, cuda:N or auto")
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # a resumed run must repeat an uninterrupted one
-    return device

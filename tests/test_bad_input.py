@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_longer_finite_stops_the_run(
 
     def exploding(self: MWNet, *batches: object) -> dict:
         report = original(self, *batches)
-        if self.steps == 16:
+        if self.learner.steps == 16:
             report["train_loss"] = report["train_loss"] * float("nan")
         return report
 

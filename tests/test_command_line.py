@@ -10,11 +10,12 @@ from commands import ROOT
 
 from models import MODELS
 from mwnet.command_line import RECIPES, parse
-from mwnet.config import Config, dump, load_yaml, validate
+from mwnet.config import Config, validate
 from mwnet.data.load import DATASETS
 from mwnet.errors import UserError
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
+from mwnet.recipe import dump, load_yaml
 from noise import NOISES
 
 

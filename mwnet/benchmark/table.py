@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from mwnet import checkpoint
-from mwnet.config import Config, reason
-from mwnet.errors import UserError, nearest
+from mwnet.config import Config
+from mwnet.errors import UserError, nearest, reason
 
 Values = dict[str, Any]
 

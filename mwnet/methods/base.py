@@ -40,6 +40,7 @@ class Method(nn.Module):
         phases: what the training consists of, at least one.
 
     Attributes:
+        phases: as given.
         epoch: the current one, counted from 0 over all phases; the trainer sets it.
         learner: the network that one would deploy.
     """
@@ -49,6 +50,7 @@ class Method(nn.Module):
     takes_loss: ClassVar[Literal["any", "per sample", "own"]] = "own"
     """What ``--loss`` may be: all, those that can be weighted by sample, or not set at all."""
     needs_noise_rate: ClassVar[bool] = False
+    """Whether it has a ``noise_rate``, a :class:`~mwnet.methods.noise_rate.NoiseRate`."""
     recordable: ClassVar[bool] = False
     """Whether ``parts.record`` is around its update, as CUDA graphs need it."""
     learns_weights: ClassVar[bool] = False

@@ -82,7 +82,7 @@ class D2L(Method):
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         losses = bootstrap_hard(self.learner(batch.x), batch.y, beta=self.alpha)
-        return {**self.learner.update(losses.mean()), "alpha": losses.new_tensor(self.alpha)}
+        return {**self.learner.update(losses.mean()), "alpha": losses.new_full((), self.alpha)}
 
     def get_extra_state(self) -> dict[str, Any]:
         names = ("dimensions", "alpha", "turned", "earlier")

@@ -26,8 +26,7 @@ class GLC(Method):
 
     Where the authors' code differs: it shuffles gold and silver into common batches; here each
     batch has its silver samples and the fitting number of gold ones, as far as the meta batch has
-    them. A class without a gold sample
-    keeps the row of the identity.
+    them. A class without a gold sample keeps the row of the identity.
     """
 
     meta = "clean"

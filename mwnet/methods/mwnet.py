@@ -61,7 +61,6 @@ class MWNet(Method):
         self.engine = weighting.engine
         self.meta_interval = weighting.meta_interval
         self.queue = weighting.queue
-        self.steps = 0
         self.update = parts.record(self._update)
 
     @property
@@ -83,10 +82,9 @@ class MWNet(Method):
         )
 
     def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
-        due = self.steps % self.meta_interval == 0
+        due = self.learner.steps % self.meta_interval == 0
         report = self.update(batch, meta_batch if due else None)
         self.learner.scheduler.step()
-        self.steps += 1
         return report
 
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
@@ -95,12 +93,10 @@ class MWNet(Method):
 
     def get_extra_state(self) -> dict[str, Any]:
         return {
-            "steps": self.steps,
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "engine": self.engine.state_dict(),
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.engine.load_state_dict(state["engine"])

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mwnet import checkpoint
-from mwnet.config import Config, dump, reason
-from mwnet.errors import Interrupted, UserError
+from mwnet.config import Config
+from mwnet.errors import Interrupted, UserError, reason
+from mwnet.recipe import dump
 
 CONFIG = "config.yaml"
 
