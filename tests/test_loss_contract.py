@@ -85,4 +85,4 @@ def test_finite_at_the_extremes(name: str, options: dict, scale: float, dtype: t
 )
 def test_hyper_parameters_out_of_range_are_refused(name: str, options: dict) -> None:
     with pytest.raises(ValueError, match=name):
-        LOSSES[name](LOGITS, LABELS, **options)
+        LOSSES[name](random_logits(2, 3), torch.tensor([0, 1]), **options)
