@@ -16,11 +16,16 @@ def main(argv: list[str]) -> int:
     try:
         config, resume = parse(argv)
         # Only now, so that --help and a wrong flag need no torch.
-        from mwnet import experiment
         from mwnet.accelerate import keep_freed_memory
 
+        if config.mode == "loss-search":
+            from mwnet.search.run import run
+        elif config.seeds > 1:
+            from mwnet.many_seeds import run
+        else:
+            from mwnet.experiment import run
         keep_freed_memory()
-        experiment.run(config, resume)
+        run(config, resume)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return error.exit_code

@@ -15,9 +15,10 @@ from mwnet.recipe import load_yaml
 RECIPES = Path(__file__).resolve().parent.parent / "configs"
 
 EPILOG = """\
-Without --config the recipe configs/DATASET.yaml of the data set is taken, then the flags; the
-defaults above are those of the schema, where the recipe says nothing. Hyper-parameters of a model
-or loss are set by its flag and their name, for instance --model.width 8.
+Without --config the recipe configs/DATASET.yaml of the data set is taken (to search a loss
+configs/search/DATASET.yaml, where there is one), then the flags; the defaults above are those of
+the schema, where the recipe says nothing. Hyper-parameters of a model or loss are set by its flag
+and their name, for instance --model.width 8.
 """
 
 
@@ -79,7 +80,7 @@ def parse(argv: list[str]) -> tuple[Config, Path | None]:
             raise UserError("--resume takes its configuration from the run; leave --config out")
         return _resumed(flags, Path(resume)), Path(resume)
     if config_file is None:
-        recipe = load_yaml(_recipe_of(flags.get("dataset", "digits")))
+        recipe = load_yaml(_recipe_of(flags.get("dataset", "digits"), flags.get("mode", "train")))
     else:
         recipe = load_yaml(Path(config_file))
         meant = recipe.get("dataset", "digits")
@@ -148,7 +149,10 @@ def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _recipe_of(dataset: str) -> Path:
+def _recipe_of(dataset: str, mode: str) -> Path:
+    search = RECIPES / "search" / f"{dataset}.yaml"
+    if mode == "loss-search" and search.exists():
+        return search
     recipes = {path.stem: path for path in RECIPES.glob("*.yaml")}
     known = [name for name in recipes if load_yaml(recipes[name]).get("dataset") == name]
     if dataset not in known:

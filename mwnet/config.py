@@ -29,7 +29,9 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     # What to do
-    mode: Literal["train"] = _field("run", "train", "What to do; train is all there is so far.")
+    mode: Literal["train", "loss-search"] = _field(
+        "run", "train", "train, or loss-search: find a robust Taylor loss (docs/SEARCH.md)."
+    )
     method: str = _field(
         "run",
         "mwnet",
@@ -39,6 +41,9 @@ class Config(BaseModel):
         "hyper-parameters (docs/METHODS.md).",
     )
     seed: int = _field("run", 0, "Seed that every random choice is derived from.", ge=0)
+    seeds: int = _field(
+        "run", 1, "Train with this many seeds, from --seed on, in one pass (erm).", ge=1
+    )
     epochs: int = _field("run", 60, "Passes over the data in each training of a network.", ge=1)
     max_steps: int | None = _field("run", None, "Stop after this many steps in all.", ge=1)
     out: Path | None = _field(
@@ -174,6 +179,59 @@ class Config(BaseModel):
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
 
+    # Search of a loss
+    search_tasks: str = _field(
+        "search",
+        "own",
+        "What a loss is scored on: own (--dataset with --model), ar (mlp2, mlp3 and cnn4 on "
+        "mnist), dr (cnn4 on mnist, kmnist and cifar10), joint (all of both), or DATASET/MODEL "
+        "with commas between.",
+    )
+    search_samples: int | None = _field(
+        "search", None, "Training samples in each training; default: all.", ge=1
+    )
+    search_order: Literal[2, 3, 4] = _field("search", 4, "Order of the polynomial.")
+    search_start: str = _field(
+        "search",
+        "zero",
+        "Where the search starts: zero, ce (the expansion of cross entropy), a file with theta, or "
+        "twelve numbers with commas between.",
+    )
+    search_eta: float = _field(
+        "search", 1.0, "Range of the losses (eq. 5); acts like a learning rate.", gt=0
+    )
+    search_population: int = _field("search", 32, "Losses in a generation.", ge=2)
+    search_generations: int = _field("search", 20, "Generations in all.", ge=1)
+    search_sigma: float = _field(
+        "search", 1.0, "Initial spread, in units of the polynomial's coefficients.", gt=0
+    )
+    search_restarts: int = _field(
+        "search", 0, "Restarts after convergence, each with twice the population (IPOP).", ge=0
+    )
+    search_lr_adapt: bool = _field(
+        "search", False, "Adapt the step size of the search to how noisy the scores are."
+    )
+    search_halving: int = _field(
+        "search",
+        0,
+        "Rounds before the full training, each four times as short as the next and dropping half "
+        "of the losses.",
+        ge=0,
+        le=3,
+    )
+    search_score_epochs: int = _field(
+        "search", 1, "The score is the mean accuracy after each of the last epochs.", ge=1
+    )
+    search_final_seeds: int = _field(
+        "search", 3, "Fresh seeds on which the result is chosen and compared.", ge=1
+    )
+    search_compare: str = _field(
+        "search", "all", "Hand-made losses to compare with: all, none, or names with commas."
+    )
+    workers: int | None = _field(
+        "search", None, "Processes, one thread each; default: one for each core.", ge=1
+    )
+
     # How fast, not what; rounding apart
     engine: Literal["auto", "forward", "higher"] = _field(
         "speed",
@@ -215,7 +273,7 @@ class Config(BaseModel):
 
 # What a resumed run may be given anew: where it runs and how long, not what it computes.
 RESUMABLE_CHANGES = frozenset(
-    {"device", "threads", "max_steps", "data", "data_root", "download"}
+    {"device", "threads", "max_steps", "data", "data_root", "download", "workers"}
     | {"checkpoint_every", "figures", "log_every", "tensorboard"}
 )
 

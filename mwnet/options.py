@@ -4,6 +4,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 import noise
 from mwnet.errors import UserError, lookup, nearest
+from mwnet.loss_file import read_loss
 
 
 def bound(
@@ -23,7 +25,7 @@ def bound(
     """An entry of a registry with its hyper-parameters bound; unknown ones are refused.
 
     A hyper-parameter takes what its default is: a word, numbers with commas between, a number;
-    ``matrix`` the file of a ``(K, K)`` array.
+    ``matrix`` the file of a ``(K, K)`` array; ``theta`` also that of a found loss, with its eta.
     """
     entry = lookup(registry, name, kind)
     known = {
@@ -39,6 +41,9 @@ def bound(
             raise UserError(f"{flag}: {kind} {name} has no hyper-parameter '{key}' ({hint})")
         if key == "matrix":
             given[key] = _matrix(flag, str(value))
+        elif key == "theta" and "," not in str(value):
+            found = read_loss(Path(str(value)))
+            given = {"eta": found.eta, **given, "theta": found.theta}
         elif isinstance(known[key], tuple):
             given[key] = _numbers(flag, str(value))
         elif isinstance(value, str) != isinstance(known[key], str):

@@ -42,10 +42,12 @@ def taylor(
         (theta_12 to theta_15 of the appendix) do not change training and are left out.
     """
     theta = _checked(theta)
+    if not 0 < eta < float("inf"):
+        raise ValueError(f"taylor needs an eta above 0, got {eta}")
     lowest, highest = taylor_range(theta, logits.shape[-1])
     p = log_p(logits).exp()
     z, z_y = p - theta[0], of_label(p, labels) - theta[0]
-    on, off = _coefficients(theta, 1), _coefficients(theta, 0)
+    on, off = coefficients(theta, 1), coefficients(theta, 0)
     total = _horner(z, off).sum(-1) + _horner(z_y, on) - _horner(z_y, off)
     width = highest - lowest
     return eta * (total / logits.shape[-1] - lowest) / (width if width > 0 else 1.0)
@@ -55,14 +57,14 @@ def taylor(
 def taylor_range(theta: tuple[float, ...], num_classes: int) -> tuple[float, float]:
     """(f_min, f_max) over all predictions of ``num_classes`` classes and all labels."""
     on, off = (
-        Polynomial([0.0, *_coefficients(theta, y)])(Polynomial([-theta[0], 1.0])) for y in (1, 0)
+        Polynomial([0.0, *coefficients(theta, y)])(Polynomial([-theta[0], 1.0])) for y in (1, 0)
     )
     lowest = _lowest(on, off, num_classes) / num_classes
     highest = -_lowest(-on, -off, num_classes) / num_classes
     return lowest, highest
 
 
-def _coefficients(theta: Sequence[float], y: int) -> tuple[float, float, float, float]:
+def coefficients(theta: Sequence[float], y: int) -> tuple[float, float, float, float]:
     """Factors of (p - theta_0)^1 to ^4 in eq. 4."""
     d = y - theta[1]
     return (

@@ -13,6 +13,8 @@ from mwnet.errors import Interrupted, UserError, reason
 from mwnet.recipe import dump
 
 CONFIG = "config.yaml"
+KEPT = (checkpoint.LAST, "evaluations.jsonl")
+"""What makes a folder worth keeping when a run fails: something to go on from."""
 
 
 @contextlib.contextmanager
@@ -37,7 +39,7 @@ def run_folder(config: Config, resume: Path | None) -> Iterator[Path]:
             checkpoint.write_text(folder / CONFIG, dump(config))
         yield folder
     except BaseException as error:
-        kept = (folder / checkpoint.LAST).exists()
+        kept = any((folder / name).exists() for name in KEPT)
         if fresh and not kept:
             _remove(folder, keep=existed)
         if isinstance(error, KeyboardInterrupt) and kept:
@@ -57,6 +59,8 @@ def run_folder(config: Config, resume: Path | None) -> Iterator[Path]:
 
 def describe(config: Config) -> str:
     """The method with what tells its variants apart, for instance ``mwnet-mae-noisy``."""
+    if config.mode == "loss-search":
+        return "loss-search"
     if config.method != "mwnet":
         return config.method
     labels = "noisy" if config.meta_noisy else "clean"

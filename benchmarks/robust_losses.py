@@ -1,0 +1,186 @@
+"""Losses trained from scratch on noisy labels to the end: last and best epoch, curves, ranks.
+
+    python -m benchmarks.robust_losses run ce,gce,configs/losses/mnist_sym80.yaml \
+        --json sym80.json --figure sym80.png -- \
+        --config configs/search/mnist.yaml --data-root DIR
+    python -m benchmarks.robust_losses ranks sym80.json digits.json
+
+A loss is a name of LOSSES, with its defaults, or a file with theta. The flags after ``--`` are
+those of train.py: data, noise, model and training; ``--search-samples`` are the training samples,
+all without it, and there is no validation part. Test accuracy is measured every few epochs; the last
+one is what counts, the best one is chosen on the test set and only shows what was lost.
+"""
+
+import argparse
+import functools
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mwnet.accelerate import keep_freed_memory
+from mwnet.command_line import parse
+from mwnet.config import Config
+from mwnet.errors import UserError
+from mwnet.loss_file import read_loss
+from mwnet.report.figures import figure
+from mwnet.search.tasks import Job, Loss, Score, Task
+from mwnet.search.workers import Workers
+
+_task: list[Task] = []
+
+
+def prepare(config: Config) -> None:
+    keep_freed_memory()
+    torch.set_num_threads(config.threads or 1)
+    _task[:] = [Task(config, validate=False)]
+
+
+def evaluate(job: Job) -> list[Score]:
+    return _task[0].run(job)
+
+
+def main(argv: list[str]) -> None:
+    place = argv.index("--") if "--" in argv else len(argv)
+    own, flags = argv[:place], argv[place + 1 :]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run")
+    one.add_argument("losses", help="names and files with commas between")
+    one.add_argument("--seeds", type=int, default=3)
+    one.add_argument("--every", type=int, default=5, help="epochs between measurements")
+    one.add_argument("--workers", type=int, default=2)
+    one.add_argument("--in-job", type=int, default=8, help="losses trained together")
+    one.add_argument("--json", type=Path)
+    one.add_argument("--figure", type=Path)
+    several = commands.add_parser("ranks")
+    several.add_argument("files", type=Path, nargs="+")
+    args = parser.parse_args(own)
+    if args.command == "ranks":
+        print(ranks([json.loads(path.read_text()) for path in args.files]))
+        return
+    result = run(args, parse(flags)[0])
+    print(table(result))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    if args.figure:
+        draw(args.figure, result)
+
+
+def run(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """Train every loss with every seed."""
+    started = time.perf_counter()
+    names = args.losses.split(",")
+    losses: list[Loss] = [
+        read_loss(Path(name)) if name.endswith(".yaml") else name for name in names
+    ]
+    at = (*range(args.every, config.epochs, args.every), config.epochs)
+    places = [
+        (seed, first) for seed in range(args.seeds) for first in range(0, len(losses), args.in_job)
+    ]
+    jobs = [
+        Job(0, seed, tuple(losses[first : first + args.in_job]), config.epochs, at, ("test",))
+        for seed, first in places
+    ]
+    curves: list[list[list[float] | None]] = [[None] * args.seeds for _ in losses]
+    with Workers(evaluate, args.workers, functools.partial(prepare, config)) as workers:
+        for position, scores in workers.results(jobs):
+            seed, first = places[position]
+            for place, score in enumerate(scores or [], start=first):
+                curves[place][seed] = score.accuracy.get("test")
+            print(f"seed {seed}: {', '.join(names[first : first + args.in_job])}", flush=True)
+    return {
+        "task": f"{config.dataset}/{config.model}",
+        "noise": f"{config.noise} {config.noise_rate:g}",
+        "samples": config.search_samples,
+        "epochs": list(at),
+        "precision": config.amp,
+        "lr": config.lr,
+        "losses": {Path(name).stem: curve for name, curve in zip(names, curves, strict=True)},
+        "seconds": time.perf_counter() - started,
+        "torch": torch.__version__,
+    }
+
+
+def last(result: dict[str, Any]) -> dict[str, list[float]]:
+    """Accuracy after the last epoch by loss; 0 for a training that failed."""
+    return {
+        name: [curve[-1] if curve else 0.0 for curve in curves]
+        for name, curves in result["losses"].items()
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown: last epoch, and the best one of the mean curve, in percent."""
+    lines = [
+        f"{result['task']}, {result['noise']}, {result['samples'] or 'all'} samples, "
+        f"{result['epochs'][-1]} epochs, n = {len(next(iter(result['losses'].values())))}",
+        "",
+        "| loss | last epoch | best epoch (on test data) |",
+        "|---|---|---|",
+    ]
+    at_last = last(result)
+    for name in sorted(at_last, key=lambda name: -statistics.fmean(at_last[name])):
+        known = [curve for curve in result["losses"][name] if curve]
+        best = "-"
+        if known:
+            means = [statistics.fmean(values) for values in zip(*known, strict=True)]
+            top = max(means)
+            best = f"{100 * top:.2f} ({result['epochs'][means.index(top)]})"
+        lines.append(f"| {name} | {shown(at_last[name])} | {best} |")
+    return "\n".join(lines)
+
+
+def shown(values: list[float]) -> str:
+    sd = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):.2f}{sd}"
+
+
+def ranks(results: list[dict[str, Any]]) -> str:
+    """Markdown: accuracy at the last epoch on each task and the average rank of each loss."""
+    from scipy.stats import rankdata
+
+    names = [n for n in results[0]["losses"] if all(n in result["losses"] for result in results)]
+    values = [last(result) for result in results]
+    by_task = [rankdata([-statistics.fmean(of[name]) for name in names]) for of in values]
+    average = {
+        name: float(statistics.fmean(rank[place] for rank in by_task))
+        for place, name in enumerate(names)
+    }
+    head = [f"{result['task']}, {result['noise']}" for result in results]
+    lines = [
+        f"| loss | {' | '.join(head)} | average rank |",
+        "|---" * (len(results) + 2) + "|",
+    ]
+    for name in sorted(names, key=lambda name: average[name]):
+        cells = " | ".join(shown(of[name]) for of in values)
+        lines.append(f"| {name} | {cells} | {average[name]:.2f} |")
+    return "\n".join(lines)
+
+
+def draw(path: Path, result: dict[str, Any]) -> None:
+    """Mean test accuracy over the epochs, a line for each loss."""
+    with figure(path, 7.5, 4.4) as (_, (axes,)):
+        at_last = last(result)
+        order = sorted(at_last, key=lambda name: -statistics.fmean(at_last[name]))
+        for place, name in enumerate(order):
+            known = [curve for curve in result["losses"][name] if curve]
+            if known:
+                means = [100 * statistics.fmean(values) for values in zip(*known, strict=True)]
+                wide = 2.5 if name not in {"ce", "gce", "mae"} and "_" in name else 1.3
+                axes.plot(result["epochs"], means, label=name, lw=wide, color=f"C{place % 10}")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("test accuracy [%]")
+        axes.set_title(f"{result['task']}, {result['noise']}")
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"robust_losses: {error}")

@@ -1,0 +1,209 @@
+"""One run with several seeds, trained at once: ``--seeds 5``.
+
+Each seed is the run that it would be alone, to rounding: it has its own split, noise, first weights
+and order. Only for plain training of small networks does one pass pay; tables of anything else are
+``python -m mwnet.benchmark TABLE.yaml --seeds``.
+"""
+
+import contextlib
+import io
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mwnet import checkpoint, components, experiment
+from mwnet.config import Config
+from mwnet.errors import NonFiniteLoss, UserError
+from mwnet.experiment import Experiment
+from mwnet.loss_choice import Sizes, pure_loss
+from mwnet.losses import STATEFUL, TWO_VIEWS
+from mwnet.population import EachLoss, Group, Together, kind_for
+from mwnet.population.stacks import GROUP, Kind
+from mwnet.recipe import dump
+from mwnet.report import announce, finish, run_folder
+from mwnet.report.finish import versions
+from mwnet.report.folder import CONFIG
+from mwnet.trainer import METRICS, Progress
+
+
+def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+    """Train with ``config.seeds`` seeds at once, in a folder for each.
+
+    Returns:
+        The summary of all: mean and standard deviation, as in its ``summary.json``.
+
+    Raises:
+        UserError: bad input, or a method that is not plain training.
+        NonFiniteLoss: a loss became NaN or infinite.
+    """
+    _check(config, resume)
+    with run_folder(config, None) as folder:
+        runs = [
+            experiment.build(
+                config.model_copy(update={"seed": seed, "seeds": 1, "out": folder / f"seed-{seed}"})
+            )
+            for seed in range(config.seed, config.seed + config.seeds)
+        ]
+        sizes = {len(one.train) for one in runs}
+        if len(sizes) > 1:
+            raise UserError(f"the seeds have {sorted(sizes)} steps in an epoch: run them alone")
+        announce(runs[0], folder)
+        trained = _Lockstep(config, runs)
+        print(f"{config.seeds} seeds at once ({trained.kind})", flush=True)
+        for epoch in range(config.epochs):
+            trained.epoch(epoch)
+            values = [line["test_accuracy"] for line in trained.last_lines()]
+            print(
+                f"epoch {epoch + 1:{len(str(config.epochs))}d}/{config.epochs}  "
+                f"test {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}",
+                flush=True,
+            )
+        return _finish(config, trained, folder)
+
+
+class _Lockstep:
+    """Experiments whose steps are taken together."""
+
+    def __init__(self, config: Config, runs: list[Experiment]) -> None:
+        self.config, self.runs = config, runs
+        self.progress = [Progress() for _ in runs]
+        self.steps = len(runs[0].train)
+        # Networks as they are without autocast: the group has its own.
+        networks = [
+            components.classifier(
+                one.config.model_copy(update={"amp": "off"}), one.source, one.device
+            )
+            for one in runs
+        ]
+        self.kind: Kind = kind_for(networks[0], runs[0].device)
+        sizes = [_sizes(one) for one in runs]
+        losses = [pure_loss(config, "loss", size) for size in sizes]
+        self.groups: list[tuple[slice, Group, Together]] = []
+        for first in range(0, len(runs), GROUP[self.kind]):
+            members = slice(first, first + GROUP[self.kind])
+            group = Group(
+                networks[members],
+                self.kind,
+                EachLoss(losses[members]),
+                lambda module: components.optimizer(config, module),
+                lambda of: components.scheduler(config, of, self.steps, config.epochs),
+                torch.bfloat16 if config.amp == "bf16" else None,
+            )
+            batches = Together([one.train for one in runs[members]])
+            self.groups.append((members, group, batches))
+
+    def epoch(self, epoch: int) -> None:
+        """Train every seed for an epoch and measure it."""
+        started = time.perf_counter()
+        for members, group, batches in self.groups:
+            total = torch.zeros(group.stack.size, dtype=torch.float64)
+            for step in range(epoch * self.steps, (epoch + 1) * self.steps):
+                means = group.step(batches[step])
+                assert means is not None  # EachLoss has them
+                total += means.cpu()
+            for member, one in enumerate(self.runs[members]):
+                self._measure(members.start + member, one, group, member, float(total[member]))
+        seconds = time.perf_counter() - started
+        for progress in self.progress:
+            progress.seconds += seconds / len(self.runs)
+
+    def last_lines(self) -> list[dict[str, Any]]:
+        """Metrics of the last epoch, by run."""
+        return [progress.history[-1] for progress in self.progress]
+
+    def _measure(
+        self, number: int, one: Experiment, group: Group, member: int, total: float
+    ) -> None:
+        progress = self.progress[number]
+        progress.step += self.steps
+        mean = total / self.steps
+        state = group.stack.state(member)
+        if not all(bool(value.isfinite().all()) for value in state.values()):
+            raise NonFiniteLoss(
+                f"a parameter of seed {one.config.seed} became NaN or infinite in epoch "
+                f"{len(progress.history) + 1}; a lower --lr may help"
+            )
+        network = one.method.get_submodule("learner.network")
+        inner = network.get_submodule("network") if self.config.amp == "bf16" else network
+        inner.load_state_dict(state)
+        scored = one.score(one.parts.train)
+        line = {"epoch": len(progress.history) + 1, "step": progress.step, "train_loss": mean}
+        progress.history.append({**line, **one.metrics(scored)})
+
+
+def _finish(config: Config, trained: _Lockstep, folder: Path) -> dict[str, Any]:
+    """The files of every seed, and what they come to together."""
+    summaries = []
+    for one, progress in zip(trained.runs, trained.progress, strict=True):
+        own = one.config.out
+        assert own is not None
+        own.mkdir()
+        checkpoint.write_text(own / CONFIG, dump(one.config))
+        lines = "".join(json.dumps(line) + "\n" for line in progress.history)
+        checkpoint.write_text(own / METRICS, lines)
+        scored = one.score(one.parts.train)
+        with contextlib.redirect_stdout(io.StringIO()):
+            summaries.append(finish(one, scored, progress.history, progress, own))
+    together = {
+        "mode": config.mode,
+        "method": config.method,
+        "loss": config.loss,
+        "seeds": [one.config.seed for one in trained.runs],
+        "way": trained.kind,
+        "test_accuracy": {
+            which: _mean_sd([summary["test_accuracy"][which] for summary in summaries])
+            for which in ("last", "best")
+        },
+        "detection_auc": {
+            name: _mean_sd([summary["detection_auc"][name]["last"] for summary in summaries])
+            for name in summaries[0]["detection_auc"] or {}
+        },
+        "seconds": sum(progress.seconds for progress in trained.progress),
+        "versions": versions(),
+    }
+    checkpoint.write_text(folder / "summary.json", json.dumps(together, indent=2) + "\n")
+    print(f"\n{config.seeds} seeds{'':30}{'mean':>8}{'sd':>8}")
+    rows = [
+        (f"test accuracy, {which} epoch", entry)
+        for which, entry in together["test_accuracy"].items()
+    ]
+    rows += [
+        (f"AUC of wrong labels by {n}, last epoch", e) for n, e in together["detection_auc"].items()
+    ]
+    for name, entry in rows:
+        if entry["mean"] is not None:
+            print(f"{name:38}{entry['mean']:8.4f}{entry['sd']:8.4f}")
+    print(f"\n{together['seconds']:.1f} s of training; in {folder}, a folder for each seed")
+    return together
+
+
+def _mean_sd(values: list[float | None]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return {"mean": None, "sd": None, "n": len(known)}
+    return {"mean": statistics.fmean(known), "sd": statistics.stdev(known), "n": len(known)}
+
+
+def _sizes(one: Experiment) -> Sizes:
+    train = one.train
+    classes = train.labels[train.ids.to(train.labels.device)]
+    return Sizes(len(train.labels), classes.bincount(minlength=one.source.num_classes).cpu())
+
+
+def _check(config: Config, resume: Path | None) -> None:
+    if config.method != "erm":
+        raise UserError(
+            f"--seeds trains plain methods at once: give --method erm, got {config.method}; for "
+            "others there is python -m mwnet.benchmark TABLE.yaml --seeds"
+        )
+    if config.loss in {*STATEFUL, *TWO_VIEWS} and "matrix" not in config.loss_options:
+        raise UserError(f"--seeds needs a loss without a memory or second view, got {config.loss}")
+    if resume is not None:
+        raise UserError(f"{resume} holds a run of several seeds, which is not resumed: start anew")
+    for flag in ("max_steps", "cuda_graphs", "compile"):
+        if getattr(config, flag):
+            raise UserError(f"--seeds does not go with --{flag.replace('_', '-')}")

@@ -1,0 +1,133 @@
+"""Networks with stacked parameters, and which way of computing them all is the fastest."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+Kind = Literal["perceptron", "mapped", "looped"]
+"""How members are computed: one batched matrix product a layer, ``torch.func.vmap``, or each alone.
+"""
+
+GROUP = {"perceptron": 16, "mapped": 16, "looped": 1}
+"""Members that are worth computing together: more do not fit the cache of a CPU any more."""
+
+
+class Stack(nn.Module):
+    """M networks of one architecture.
+
+    Attributes:
+        size: M.
+        names: of the parameters, as in the network.
+        parameters_of: the stacked parameters, ``(M, ...)`` each, in the order of ``names``.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.size = len(networks)
+        parameters, buffers = stack_module_state(list(networks))
+        self.names = list(parameters)
+        self.parameters_of = nn.ParameterList(
+            nn.Parameter(value.detach().clone()) for value in parameters.values()
+        )
+        self.buffers_of = {name: value.detach().clone() for name, value in buffers.items()}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(M, K, n)`` of ``(n, ...)`` samples for all, or ``(M, n, ...)``, each its own.
+
+        Which of the two is seen from the number of dimensions: a sample has three.
+        """
+        raise NotImplementedError
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """One member's state, as its network's ``load_state_dict`` takes it."""
+        parameters = zip(self.names, self.parameters_of, strict=True)
+        state = {name: value[member].detach().clone() for name, value in parameters}
+        return {**state, **{name: value[member] for name, value in self.buffers_of.items()}}
+
+
+class PerceptronStack(Stack):
+    """Perceptrons: each layer is one batched matrix product with the samples last."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__(networks)
+        template = networks[0]
+        assert isinstance(template, nn.Sequential)
+        self.hidden = sum(isinstance(layer, nn.Linear) for layer in template) - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(-3)
+        h = flat.mT.expand(self.size, *flat.mT.shape[-2:])
+        values = iter(self.parameters_of)
+        for layer, (weight, bias) in enumerate(zip(values, values, strict=True)):
+            h = torch.baddbmm(bias[:, :, None], weight, h)
+            if layer < self.hidden:
+                h = h.relu_() if not torch.is_grad_enabled() else h.relu()
+        return h
+
+
+class MappedStack(Stack):
+    """Any architecture, through ``torch.func.vmap`` over its functional form."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__(networks)
+        self._template = [networks[0]]  # in a list, so that it is no part of this module
+
+    def forward(self, x: Tensor) -> Tensor:
+        network = self._template[0].train(self.training)
+
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(network, (parameters, buffers), (x,))
+
+        parameters = dict(zip(self.names, self.parameters_of, strict=True))
+        sample_axis = None if x.dim() == 4 else 0
+        batched = vmap(one, in_dims=(0, 0, sample_axis), randomness="different")
+        return batched(parameters, self.buffers_of, x).mT
+
+
+class Single(Stack):
+    """One network as it is, for architectures that are slower in a stack."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        nn.Module.__init__(self)
+        (self.network,) = networks
+        self.size = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x if x.dim() == 4 else x[0]).mT[None]
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.network.state_dict().items()}
+
+
+KINDS: dict[Kind, type[Stack]] = {
+    "perceptron": PerceptronStack,
+    "mapped": MappedStack,
+    "looped": Single,
+}
+
+
+def kind_for(network: nn.Module, device: torch.device) -> Kind:
+    """The fastest way for an architecture on a device, as ``benchmarks.population`` measures it.
+
+    On a CPU a convolution with weights of its own for each member becomes a grouped one, which is
+    slower than a loop.
+    """
+    if isinstance(network, nn.Sequential) and _is_perceptron(network):
+        return "perceptron"
+    return "mapped" if device.type == "cuda" else "looped"
+
+
+def stacked(networks: Sequence[nn.Module], kind: Kind) -> Stack:
+    """Copies of the networks as one stack."""
+    return KINDS[kind](networks)
+
+
+def _is_perceptron(network: nn.Sequential) -> bool:
+    """Whether it is flattening, then linear layers with ReLU between them, as ``models.mlp``."""
+    flatten, *layers = network
+    return isinstance(flatten, nn.Flatten) and all(
+        isinstance(layer, nn.ReLU if place % 2 else nn.Linear) for place, layer in enumerate(layers)
+    )

@@ -1,0 +1,188 @@
+"""What a search prints and leaves: taylor.yaml, summary.json, the comparison, two figures."""
+
+import json
+import statistics
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mwnet import checkpoint
+from mwnet.config import Config
+from mwnet.loss_file import FILE, TaylorLoss, write_loss
+from mwnet.report.finish import versions as versions_of_a_run
+from mwnet.search import figures
+
+if TYPE_CHECKING:
+    from mwnet.search.run import Compared, Generation, Search
+    from mwnet.search.tasks import Task
+
+WAY = {
+    "perceptron": "{size} losses at once, one batched product a layer",
+    "mapped": "{size} losses at once (torch.func.vmap)",
+    "looped": "one loss after another, which is faster for convolutions on a CPU",
+}
+
+
+def announce(config: Config, tasks: "list[Task]", workers: int, folder: Path) -> None:
+    """Say what is about to run."""
+    steps = config.search_population * config.search_generations
+    print(
+        f"searching a Taylor loss of order {config.search_order}: {config.search_generations} "
+        f"generations of {config.search_population}, {steps} losses, each trained for "
+        f"{config.epochs} epochs; workers: {workers}"
+    )
+    for task in tasks:
+        sizes = f"{task.samples} training, {len(task.parts.validation)} clean validation"
+        how = WAY[task.kind].format(size=task.losses_in_job)
+        print(f"  {task.name}: {sizes}, {len(task.parts.test)} test samples; {how}")
+    print(f"noise {config.noise} {config.noise_rate:g}; writing to {folder}", flush=True)
+
+
+def on_terminal() -> bool:
+    """Whether there is someone to see a progress bar."""
+    return sys.stdout.isatty()
+
+
+def line(generation: "Generation", total: int) -> str:
+    """A generation on one line."""
+
+    def shown(value: float | None) -> str:
+        return "     -" if value is None else f"{value:.4f}"
+
+    place = f"generation {generation.number + 1:{len(str(total))}d}/{total}"
+    failed = f"  failed {generation.failed}" if generation.failed else ""
+    return (
+        f"{place}  best {shown(generation.best)}  median {shown(generation.median)}  "
+        f"{generation.seconds:.1f} s{failed}"
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions that the evaluations depend on."""
+    return {**versions_of_a_run(), "cmaes": version("cmaes")}
+
+
+def finish(
+    search: "Search", results: "list[Compared]", folder: Path, seconds: float
+) -> dict[str, Any]:
+    """Choose between best and mean, write everything, print the table.
+
+    Args:
+        search: after its last generation.
+        results: the candidates, then the hand-made losses, on fresh seeds.
+        folder: of the run.
+        seconds: that the run has taken since it was started or resumed.
+    """
+    config, tasks = search.config, search.tasks
+    candidates = [result for result in results if isinstance(result.loss, TaylorLoss)]
+    hand_made = [result for result in results if isinstance(result.loss, str)]
+    chosen = max(candidates, key=lambda result: result.fitness)  # the first of several: the mean
+    loss = chosen.loss
+    assert isinstance(loss, TaylorLoss)
+    found = {
+        "found": {
+            "tasks": [task.name for task in tasks],
+            "noise": config.noise,
+            "noise_rate": config.noise_rate,
+            "samples": [task.samples for task in tasks],
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+            "lr": config.lr,
+            "momentum": config.momentum,
+            "weight_decay": config.weight_decay,
+            "lr_schedule": config.lr_schedule,
+            "precision": config.amp,
+            "start": config.search_start,
+            "order": config.search_order,
+            "population": config.search_population,
+            "generations": len(search.history),
+            "restarts": search.strategy.run,
+            "halving": config.search_halving,
+            "seed": config.seed,
+            "kept": chosen.name,
+            "validation_accuracy": _mean_sd(chosen.validation),
+        },
+        "versions": versions(),
+    }
+    write_loss(folder / FILE, loss, found)
+    table = [chosen, *sorted(hand_made, key=lambda result: -result.fitness)]
+    rows = [
+        {
+            "loss": "found" if result is chosen else result.name,
+            "validation_accuracy": _mean_sd(result.validation),
+            "test_accuracy": _mean_sd(result.test),
+        }
+        for result in table
+    ]
+    summary = {
+        "mode": config.mode,
+        "tasks": [task.name for task in tasks],
+        "noise": {"name": config.noise, "rate": config.noise_rate},
+        "theta": list(loss.theta),
+        "eta": loss.eta,
+        "kept": chosen.name,
+        "validation_accuracy": {result.name: _mean_sd(result.validation) for result in candidates},
+        "comparison": rows,
+        "generations": [vars(generation) for generation in search.history],
+        "evaluations": len(search.log.known),
+        "failed": search.counts,
+        "restarts": search.strategy.run,
+        "seed": config.seed,
+        "ways": {task.name: task.kind for task in tasks},
+        "seconds": seconds,
+        "device": str(tasks[0].device),
+        "versions": versions(),
+    }
+    checkpoint.write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    if config.figures:
+        (folder / "figures").mkdir(exist_ok=True)
+        figures.losses(folder / "figures" / "losses.png", loss, tasks[0].source.num_classes)
+        figures.fitness(folder / "figures" / "fitness.png", search.history, table)
+    _conclude(rows, summary, folder)
+    return summary
+
+
+def _conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: Path) -> None:
+    tasks = summary["tasks"]
+    print(
+        f"\ntrained from scratch on fresh seeds: test accuracy, mean and sd [%]; kept: "
+        f"the {summary['kept']}"
+    )
+    print(f"{'':18}{'validation':>14}" + "".join(f"{task[-18:]:>20}" for task in tasks))
+    for row in rows:
+        cells = [_shown(row["test_accuracy"]["by_task"].get(task)) for task in tasks]
+        total = row["validation_accuracy"]["mean"]
+        overall = "failed" if total is None else f"{100 * total:.2f}"
+        print(f"{row['loss']:18}{overall:>14}" + "".join(f"{cell:>20}" for cell in cells))
+    for status, count in summary["failed"].items():
+        print(f"{count} losses scored worst: {status}")
+    print(f"\n{summary['seconds']:.0f} s; in {folder}:")
+    print(f"  {FILE}         the loss: python train.py --loss taylor --loss.theta {folder / FILE}")
+    print("  summary.json        the numbers")
+    print("  evaluations.jsonl   every loss that was tried")
+    if (folder / "figures").is_dir():
+        print("  figures/            the loss beside others, and the search")
+
+
+def _mean_sd(by_task: dict[str, list[float]] | None) -> dict[str, Any]:
+    """Over seeds of the mean over tasks, and by task; None where a training failed."""
+    by_task = by_task or {}
+    entries = {task: _statistics(values) for task, values in by_task.items()}
+    seeds = [statistics.fmean(values) for values in zip(*by_task.values(), strict=True)]
+    return {**_statistics(seeds), "by_task": entries}
+
+
+def _statistics(values: list[float]) -> dict[str, Any]:
+    return {
+        "mean": statistics.fmean(values) if values else None,
+        "sd": statistics.stdev(values) if len(values) > 1 else None,
+        "n": len(values),
+    }
+
+
+def _shown(entry: dict[str, Any] | None) -> str:
+    if entry is None or entry["mean"] is None:
+        return "failed"
+    sd = "" if entry["sd"] is None else f" ± {100 * entry['sd']:.2f}"
+    return f"{100 * entry['mean']:.2f}{sd}"

@@ -1,0 +1,79 @@
+"""CMA-ES with restarts, asked for whole generations."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from cmaes import CMA
+
+from mwnet.seeding import derive
+
+
+class Strategy:
+    """CMA-ES (Hansen and Ostermeier 1996) through the package ``cmaes``, with IPOP restarts.
+
+    When the distribution has converged and restarts are left, it begins again at the start with
+    twice the population (Auger and Hansen 2005).
+
+    Args:
+        start: mean of the first distribution.
+        sigma: its standard deviation in every direction.
+        population: points in a generation.
+        restarts: how many times at most.
+        lr_adapt: adapt the learning rate of mean and covariance to the noise of the values.
+        seed: what is drawn is a pure function of it and of the values told.
+    """
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        sigma: float,
+        population: int,
+        *,
+        restarts: int = 0,
+        lr_adapt: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.start, self.sigma, self.population = start, sigma, population
+        self.restarts, self.lr_adapt, self.seed = restarts, lr_adapt, seed
+        self.run = 0
+        self.finished = False
+        self._cma = self._begin()
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of the distribution as it is now."""
+        return self._cma.mean
+
+    @property
+    def spread(self) -> float:
+        """Step size of the distribution as it is now."""
+        return float(self._cma._sigma)
+
+    def ask(self) -> list[np.ndarray]:
+        """The points of the next generation."""
+        return [self._cma.ask() for _ in range(self._cma.population_size)]
+
+    def tell(self, points: Sequence[np.ndarray], values: Sequence[float]) -> None:
+        """What they are worth, low being good; those that failed come last in rank.
+
+        ``cmaes`` would take a NaN without demoting it.
+        """
+        known = [value for value in values if np.isfinite(value)]
+        worst = max(known, default=0.0) + 1.0
+        finite = [value if np.isfinite(value) else worst for value in values]
+        self._cma.tell(list(zip(points, finite, strict=True)))
+        if self._cma.should_stop():
+            if self.run < self.restarts:
+                self.run += 1
+                self._cma = self._begin()
+            else:
+                self.finished = True
+
+    def _begin(self) -> CMA:
+        return CMA(
+            mean=self.start.copy(),
+            sigma=self.sigma,
+            population_size=self.population * 2**self.run,
+            seed=derive(self.seed, "search", "strategy", self.run) % 2**32,
+            lr_adapt=self.lr_adapt,
+        )
