@@ -27,6 +27,7 @@ setup(
         "pydantic-settings>=2.7",
         "pyyaml>=6",
         "tqdm>=4.66",
+        "cmaes>=0.11",
     ],
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"],

@@ -7,8 +7,8 @@
 
 A loss is a name of LOSSES, with its defaults, or a file with theta. The flags after ``--`` are
 those of train.py: data, noise, model and training; ``--search-samples`` are the training samples,
-all without it, and there is no validation part. Test accuracy is measured every few epochs; the last
-one is what counts, the best one is chosen on the test set and only shows what was lost.
+all without it, and there is no validation part. Test accuracy is measured every few epochs; the
+last one is what counts, the best one is chosen on the test set and only shows what was lost.
 """
 
 import argparse

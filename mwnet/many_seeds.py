@@ -27,6 +27,7 @@ from mwnet.recipe import dump
 from mwnet.report import announce, finish, run_folder
 from mwnet.report.finish import versions
 from mwnet.report.folder import CONFIG
+from mwnet.report.spread import mean_sd
 from mwnet.trainer import METRICS, Progress
 
 
@@ -155,11 +156,11 @@ def _finish(config: Config, trained: _Lockstep, folder: Path) -> dict[str, Any]:
         "seeds": [one.config.seed for one in trained.runs],
         "way": trained.kind,
         "test_accuracy": {
-            which: _mean_sd([summary["test_accuracy"][which] for summary in summaries])
+            which: mean_sd([summary["test_accuracy"][which] for summary in summaries])
             for which in ("last", "best")
         },
         "detection_auc": {
-            name: _mean_sd([summary["detection_auc"][name]["last"] for summary in summaries])
+            name: mean_sd([summary["detection_auc"][name]["last"] for summary in summaries])
             for name in summaries[0]["detection_auc"] or {}
         },
         "seconds": sum(progress.seconds for progress in trained.progress),
@@ -179,13 +180,6 @@ def _finish(config: Config, trained: _Lockstep, folder: Path) -> dict[str, Any]:
             print(f"{name:38}{entry['mean']:8.4f}{entry['sd']:8.4f}")
     print(f"\n{together['seconds']:.1f} s of training; in {folder}, a folder for each seed")
     return together
-
-
-def _mean_sd(values: list[float | None]) -> dict[str, Any]:
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return {"mean": None, "sd": None, "n": len(known)}
-    return {"mean": statistics.fmean(known), "sd": statistics.stdev(known), "n": len(known)}
 
 
 def _sizes(one: Experiment) -> Sizes:

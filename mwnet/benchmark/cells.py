@@ -146,6 +146,8 @@ def _cell(table: Table, out: Path, row: str, column: str, flags: Sequence[str]) 
         values = {**table.base, **table.columns[column], **first, **options}
         argv = [*as_flags(values), *flags]
         config = parse([*argv, "--no-figures", "--no-tensorboard"])[0]
+        if config.mode != "train" or config.seeds > 1:
+            raise UserError("a cell is one training: leave mode and seeds out")
         if config.threads is None:
             config = config.model_copy(update={"threads": 1})
         _check_names(config)

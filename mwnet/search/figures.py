@@ -14,7 +14,7 @@ from mwnet.losses.taylor import taylor
 from mwnet.report.figures import NEUTRAL, RIGHT, WRONG, figure
 
 if TYPE_CHECKING:
-    from mwnet.search.run import Compared, Generation
+    from mwnet.search.loop import Compared, Generation
 
 # The panels of the Taylor-loss paper's Figure 1, with the hyper-parameters that it prints or means.
 HAND_MADE: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (

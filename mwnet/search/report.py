@@ -11,10 +11,11 @@ from mwnet import checkpoint
 from mwnet.config import Config
 from mwnet.loss_file import FILE, TaylorLoss, write_loss
 from mwnet.report.finish import versions as versions_of_a_run
+from mwnet.report.spread import mean_sd
 from mwnet.search import figures
 
 if TYPE_CHECKING:
-    from mwnet.search.run import Compared, Generation, Search
+    from mwnet.search.loop import Compared, Generation, Search
     from mwnet.search.tasks import Task
 
 WAY = {
@@ -101,7 +102,7 @@ def finish(
             "halving": config.search_halving,
             "seed": config.seed,
             "kept": chosen.name,
-            "validation_accuracy": _mean_sd(chosen.validation),
+            "validation_accuracy": _over_seeds(chosen.validation),
         },
         "versions": versions(),
     }
@@ -110,8 +111,8 @@ def finish(
     rows = [
         {
             "loss": "found" if result is chosen else result.name,
-            "validation_accuracy": _mean_sd(result.validation),
-            "test_accuracy": _mean_sd(result.test),
+            "validation_accuracy": _over_seeds(result.validation),
+            "test_accuracy": _over_seeds(result.test),
         }
         for result in table
     ]
@@ -122,7 +123,9 @@ def finish(
         "theta": list(loss.theta),
         "eta": loss.eta,
         "kept": chosen.name,
-        "validation_accuracy": {result.name: _mean_sd(result.validation) for result in candidates},
+        "validation_accuracy": {
+            result.name: _over_seeds(result.validation) for result in candidates
+        },
         "comparison": rows,
         "generations": [vars(generation) for generation in search.history],
         "evaluations": len(search.log.known),
@@ -165,20 +168,12 @@ def _conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: Path)
         print("  figures/            the loss beside others, and the search")
 
 
-def _mean_sd(by_task: dict[str, list[float]] | None) -> dict[str, Any]:
+def _over_seeds(by_task: dict[str, list[float]] | None) -> dict[str, Any]:
     """Over seeds of the mean over tasks, and by task; None where a training failed."""
     by_task = by_task or {}
-    entries = {task: _statistics(values) for task, values in by_task.items()}
+    entries = {task: mean_sd(values) for task, values in by_task.items()}
     seeds = [statistics.fmean(values) for values in zip(*by_task.values(), strict=True)]
-    return {**_statistics(seeds), "by_task": entries}
-
-
-def _statistics(values: list[float]) -> dict[str, Any]:
-    return {
-        "mean": statistics.fmean(values) if values else None,
-        "sd": statistics.stdev(values) if len(values) > 1 else None,
-        "n": len(values),
-    }
+    return {**mean_sd(seeds), "by_task": entries}
 
 
 def _shown(entry: dict[str, Any] | None) -> str:

@@ -4,29 +4,25 @@ import contextlib
 import functools
 import os
 import signal
-import statistics
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from mwnet.accelerate import keep_freed_memory
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.errors import UserError, lookup
-from mwnet.loss_file import TaylorLoss
 from mwnet.report.folder import run_folder
 from mwnet.search import report
 from mwnet.search.log import LOG, Log
+from mwnet.search.loop import Search
 from mwnet.search.space import Space
-from mwnet.search.strategy import Strategy
-from mwnet.search.tasks import HAND_MADE, Job, Loss, Part, Score, Task, task_configs
+from mwnet.search.tasks import HAND_MADE, Job, Score, Task, task_configs
 from mwnet.search.workers import Workers
-from mwnet.seeding import derive
 
 _tasks: list[Config] = []
 
@@ -47,202 +43,6 @@ def evaluate(job: Job) -> list[Score]:
 @functools.cache
 def _task(number: int) -> Task:
     return Task(_tasks[number])
-
-
-@dataclass
-class Generation:
-    """What a generation came to; fitness is an accuracy, None where nothing was trained fully."""
-
-    number: int
-    best: float | None
-    median: float | None
-    failed: int
-    spread: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Accuracy of a loss on fresh seeds, by task: a list over seeds.
-
-    Attributes:
-        name: of a hand-made loss, or where a found one is from.
-        loss: what was trained with.
-        validation, test: None where a training failed.
-    """
-
-    name: str
-    loss: Loss
-    validation: dict[str, list[float]] | None
-    test: dict[str, list[float]] | None
-
-    @property
-    def fitness(self) -> float:
-        """Mean validation accuracy over tasks and seeds; below 0 if any training failed."""
-        if self.validation is None:
-            return -1.0
-        return statistics.fmean(value for task in self.validation.values() for value in task)
-
-
-class Search:
-    """The loop over generations, and what comes after it.
-
-    Args:
-        config: of the search.
-        tasks: what a loss is scored on.
-        log: evaluations so far and to come.
-        workers: who evaluates.
-    """
-
-    def __init__(
-        self, config: Config, tasks: list[Task], log: Log, workers: Workers[Job, list[Score]]
-    ) -> None:
-        self.config, self.tasks, self.log, self.workers = config, tasks, log, workers
-        self.space = Space(config.search_order)
-        self.strategy = Strategy(
-            self.space.start(config.search_start),
-            config.search_sigma,
-            config.search_population,
-            restarts=config.search_restarts,
-            lr_adapt=config.search_lr_adapt,
-            seed=config.seed,
-        )
-        self.history: list[Generation] = []
-        self.finalists: dict[str, tuple[float, TaylorLoss]] = {}
-        self.counts: dict[str, int] = {}
-
-    def generations(self) -> Iterator[Generation]:
-        """Run them, one after another."""
-        while len(self.history) < self.config.search_generations and not self.strategy.finished:
-            number = len(self.history)
-            started = time.perf_counter()
-            points = self.strategy.ask()
-            losses = [self._loss(point) for point in points]
-            values = self._fitness(f"generation {number}", losses)
-            trained = [
-                (fitness, place)
-                for place, (level, fitness) in enumerate(values)
-                if level == 0 and fitness >= 0
-            ]
-            full = [fitness for fitness, _ in trained]
-            if trained:
-                fitness, place = max(trained)
-                self.finalists["latest"] = fitness, losses[place]
-                if fitness > self.finalists.get("best", (-1.0,))[0]:
-                    self.finalists["best"] = fitness, losses[place]
-            # Dropped in an earlier round is worse than anything that was trained longer.
-            told = [level - fitness if fitness >= 0 else float("inf") for level, fitness in values]
-            self.strategy.tell(points, told)
-            self.history.append(
-                Generation(
-                    number,
-                    max(full, default=None),
-                    statistics.median(full) if full else None,
-                    sum(fitness < 0 for _, fitness in values),
-                    self.strategy.spread,
-                    time.perf_counter() - started,
-                )
-            )
-            yield self.history[-1]
-
-    def compare(self) -> list[Compared]:
-        """The candidates for the result and the hand-made losses, on fresh seeds.
-
-        The candidates come first: the mean of the last distribution, the loss with the highest
-        score of all, and that of the last generation. Each generation has noise and first weights
-        of its own, so that the highest score may be luck.
-        """
-        found = {"mean": self._loss(self.strategy.mean)}
-        found |= {name: loss for name, (_, loss) in self.finalists.items()}
-        hand_made = {name: name for name in compared(self.config)}
-        return self._on_fresh_seeds("found", found) + self._on_fresh_seeds("hand-made", hand_made)
-
-    def _on_fresh_seeds(self, kind: str, losses: Mapping[str, Loss]) -> list[Compared]:
-        parts: tuple[Part, ...] = ("validation", "test")
-        by_seed = [
-            self._scores(
-                f"{kind}, seed {k}",
-                list(losses.values()),
-                derive(self.config.seed, "search", "final", k),
-                self.config.epochs,
-                parts,
-            )
-            for k in range(self.config.search_final_seeds)
-        ]
-        results = []
-        for place, (name, loss) in enumerate(losses.items()):
-            means: dict[Part, dict[str, list[float]] | None] = dict.fromkeys(parts)
-            scores = [[of_task[place] for of_task in by_task] for by_task in by_seed]
-            if all(score.status == "ok" for of_seed in scores for score in of_seed):
-                means = {
-                    part: {
-                        task.name: [statistics.fmean(s[t].accuracy[part]) for s in scores]
-                        for t, task in enumerate(self.tasks)
-                    }
-                    for part in parts
-                }
-            results.append(Compared(name, loss, means["validation"], means["test"]))
-        return results
-
-    def _loss(self, point: np.ndarray) -> TaylorLoss:
-        return TaylorLoss(self.space.theta(point), self.config.search_eta)
-
-    def _fitness(self, stage: str, losses: list[TaylorLoss]) -> list[tuple[int, float]]:
-        """``(rounds that were left when it was dropped, accuracy)``; below 0 where it failed."""
-        seed = derive(self.config.seed, "search", stage)
-        values = [(0, -1.0)] * len(losses)
-        alive = list(range(len(losses)))
-        for left in range(self.config.search_halving, -1, -1):
-            epochs = max(1, self.config.epochs // 4**left)
-            by_task = self._scores(
-                f"{stage}, round {left}", [losses[i] for i in alive], seed, epochs, ("validation",)
-            )
-            for place, i in enumerate(alive):
-                scores = [of_task[place] for of_task in by_task]
-                bad = [score.status for score in scores if score.status != "ok"]
-                fitness = -1.0
-                if bad:
-                    self.counts[bad[0]] = self.counts.get(bad[0], 0) + 1
-                else:
-                    fitness = statistics.fmean(
-                        value for score in scores for value in score.accuracy["validation"]
-                    )
-                values[i] = left, fitness
-            alive = sorted(alive, key=lambda i: -values[i][1])[: max(2, len(alive) // 2)]
-            alive = sorted(i for i in alive if values[i][1] >= 0)
-        return values
-
-    def _scores(
-        self,
-        stage: str,
-        losses: Sequence[Loss],
-        seed: int,
-        epochs: int,
-        parts: tuple[Part, ...],
-    ) -> list[list[Score]]:
-        """Scores by task and loss; what the log has is not evaluated again."""
-        count = min(self.config.search_score_epochs, epochs)
-        at = tuple(range(epochs - count + 1, epochs + 1))
-        scores: list[list[Score]] = [[] for _ in self.tasks]
-        wanted: list[tuple[int, int, Job]] = []
-        for number, task in enumerate(self.tasks):
-            scores[number] = [Score({}, "died")] * len(losses)
-            size = task.losses_in_job
-            for first in range(0, len(losses), size):
-                job = Job(number, seed, tuple(losses[first : first + size]), epochs, at, parts)
-                logged = self.log.scores(stage, task.name, first, job)
-                if logged is None:
-                    wanted.append((number, first, job))
-                else:
-                    scores[number][first : first + len(logged)] = logged
-        # The longest first, so that no worker is left alone with one at the end.
-        wanted.sort(key=lambda entry: self.tasks[entry[0]].kind != "looped")
-        for position, result in self.workers.results([job for *_, job in wanted]):
-            number, first, job = wanted[position]
-            found = result or [Score({}, "died")] * len(job.losses)
-            self.log.add(stage, self.tasks[number].name, first, job, found)
-            scores[number][first : first + len(found)] = found
-        return scores
 
 
 def compared(config: Config) -> list[str]:
@@ -274,7 +74,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         configs = task_configs(config)
         prepare(configs)
         Space(config.search_order).start(config.search_start)
-        compared(config)
+        hand_made = compared(config)
         tasks = [_task(number) for number in range(len(configs))]
     except UserError:
         raise
@@ -288,7 +88,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         log = Log(folder / LOG, _identity(config))
         report.announce(config, tasks, count, folder)
         with workers:
-            search = Search(config, tasks, log, workers)
+            search = Search(config, tasks, hand_made, log, workers)
             bar = tqdm(
                 search.generations(),
                 total=config.search_generations,
@@ -322,6 +122,9 @@ def _cores() -> int:
 @contextlib.contextmanager
 def _stopping() -> Iterator[None]:
     """Within the block SIGTERM is what Ctrl-C is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -131,7 +131,8 @@ class Task:
         )
         self.truth = truth.to(self.device)
         self.kind: Kind = kind_for(self.network(config.seed), self.device)
-        components.try_out(self.network(config.seed), self.pixels.take(self.parts.train[:2]))
+        some = self.parts.train[:2].to(self.device)
+        components.try_out(self.network(config.seed), self.pixels.take(some))
 
     @property
     def name(self) -> str:

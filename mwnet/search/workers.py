@@ -61,7 +61,11 @@ class Workers(Generic[J, R]):
         running: dict[Future[R], tuple[int, int, bool]] = {}
 
         def submit(worker: int, position: int, again: bool) -> None:
-            future = self.pools[worker].submit(self.run, jobs[position])
+            try:
+                future = self.pools[worker].submit(self.run, jobs[position])
+            except BrokenProcessPool:  # it died between two jobs
+                self.pools[worker] = self._pool()
+                future = self.pools[worker].submit(self.run, jobs[position])
             running[future] = worker, position, again
 
         for worker in range(min(self.count, len(left))):
