@@ -190,7 +190,7 @@ class Config(BaseModel):
     search_samples: int | None = _field(
         "search", None, "Training samples in each training; default: all.", ge=1
     )
-    search_order: Literal[2, 3, 4] = _field("search", 4, "Order of the polynomial.")
+    search_order: int = _field("search", 4, "Order of the polynomial: 2, 3 or 4.", ge=2, le=4)
     search_start: str = _field(
         "search",
         "zero",
@@ -203,7 +203,7 @@ class Config(BaseModel):
     search_population: int = _field("search", 32, "Losses in a generation.", ge=2)
     search_generations: int = _field("search", 20, "Generations in all.", ge=1)
     search_sigma: float = _field(
-        "search", 1.0, "Initial spread, in units of the polynomial's coefficients.", gt=0
+        "search", 1.0, "Initial spread, in units of the polynomial's coefficients.", gt=0, le=1000
     )
     search_restarts: int = _field(
         "search", 0, "Restarts after convergence, each with twice the population (IPOP).", ge=0
@@ -302,9 +302,24 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
         raise UserError("--cuda-graphs cannot record --engine higher: take auto or forward")
     if config.meta_source == "confident" and config.meta_size == 0:
         raise UserError("--meta-source confident needs --meta-size above 0")
+    if config.mode == "loss-search":
+        _check_search(config)
     if config.nesterov and not config.momentum:
         raise UserError("--nesterov needs --momentum above 0")
     return config
+
+
+def _check_search(config: Config) -> None:
+    """Refuse options that a search would ignore although they were asked for."""
+    for name in ("method", "loss", "method_options", "loss_options", "max_steps", "seeds"):
+        if getattr(config, name) != Config.model_fields[name].default:
+            flag = name.removesuffix("_options").replace("_", "-")
+            raise UserError(
+                f"--mode loss-search trains with the losses it tries: leave --{flag} out"
+            )
+    for flag in ("compile", "cuda_graphs"):
+        if getattr(config, flag):
+            raise UserError(f"--mode loss-search does not go with --{flag.replace('_', '-')}")
 
 
 def _check_noise(config: Config) -> None:

@@ -1,14 +1,15 @@
 """Files that hold a loss: ``taylor.yaml`` with theta, eta and where they are from."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from mwnet import checkpoint
 from mwnet.errors import UserError, reason
+from mwnet.losses.taylor import LARGEST
 
 FILE = "taylor.yaml"
 HEADER = "# A Taylor loss: python train.py --loss taylor --loss.theta THIS_FILE\n"
@@ -36,14 +37,17 @@ def read_loss(path: Path) -> TaylorLoss:
         raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict) or "theta" not in values:
         raise UserError(f"{path} holds no loss: there is no theta: in it")
-    theta, eta = values["theta"], values.get("eta", 1.0)
-    if not isinstance(theta, list) or not all(_is_number(value) for value in theta):
+    theta, eta = values["theta"], _number(values.get("eta", 1.0))
+    numbers = [_number(value) for value in theta] if isinstance(theta, list) else []
+    if not isinstance(theta, list) or not all(math.isfinite(number) for number in numbers):
         raise UserError(f"{path}: theta must be a list of finite numbers, got {theta}")
-    if len(theta) != 12:
-        raise UserError(f"{path}: theta needs 12 numbers, got {len(theta)}")
-    if not _is_number(eta) or eta <= 0:
-        raise UserError(f"{path}: eta must be a number above 0, got {eta}")
-    return TaylorLoss(tuple(map(float, theta)), float(eta))
+    if len(numbers) != 12:
+        raise UserError(f"{path}: theta needs 12 numbers, got {len(numbers)}")
+    if max(map(abs, numbers)) > LARGEST:
+        raise UserError(f"{path}: theta must have no number above {LARGEST:g}, got {theta}")
+    if not 0 < eta < math.inf:
+        raise UserError(f"{path}: eta must be a number above 0, got {values.get('eta')}")
+    return TaylorLoss(tuple(numbers), eta)
 
 
 def write_loss(path: Path, loss: TaylorLoss, provenance: dict[str, Any]) -> None:
@@ -52,5 +56,9 @@ def write_loss(path: Path, loss: TaylorLoss, provenance: dict[str, Any]) -> None
     checkpoint.write_text(path, HEADER + yaml.safe_dump(values, sort_keys=False, width=100))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+def _number(value: Any) -> float:
+    """A number, also one that YAML takes for text as ``1e-3``; NaN if it is none."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

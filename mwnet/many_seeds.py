@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.modules.dropout import _DropoutNd
 
 from mwnet import checkpoint, components, experiment
 from mwnet.config import Config
 from mwnet.errors import NonFiniteLoss, UserError
 from mwnet.experiment import Experiment
 from mwnet.loss_choice import Sizes, pure_loss
-from mwnet.losses import STATEFUL, TWO_VIEWS
+from mwnet.losses import OF_BATCH, STATEFUL, TWO_VIEWS
 from mwnet.population import EachLoss, Group, Together, kind_for
 from mwnet.population.stacks import GROUP, Kind
 from mwnet.recipe import dump
@@ -80,6 +81,8 @@ class _Lockstep:
             )
             for one in runs
         ]
+        if any(isinstance(part, _DropoutNd) and part.p for part in networks[0].modules()):
+            raise UserError("--seeds does not go with dropout, whose draws the seeds would share")
         self.kind: Kind = kind_for(networks[0], runs[0].device)
         sizes = [_sizes(one) for one in runs]
         losses = [pure_loss(config, "loss", size) for size in sizes]
@@ -194,8 +197,12 @@ def _check(config: Config, resume: Path | None) -> None:
             f"--seeds trains plain methods at once: give --method erm, got {config.method}; for "
             "others there is python -m mwnet.benchmark TABLE.yaml --seeds"
         )
-    if config.loss in {*STATEFUL, *TWO_VIEWS} and "matrix" not in config.loss_options:
-        raise UserError(f"--seeds needs a loss without a memory or second view, got {config.loss}")
+    pure = config.loss not in {*STATEFUL, *TWO_VIEWS} or "matrix" in config.loss_options
+    if not pure or config.loss in OF_BATCH:
+        raise UserError(
+            f"--seeds needs a loss of single samples without a memory or second view, got "
+            f"{config.loss}: run the seeds alone"
+        )
     if resume is not None:
         raise UserError(f"{resume} holds a run of several seeds, which is not resumed: start anew")
     for flag in ("max_steps", "cuda_graphs", "compile"):

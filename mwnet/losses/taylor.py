@@ -17,6 +17,9 @@ from mwnet.losses._probabilities import log_p, of_label
 # The fourth-order expansion of -y log p around p = y = 1/2, but for terms in y alone.
 CROSS_ENTROPY = (0.5, 0.5, -1.0, 2.0, -8.0, 48.0, -2.0, 0.0, 4.0, -16.0, 0.0, 0.0)
 
+LARGEST = 1e9
+"""Of a coefficient: the fourth power of more would overflow float32."""
+
 
 def taylor(
     logits: Tensor, labels: Tensor, *, theta: Sequence[float] = CROSS_ENTROPY, eta: float = 1.0
@@ -155,4 +158,6 @@ def _checked(theta: Sequence[float]) -> tuple[float, ...]:
     theta = tuple(float(value) for value in theta)
     if len(theta) != 12 or not np.isfinite(theta).all():
         raise ValueError(f"taylor needs 12 finite coefficients, got {len(theta)}: {theta}")
+    if max(map(abs, theta)) > LARGEST:
+        raise ValueError(f"taylor takes coefficients up to {LARGEST:g}, got {theta}")
     return theta

@@ -1,5 +1,6 @@
 """Networks with stacked parameters, and which way of computing them all is the fastest."""
 
+import copy
 from collections.abc import Sequence
 from typing import Literal
 
@@ -45,7 +46,7 @@ class Stack(nn.Module):
         """One member's state, as its network's ``load_state_dict`` takes it."""
         parameters = zip(self.names, self.parameters_of, strict=True)
         state = {name: value[member].detach().clone() for name, value in parameters}
-        return {**state, **{name: value[member] for name, value in self.buffers_of.items()}}
+        return {**state, **{name: value[member].clone() for name, value in self.buffers_of.items()}}
 
 
 class PerceptronStack(Stack):
@@ -73,7 +74,8 @@ class MappedStack(Stack):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__(networks)
-        self._template = [networks[0]]  # in a list, so that it is no part of this module
+        # In a list, so that it is no part of this module.
+        self._template = [copy.deepcopy(networks[0])]
 
     def forward(self, x: Tensor) -> Tensor:
         network = self._template[0].train(self.training)
@@ -92,7 +94,8 @@ class Single(Stack):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         nn.Module.__init__(self)
-        (self.network,) = networks
+        (network,) = networks
+        self.network = copy.deepcopy(network)
         self.size = 1
 
     def forward(self, x: Tensor) -> Tensor:
@@ -127,7 +130,10 @@ def stacked(networks: Sequence[nn.Module], kind: Kind) -> Stack:
 
 def _is_perceptron(network: nn.Sequential) -> bool:
     """Whether it is flattening, then linear layers with ReLU between them, as ``models.mlp``."""
-    flatten, *layers = network
-    return isinstance(flatten, nn.Flatten) and all(
-        isinstance(layer, nn.ReLU if place % 2 else nn.Linear) for place, layer in enumerate(layers)
+    layers = list(network)[1:]
+    return (
+        len(layers) % 2 == 1
+        and isinstance(network[0], nn.Flatten)
+        and all(isinstance(layer, nn.ReLU) for layer in layers[1::2])
+        and all(isinstance(layer, nn.Linear) and layer.bias is not None for layer in layers[::2])
     )

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mwnet.accelerate import keep_freed_memory
 from mwnet.config import RESUMABLE_CHANGES, Config
-from mwnet.errors import UserError, lookup
+from mwnet.errors import Interrupted, UserError, lookup
 from mwnet.report.folder import run_folder
 from mwnet.search import report
 from mwnet.search.log import LOG, Log
@@ -84,8 +84,8 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
     if tasks[0].device.type != "cpu":
         count = config.workers or 1
     workers = Workers[Job, list[Score]](evaluate, count, functools.partial(prepare, configs))
-    with run_folder(config, resume) as folder, _stopping():
-        log = Log(folder / LOG, _identity(config))
+    with _stopping(), run_folder(config, resume) as folder:
+        log = Log(folder / LOG, _identity(config, tasks))
         report.announce(config, tasks, count, folder)
         with workers:
             search = Search(config, tasks, hand_made, log, workers)
@@ -109,10 +109,11 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         return report.finish(search, results, folder, time.perf_counter() - started)
 
 
-def _identity(config: Config) -> dict[str, Any]:
+def _identity(config: Config, tasks: list[Task]) -> dict[str, Any]:
     """What the evaluations depend on."""
+    data = {task.config.dataset: task.digest() for task in tasks}
     options = config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
-    return {"versions": report.versions(), "options": options}
+    return {"versions": report.versions(), "options": options, "contents of the data": data}
 
 
 def _cores() -> int:
@@ -121,12 +122,20 @@ def _cores() -> int:
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[None]:
-    """Within the block SIGTERM is what Ctrl-C is."""
+    """Within the block SIGTERM is what Ctrl-C is, but for the exit code."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    received = []
+
+    def stop(signum: int, frame: object) -> None:
+        received.append(signum)
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except Interrupted as stopped:
+        raise Interrupted(str(stopped), *received) if received else stopped from None
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mwnet.errors import UserError
 from mwnet.loss_file import read_loss
-from mwnet.losses.taylor import CROSS_ENTROPY, taylor_range
+from mwnet.losses.taylor import CROSS_ENTROPY, LARGEST, taylor_range
 
 Theta = tuple[float, ...]
 
@@ -62,13 +62,18 @@ class Space:
             theta = [float(number) for number in numbers]
         except ValueError:
             raise UserError(f"--search-start got '{name}': zero, ce, a file, or numbers") from None
-        if len(theta) != 12 or not np.isfinite(theta).all():
-            raise UserError(f"--search-start needs 12 finite numbers, got {len(theta)}: {name}")
+        if len(theta) != 12 or not all(abs(number) <= LARGEST for number in theta):
+            raise UserError(
+                f"--search-start needs 12 finite numbers, none above {LARGEST:g}, got "
+                f"{len(theta)}: {name}"
+            )
         return self.point(theta)
 
 
 def degenerate(theta: Theta, num_classes: int) -> bool:
     """Whether a polynomial has no range to normalise by: constant, or beyond floating point."""
+    if not all(abs(number) <= LARGEST for number in theta):
+        return True
     lowest, highest = taylor_range(theta, num_classes)
     width = highest - lowest
     return not (SMALLEST_RANGE < width < float("inf"))

@@ -1,6 +1,7 @@
 """What a loss is scored on: a data set with noise and an architecture, ready to be trained on."""
 
 import functools
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,6 +140,13 @@ class Task:
         """As in ``--search-tasks``."""
         return f"{self.config.dataset}/{self.config.model}"
 
+    def digest(self) -> str:
+        """Of all that the data set holds."""
+        of = hashlib.blake2b(digest_size=8)
+        for part in (self.source.x, self.source.labels, self.truth):
+            of.update(part.cpu().contiguous().numpy().data)
+        return of.hexdigest()
+
     @property
     def losses_in_job(self) -> int:
         """How many losses make a job: more are no faster each."""
@@ -243,6 +251,8 @@ def task_configs(config: Config) -> list[Config]:
             f"--search-tasks got '{config.search_tasks}': own, {', '.join(PROTOCOLS)}, or "
             "DATASET/MODEL with commas between, as in mnist/mlp2,mnist/mlp3"
         )
+    if len(set(pairs)) < len(pairs):
+        raise UserError(f"--search-tasks got a task twice: {config.search_tasks}")
     return [
         config.model_copy(
             update={

@@ -1,0 +1,69 @@
+"""Small searches for the tests of the search for a loss, and what two equal ones have in common."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import run
+
+from mwnet.search.tasks import Job, Score, Task
+
+THETA = tuple(float(value) for value in np.random.default_rng(0).normal(size=12))
+ZERO = (0.0,) * 12
+
+# A polynomial in p alone of first order is constant, since predictions sum to one.
+CONSTANT = [ZERO, (0.3, -2.0, *[0.0] * 10), (0.3, 0.0, 5.0, *[0.0] * 9)]
+HUGE = [tuple(1e308 * value for value in THETA), (1e200, *THETA[1:]), (0.0, 1e150, *THETA[2:])]
+
+SMALL = [
+    "--mode", "loss-search", "--model.width", "8", "--epochs", "2", "--search-samples", "200",
+    "--search-population", "4", "--search-generations", "3", "--search-compare", "ce,mae",
+    "--search-final-seeds", "1", "--workers", "1", "--amp", "off",
+]  # fmt: skip
+TWO_TASKS = ["--search-tasks", "digits/mlp2,digits/mlp3"]
+LOG = "evaluations.jsonl"
+
+Patch = pytest.MonkeyPatch
+
+
+def search(out: Path, *argv: str) -> dict:
+    return run(out, *SMALL, *argv)
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    """Evaluations in their order, without the header."""
+    return [json.loads(line) for line in (out / LOG).read_text().splitlines()[1:]]
+
+
+def result(out: Path) -> tuple:
+    """What must not depend on interruptions or workers."""
+    summary = json.loads((out / "summary.json").read_text())
+    for generation in summary["generations"]:
+        del generation["seconds"]
+    del summary["seconds"]
+    return summary, (out / "taylor.yaml").read_bytes(), sorted((out / LOG).read_text().splitlines())
+
+
+def scored(monkeypatch: Patch, score: Callable[[Task, Job, Any], float | None]) -> list[Job]:
+    """Replace all training by a function of task, job and loss, None being a failure.
+
+    Returns:
+        The jobs that are run, as they come.
+    """
+    seen: list[Job] = []
+
+    def known(self: Task, job: Job) -> list[Score]:
+        seen.append(job)
+        values = [score(self, job, loss) for loss in job.losses]
+        return [
+            Score({}, "diverged")
+            if value is None
+            else Score({part: [value] * len(job.at) for part in job.parts})
+            for value in values
+        ]
+
+    monkeypatch.setattr(Task, "run", known)
+    return seen

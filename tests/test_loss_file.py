@@ -1,0 +1,96 @@
+"""Files that hold a loss."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from searches import THETA
+
+from mwnet.errors import UserError
+from mwnet.loss_file import TaylorLoss, read_loss, write_loss
+from mwnet.losses import LOSSES
+from mwnet.losses.taylor import taylor_range
+
+
+def test_a_loss_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "taylor.yaml"
+    loss = TaylorLoss(THETA, 1 / 3)
+    write_loss(path, loss, {"found": {"tasks": ["digits/mlp2"]}})
+    assert read_loss(path) == loss
+    assert yaml.safe_load(path.read_text())["found"] == {"tasks": ["digits/mlp2"]}
+    assert path.read_text().startswith("# ")
+    path.write_text(yaml.safe_dump({"theta": [0, 1] * 6}))
+    assert read_loss(path) == TaylorLoss((0.0, 1.0) * 6, 1.0)
+
+
+def _text(**changes: object) -> str:
+    return yaml.safe_dump({"theta": list(THETA), "eta": 1.0, **changes})
+
+
+BAD_FILES: list[tuple[str | None, str]] = [
+    (_text(theta=list(THETA[:11])), "needs 12 numbers, got 11"),
+    (_text(theta=[*THETA, 0.0]), "got 13"),
+    (_text(theta=[]), "got 0"),
+    (_text(theta=["a"] * 12), "finite numbers"),
+    (_text(theta=[True] * 12), "finite numbers"),
+    (_text(theta=[None] * 12), "finite numbers"),
+    (_text(theta=[*THETA[:11], float("nan")]), "finite numbers"),
+    (_text(theta=[*THETA[:11], float("inf")]), "finite numbers"),
+    (_text(theta=[[1.0]] * 12), "finite numbers"),
+    (_text(theta=[*THETA[:11], 10**400]), "finite numbers"),
+    (_text(theta=5), "must be a list"),
+    (_text(theta={"a": 1}), "must be a list"),
+    (_text(eta=0), "above 0, got 0"),
+    (_text(eta=-1.0), "above 0, got -1.0"),
+    (_text(eta="big"), "above 0, got big"),
+    (_text(eta=float("inf")), "above 0, got inf"),
+    (_text(eta=None), "above 0, got None"),
+    ("eta: 1.0\n", "no theta"),
+    ("- 1\n", "no theta"),
+    ("", "no theta"),
+    ("theta: [1\n", "no valid YAML"),
+    (None, "cannot read"),
+]
+
+
+@pytest.mark.parametrize(("text", "part"), BAD_FILES, ids=range(len(BAD_FILES)))
+def test_a_file_that_holds_no_loss_is_one_sentence(
+    tmp_path: Path, text: str | None, part: str
+) -> None:
+    path = tmp_path / "taylor.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_loss(path)
+    assert part in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_binary_files_and_folders_hold_no_loss(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\x00\xfe")
+    for path in (tmp_path / "binary", tmp_path):
+        with pytest.raises(UserError, match="cannot read"):
+            read_loss(path)
+
+
+def test_theta_of_a_file_is_the_loss_that_it_says(tmp_path: Path) -> None:
+    from mwnet.options import bound
+
+    path = tmp_path / "taylor.yaml"
+    write_loss(path, TaylorLoss(THETA, 3.0), {})
+    logits, labels = (
+        torch.randn(8, 3, generator=torch.Generator().manual_seed(0)),
+        torch.arange(8) % 3,
+    )
+    taylor: Callable = LOSSES["taylor"]
+    for options, eta in (
+        ({"theta": str(path)}, 3.0),
+        ({"theta": str(path), "eta": 0.5}, 0.5),
+        ({"eta": 0.5, "theta": str(path)}, 0.5),
+    ):
+        loss = bound(LOSSES, "taylor", "loss", options)
+        assert torch.equal(loss(logits, labels), taylor(logits, labels, theta=THETA, eta=eta))
+    assert taylor_range(THETA, 3)[1] > taylor_range(THETA, 3)[0]
