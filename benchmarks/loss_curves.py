@@ -5,7 +5,7 @@
 One picture for each loss: its value and the L1 norm of its gradient in the logits against the
 probability p_y of the label, for 10 classes whose other probabilities are equal. Values are means
 over a batch of even classes, so that losses of a batch have a curve too. ``figure1.png`` is the
-binary view of the Taylor-loss paper's Figure 1: two classes, label 0, against the probability of 1.
+Taylor-loss paper's Figure 1 with the loss that ``taylor`` is by default.
 """
 
 import argparse
@@ -19,7 +19,10 @@ import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
+from mwnet.loss_file import TaylorLoss
 from mwnet.losses import LOSSES
+from mwnet.losses.taylor import GENERAL, GENERAL_ETA
+from mwnet.search import figures
 
 CLASSES, EACH = 10, 4
 # What is drawn beside the defaults, where a hyper-parameter is what matters.
@@ -36,11 +39,6 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 }
 NOISY = {"matrix": 0.6 * torch.eye(CLASSES) + 0.04}  # uniform 40 %
 VARIANTS |= {"forward": [NOISY], "backward": [NOISY]}
-FIGURE_1 = (
-    [("ce", {}), ("mae", {}), ("label-smoothing", {"epsilon": 0.2})],
-    [("gce", {"q": 0.7}), ("sce", {"alpha": 0.1, "beta": 1.0, "A": -4.0})],
-    [("taylor", {})],
-)
 
 
 def curve(name: str, options: dict[str, Any], p_y: Tensor) -> tuple[list[float], list[float]]:
@@ -87,20 +85,6 @@ def draw(name: str, path: Path) -> None:
     plt.close(figure)
 
 
-def figure_1(path: Path) -> None:
-    p = torch.linspace(0.005, 0.995, 199, dtype=torch.float64)
-    logits, labels = torch.stack([1 - p, p], 1).log(), torch.zeros(199, dtype=torch.int64)
-    figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained", sharex=True)
-    for ax, panel in zip(axes, FIGURE_1, strict=True):
-        for name, options in panel:
-            ax.plot(p, LOSSES[name](logits, labels, **options), label=name)
-        ax.set(xlabel="predicted probability of class 1")
-        ax.legend(frameon=False, fontsize=8)
-    axes[0].set_ylabel("loss, label is class 0")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/losses"))
@@ -108,7 +92,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name in LOSSES:
         draw(name, args.out / f"{name.replace('+', '-')}.png")
-    figure_1(args.out / "figure1.png")
+    figures.losses(args.out / "figure1.png", TaylorLoss(GENERAL, GENERAL_ETA), CLASSES)
 
 
 if __name__ == "__main__":

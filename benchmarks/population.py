@@ -126,7 +126,7 @@ class Plain:
 
     def __init__(self, network: nn.Module, theta: tuple[float, ...]) -> None:
         self.network = network
-        self.loss = functools.partial(LOSSES["taylor"], theta=theta)
+        self.loss = functools.partial(LOSSES["taylor"], theta=theta, eta=1.0)
         self.optimizer = SGD(network.parameters(), lr=0.01, momentum=0.9)
 
     def step(self, batch: Batch) -> None:
@@ -148,12 +148,13 @@ def groups(
         Group(
             copy.deepcopy(networks[first : first + size]),
             kind,
-            TaylorLosses(thetas[first : first + size], [1.0] * size, 10, device),
+            TaylorLosses(chunk, [1.0] * len(chunk), 10, device),
             lambda module: SGD(module.parameters(), lr=0.01, momentum=0.9),
             lambda optimizer: LambdaLR(optimizer, lambda step: 1.0),
             precision,
         )
         for first in range(0, len(networks), size)
+        for chunk in [thetas[first : first + size]]
     ]
 
 

@@ -5,10 +5,10 @@
         --config configs/search/mnist.yaml --data-root DIR
     python -m benchmarks.robust_losses ranks sym80.json digits.json
 
-A loss is a name of LOSSES, with its defaults, or a file with theta. The flags after ``--`` are
-those of train.py: data, noise, model and training; ``--search-samples`` are the training samples,
-all without it, and there is no validation part. Test accuracy is measured every few epochs; the
-last one is what counts, the best one is chosen on the test set and only shows what was lost.
+A loss is a hand-made one by its name, with its defaults, or a file with theta. The flags after
+``--`` are those of train.py: data, noise, model and training. All training samples are trained on
+(or ``--samples`` of them), none is kept for validation. Test accuracy is measured every few epochs;
+the last one is what counts, the best one is chosen on the test set and only shows what was lost.
 """
 
 import argparse
@@ -25,10 +25,10 @@ import torch
 from mwnet.accelerate import keep_freed_memory
 from mwnet.command_line import parse
 from mwnet.config import Config
-from mwnet.errors import UserError
+from mwnet.errors import UserError, lookup
 from mwnet.loss_file import read_loss
 from mwnet.report.figures import figure
-from mwnet.search.tasks import Job, Loss, Score, Task
+from mwnet.search.tasks import HAND_MADE, Job, Loss, Score, Task
 from mwnet.search.workers import Workers
 
 _task: list[Task] = []
@@ -52,6 +52,7 @@ def main(argv: list[str]) -> None:
     one = commands.add_parser("run")
     one.add_argument("losses", help="names and files with commas between")
     one.add_argument("--seeds", type=int, default=3)
+    one.add_argument("--samples", type=int, help="training samples; default: all")
     one.add_argument("--every", type=int, default=5, help="epochs between measurements")
     one.add_argument("--workers", type=int, default=2)
     one.add_argument("--in-job", type=int, default=8, help="losses trained together")
@@ -63,7 +64,8 @@ def main(argv: list[str]) -> None:
     if args.command == "ranks":
         print(ranks([json.loads(path.read_text()) for path in args.files]))
         return
-    result = run(args, parse(flags)[0])
+    config = parse(flags)[0].model_copy(update={"search_samples": args.samples})
+    result = run(args, config)
     print(table(result))
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -75,9 +77,10 @@ def run(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Train every loss with every seed."""
     started = time.perf_counter()
     names = args.losses.split(",")
-    losses: list[Loss] = [
-        read_loss(Path(name)) if name.endswith(".yaml") else name for name in names
-    ]
+    losses: list[Loss] = [loss_of(name) for name in names]
+    labels = [Path(name).stem for name in names]
+    if len(set(labels)) < len(labels):
+        labels = names
     at = (*range(args.every, config.epochs, args.every), config.epochs)
     places = [
         (seed, first) for seed in range(args.seeds) for first in range(0, len(losses), args.in_job)
@@ -100,16 +103,24 @@ def run(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         "epochs": list(at),
         "precision": config.amp,
         "lr": config.lr,
-        "losses": {Path(name).stem: curve for name, curve in zip(names, curves, strict=True)},
+        "losses": dict(zip(labels, curves, strict=True)),
         "seconds": time.perf_counter() - started,
         "torch": torch.__version__,
     }
 
 
+def loss_of(name: str) -> Loss:
+    """A file's loss, or the name of a hand-made one."""
+    if name.endswith(".yaml"):
+        return read_loss(Path(name))
+    lookup(dict.fromkeys(HAND_MADE), name, "loss")
+    return name
+
+
 def last(result: dict[str, Any]) -> dict[str, list[float]]:
-    """Accuracy after the last epoch by loss; 0 for a training that failed."""
+    """Accuracy after the last epoch by loss; 0 for one of which a training failed."""
     return {
-        name: [curve[-1] if curve else 0.0 for curve in curves]
+        name: [curve[-1] for curve in curves] if all(curves) else [0.0]
         for name, curves in result["losses"].items()
     }
 
@@ -125,9 +136,9 @@ def table(result: dict[str, Any]) -> str:
     ]
     at_last = last(result)
     for name in sorted(at_last, key=lambda name: -statistics.fmean(at_last[name])):
-        known = [curve for curve in result["losses"][name] if curve]
-        best = "-"
-        if known:
+        known = result["losses"][name]
+        best = "failed"
+        if all(known):
             means = [statistics.fmean(values) for values in zip(*known, strict=True)]
             top = max(means)
             best = f"{100 * top:.2f} ({result['epochs'][means.index(top)]})"
@@ -145,6 +156,8 @@ def ranks(results: list[dict[str, Any]]) -> str:
     from scipy.stats import rankdata
 
     names = [n for n in results[0]["losses"] if all(n in result["losses"] for result in results)]
+    if not names:
+        raise UserError("the files have no loss in common")
     values = [last(result) for result in results]
     by_task = [rankdata([-statistics.fmean(of[name]) for name in names]) for of in values]
     average = {
@@ -168,8 +181,8 @@ def draw(path: Path, result: dict[str, Any]) -> None:
         at_last = last(result)
         order = sorted(at_last, key=lambda name: -statistics.fmean(at_last[name]))
         for place, name in enumerate(order):
-            known = [curve for curve in result["losses"][name] if curve]
-            if known:
+            known = result["losses"][name]
+            if all(known):
                 means = [100 * statistics.fmean(values) for values in zip(*known, strict=True)]
                 wide = 2.5 if name not in {"ce", "gce", "mae"} and "_" in name else 1.3
                 axes.plot(result["epochs"], means, label=name, lw=wide, color=f"C{place % 10}")
@@ -182,5 +195,5 @@ def draw(path: Path, result: dict[str, Any]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except UserError as error:
+    except (UserError, ValueError, OSError) as error:
         sys.exit(f"robust_losses: {error}")

@@ -16,8 +16,8 @@ RECIPES = Path(__file__).resolve().parent.parent / "configs"
 
 EPILOG = """\
 Without --config the recipe configs/DATASET.yaml of the data set is taken (to search a loss
-configs/search/DATASET.yaml, where there is one), then the flags; the defaults above are those of
-the schema, where the recipe says nothing. Hyper-parameters of a model or loss are set by its flag
+configs/search/DATASET.yaml or default.yaml), then the flags; the defaults above are those of the
+schema, where the recipe says nothing. Hyper-parameters of a model or loss are set by its flag
 and their name, for instance --model.width 8.
 """
 
@@ -150,13 +150,13 @@ def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recipe_of(dataset: str, mode: str) -> Path:
-    search = RECIPES / "search" / f"{dataset}.yaml"
-    if mode == "loss-search" and search.exists():
-        return search
     recipes = {path.stem: path for path in RECIPES.glob("*.yaml")}
     known = [name for name in recipes if load_yaml(recipes[name]).get("dataset") == name]
     if dataset not in known:
         raise UserError(f"unknown data set '{dataset}' ({nearest(dataset, known)})")
+    if mode == "loss-search":
+        own = RECIPES / "search" / f"{dataset}.yaml"
+        return own if own.exists() else RECIPES / "search" / "default.yaml"
     return recipes[dataset]
 
 

@@ -198,15 +198,21 @@ class Config(BaseModel):
         "twelve numbers with commas between.",
     )
     search_eta: float = _field(
-        "search", 1.0, "Range of the losses (eq. 5); acts like a learning rate.", gt=0
+        "search", 1.0, "Range of the losses (eq. 5); acts like a learning rate.", gt=0, le=1e6
     )
-    search_population: int = _field("search", 32, "Losses in a generation.", ge=2)
+    search_population: int = _field("search", 32, "Losses in a generation.", ge=4)
     search_generations: int = _field("search", 20, "Generations in all.", ge=1)
     search_sigma: float = _field(
         "search", 1.0, "Initial spread, in units of the polynomial's coefficients.", gt=0, le=1000
     )
     search_restarts: int = _field(
-        "search", 0, "Restarts after convergence, each with twice the population (IPOP).", ge=0
+        "search", 0, "Restarts at most, each with twice the population (IPOP).", ge=0
+    )
+    search_patience: int = _field(
+        "search",
+        10,
+        "Generations without a higher median before a restart.",
+        ge=1,
     )
     search_lr_adapt: bool = _field(
         "search", False, "Adapt the step size of the search to how noisy the scores are."
@@ -274,6 +280,7 @@ class Config(BaseModel):
 # What a resumed run may be given anew: where it runs and how long, not what it computes.
 RESUMABLE_CHANGES = frozenset(
     {"device", "threads", "max_steps", "data", "data_root", "download", "workers"}
+    | {"search_generations"}
     | {"checkpoint_every", "figures", "log_every", "tensorboard"}
 )
 
@@ -310,7 +317,12 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
 
 
 def _check_search(config: Config) -> None:
-    """Refuse options that a search would ignore although they were asked for."""
+    """Refuse what contradicts a search: its losses are its own, and so is how it trains."""
+    if config.epochs < 4**config.search_halving:
+        raise UserError(
+            f"--search-halving {config.search_halving} begins with a {4**config.search_halving}th "
+            f"of the epochs, and there are {config.epochs}"
+        )
     for name in ("method", "loss", "method_options", "loss_options", "max_steps", "seeds"):
         if getattr(config, name) != Config.model_fields[name].default:
             flag = name.removesuffix("_options").replace("_", "-")

@@ -21,7 +21,7 @@ from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.data.load import load
 from mwnet.errors import UserError, lookup
-from mwnet.loss_file import read_loss
+from mwnet.loss_file import is_loss_file, read_loss
 from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.methods import METHODS, Method
 from mwnet.methods.base import predict
@@ -105,9 +105,10 @@ class Experiment:
             digest.update(part.cpu().contiguous().numpy().data)
         options = self.config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
         for kind in ("loss_options", "meta_loss_options"):
-            theta = str(options[kind].get("theta", ","))
-            if "," not in theta:  # a file, which may have changed
-                options[kind] = {**options[kind], **vars(read_loss(Path(theta)))}
+            theta = options[kind].get("theta")
+            if theta is not None and is_loss_file(theta):  # which may have changed
+                options[kind] = {**vars(read_loss(Path(theta))), **options[kind]}
+                options[kind]["theta"] = read_loss(Path(theta)).theta
         return {**options, "contents of the data": digest.hexdigest()}
 
     def score(self, ids: Tensor) -> detection.Scored:

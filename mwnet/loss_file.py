@@ -12,7 +12,7 @@ from mwnet.errors import UserError, reason
 from mwnet.losses.taylor import LARGEST
 
 FILE = "taylor.yaml"
-HEADER = "# A Taylor loss: python train.py --loss taylor --loss.theta THIS_FILE\n"
+HEADER = "# A Taylor loss: python train.py --method erm --loss taylor --loss.theta THIS_FILE\n"
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,12 @@ class TaylorLoss:
 
     theta: tuple[float, ...]
     eta: float
+
+
+def is_loss_file(value: Any) -> bool:
+    """Whether a value for theta names a file: anything but numbers with commas between."""
+    text = str(value)
+    return "," not in text or text.endswith((".yaml", ".yml"))
 
 
 def read_loss(path: Path) -> TaylorLoss:

@@ -12,7 +12,7 @@ import torch
 
 import noise
 from mwnet.errors import UserError, lookup, nearest
-from mwnet.loss_file import read_loss
+from mwnet.loss_file import is_loss_file, read_loss
 
 
 def bound(
@@ -41,7 +41,7 @@ def bound(
             raise UserError(f"{flag}: {kind} {name} has no hyper-parameter '{key}' ({hint})")
         if key == "matrix":
             given[key] = _matrix(flag, str(value))
-        elif key == "theta" and "," not in str(value):
+        elif key == "theta" and is_loss_file(value):
             found = read_loss(Path(str(value)))
             given = {"eta": found.eta, **given, "theta": found.theta}
         elif isinstance(known[key], tuple):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from commands import run
 
+from mwnet.search.strategy import Strategy
 from mwnet.search.tasks import Job, Score, Task
 
 THETA = tuple(float(value) for value in np.random.default_rng(0).normal(size=12))
@@ -33,9 +34,14 @@ def search(out: Path, *argv: str) -> dict:
     return run(out, *SMALL, *argv)
 
 
-def lines(out: Path) -> list[dict[str, Any]]:
+def logged(out: Path) -> list[dict[str, Any]]:
     """Evaluations in their order, without the header."""
     return [json.loads(line) for line in (out / LOG).read_text().splitlines()[1:]]
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    """The same without those of cross entropy, which come before the search."""
+    return [line for line in logged(out) if line["stage"] != "cross entropy"]
 
 
 def result(out: Path) -> tuple:
@@ -47,23 +53,48 @@ def result(out: Path) -> tuple:
     return summary, (out / "taylor.yaml").read_bytes(), sorted((out / LOG).read_text().splitlines())
 
 
+def is_cross_entropy(job: Job) -> bool:
+    """Whether a job is of the training of cross entropy that every search begins with."""
+    return job.losses == ("ce",) and job.parts == ("validation",)
+
+
 def scored(monkeypatch: Patch, score: Callable[[Task, Job, Any], float | None]) -> list[Job]:
-    """Replace all training by a function of task, job and loss, None being a failure.
+    """Replace all training by a function of task, job and loss.
+
+    Args:
+        monkeypatch: of the test.
+        score: accuracy in every epoch that is measured; None is a failure.
 
     Returns:
-        The jobs that are run, as they come.
+        The jobs that are run, as they come, without those of cross entropy before the search,
+        which is 0.5 throughout.
     """
     seen: list[Job] = []
 
     def known(self: Task, job: Job) -> list[Score]:
+        if is_cross_entropy(job):
+            return [Score({"validation": [0.5] * len(job.at)})]
         seen.append(job)
-        values = [score(self, job, loss) for loss in job.losses]
-        return [
-            Score({}, "diverged")
-            if value is None
-            else Score({part: [value] * len(job.at) for part in job.parts})
-            for value in values
-        ]
+        scores = []
+        for value in (score(self, job, loss) for loss in job.losses):
+            if value is None:
+                scores.append(Score({}, "diverged"))
+            else:
+                scores.append(Score({part: [value] * len(job.at) for part in job.parts}))
+        return scores
 
     monkeypatch.setattr(Task, "run", known)
+    return seen
+
+
+def told(monkeypatch: Patch) -> list[list[float]]:
+    """What the strategy is told, generation by generation."""
+    seen: list[list[float]] = []
+    original = Strategy.tell
+
+    def tell(self: Strategy, points: Any, values: Any) -> None:
+        seen.append(list(values))
+        original(self, points, values)
+
+    monkeypatch.setattr(Strategy, "tell", tell)
     return seen

@@ -1,17 +1,19 @@
 """Files that hold a loss."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from commands import ROOT
 from searches import THETA
 
 from mwnet.errors import UserError
-from mwnet.loss_file import TaylorLoss, read_loss, write_loss
+from mwnet.loss_file import HEADER, TaylorLoss, read_loss, write_loss
 from mwnet.losses import LOSSES
-from mwnet.losses.taylor import taylor_range
+from mwnet.losses.taylor import GENERAL, GENERAL_ETA, taylor_range
 
 
 def test_a_loss_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -94,3 +96,37 @@ def test_theta_of_a_file_is_the_loss_that_it_says(tmp_path: Path) -> None:
         loss = bound(LOSSES, "taylor", "loss", options)
         assert torch.equal(loss(logits, labels), taylor(logits, labels, theta=THETA, eta=eta))
     assert taylor_range(THETA, 3)[1] > taylor_range(THETA, 3)[0]
+
+
+SHIPPED = sorted((ROOT / "configs" / "losses").glob("*.yaml"))
+
+
+def test_the_default_taylor_loss_is_the_most_general_one_that_was_found() -> None:
+    found = read_loss(ROOT / "configs" / "losses" / "ar_sym80.yaml")
+    assert found == TaylorLoss(GENERAL, GENERAL_ETA)
+    taylor: Callable = LOSSES["taylor"]
+    parameters = inspect.signature(taylor).parameters
+    assert parameters["theta"].default == found.theta
+    assert parameters["eta"].default == found.eta
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_loss_that_comes_along_is_read_and_trained_with(path: Path) -> None:
+    loss = read_loss(path)
+    values = yaml.safe_load(path.read_text())
+    assert {"found", "versions"} <= values.keys()
+    assert path.read_text().startswith(HEADER)
+    taylor: Callable = LOSSES["taylor"]
+    logits = torch.zeros(20, 10, dtype=torch.float64, requires_grad=True)
+    labels = torch.arange(20) % 10
+    before = taylor(logits, labels, theta=loss.theta, eta=loss.eta).mean()
+    before.backward()
+    assert logits.grad is not None
+    p_y = torch.softmax(logits - 10 * logits.grad, 1)[range(20), labels]
+    after = taylor(logits - 10 * logits.grad, labels, theta=loss.theta, eta=loss.eta).mean()
+    assert 0 <= after < before <= loss.eta
+    assert (p_y > 0.1).all()  # towards the labels
+
+
+def test_losses_come_along() -> None:
+    assert {path.stem for path in SHIPPED} >= {"ar_sym80", "mnist_sym80"}

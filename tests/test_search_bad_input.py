@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from commands import fails
-from searches import SMALL, scored, search
+from commands import fails, run
+from searches import SMALL, THETA, scored, search
 
+import train
+from mwnet.loss_file import TaylorLoss, write_loss
+from mwnet.search.space import Space
 from mwnet.search.tasks import Task
 
 Capture = pytest.CaptureFixture[str]
@@ -34,12 +37,27 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--search-tasks", "digitss/mlp2"], ["digitss", "did you mean digits?"]),
     (["--search-tasks", "digits/cnn4"], ["cnn4", "16x16"]),
     (["--search-tasks", "digits/mlp2,mnist/mlp2", "--data-root", "nowhere"], ["mnist", "nowhere"]),
-    (["--search-population", "1"], ["--search-population", "1"]),
+    (["--search-tasks", "arrays/mlp2"], ["arrays", "--data"]),
+    (["--search-tasks", "digits/mlp2,table/mlp2"], ["table", "--data"]),
+    (["--search-population", "1"], ["--search-population", "1", "4"]),
+    (["--search-population", "3"], ["--search-population", "3", "4"]),
+    (["--search-patience", "0"], ["--search-patience", "0"]),
     (["--search-generations", "0"], ["--search-generations", "0"]),
     (["--search-halving", "4"], ["--search-halving", "4"]),
+    (["--search-halving", "2", "--epochs", "8"], ["--search-halving 2", "16th", "8"]),
+    (["--search-halving", "1", "--epochs", "3"], ["--search-halving 1", "4th", "3"]),
     (["--search-order", "5"], ["--search-order", "5"]),
     (["--search-sigma", "0"], ["--search-sigma", "0"]),
     (["--search-eta", "0"], ["--search-eta", "0"]),
+    (["--search-eta", "inf"], ["--search-eta", "inf"]),
+    (["--search-eta", "nan"], ["--search-eta", "nan"]),
+    (["--loss", "gce"], ["--mode loss-search", "--loss"]),
+    (["--loss.q", "0.5"], ["--mode loss-search", "--loss"]),
+    (["--method", "erm"], ["--mode loss-search", "--method"]),
+    (["--max-steps", "3"], ["--mode loss-search", "--max-steps"]),
+    (["--seeds", "2"], ["--mode loss-search", "--seeds"]),
+    (["--compile"], ["--mode loss-search", "--compile"]),
+    (["--cuda-graphs"], ["--mode loss-search", "--cuda-graphs"]),
     (["--search-compare", "ce,maee"], ["maee", "did you mean mae?"]),
     (["--search-compare", "elr"], ["elr"]),
     (["--search-compare", ""], ["loss to compare with"]),
@@ -94,6 +112,23 @@ def own_data(path: Path, **arrays: np.ndarray) -> list[str]:
     np.savez(path, x=rng.normal(size=(300, 4)) + 2 * y[:, None], y=y, **arrays)
     few = ["--search-samples", "100", "--validation-size", "50"]
     return ["--dataset", "arrays", "--data", str(path), "--model", "mlp2", *few]
+
+
+def test_a_path_with_a_comma_is_a_file(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "a,b" / "taylor.yaml"
+    erm = ["--method", "erm", "--loss", "taylor", "--loss.theta", str(path)]
+    for argv in (erm, [*SMALL, "--search-start", str(path)]):
+        message = fails(capsys, "--out", str(tmp_path / "run"), *argv)
+        assert f"cannot read the loss {path}" in message
+    path.parent.mkdir()
+    write_loss(path, TaylorLoss(THETA, 2.0), {})
+    numbers = ["--loss.theta", ",".join(map(repr, THETA)), "--loss.eta", "2.0"]
+    for name, argv in (("file", erm), ("numbers", [*erm[:4], *numbers])):
+        run(tmp_path / name, *argv, "--epochs", "1", "--model.width", "8")
+    metrics = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("file", "numbers")]
+    assert metrics[0] == metrics[1]
+    assert train.main(["--resume", str(tmp_path / "file")]) == 0
+    np.testing.assert_allclose(Space(4).theta(Space(4).start(str(path))), THETA, rtol=1e-15)
 
 
 def test_own_data_needs_true_labels_or_noise(tmp_path: Path, capsys: Capture) -> None:

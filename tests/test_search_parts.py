@@ -113,7 +113,7 @@ def test_the_strategy_finds_a_planted_optimum(failure: float | None, lr_adapt: b
             values = [failure if rng.random() < 0.1 else value for value in values]
         strategy.tell(points, values)
     np.testing.assert_allclose(strategy.mean, OPTIMUM, atol=0.05 if lr_adapt else 1e-3)
-    assert strategy.spread < 0.1
+    assert strategy.earlier == []
 
 
 @pytest.mark.parametrize("failure", [float("inf"), float("nan"), -float("inf")])
@@ -135,7 +135,7 @@ def test_failures_rank_last(failure: float) -> None:
 
 
 def test_a_restart_doubles_the_population_at_the_start() -> None:
-    strategy = Strategy(np.zeros(2), 0.5, 6, restarts=2)
+    strategy = Strategy(np.zeros(2), 0.5, 6, restarts=2, patience=2000)
     sizes = []
     for _ in range(2000):
         if strategy.finished:
@@ -143,13 +143,63 @@ def test_a_restart_doubles_the_population_at_the_start() -> None:
         points = strategy.ask()
         if not sizes or len(points) != sizes[-1]:
             sizes.append(len(points))
-            assert strategy.run == len(sizes) - 1
+            assert strategy.run == len(strategy.earlier) == len(sizes) - 1
             assert not strategy.mean.any()
-            assert strategy.spread == 0.5
         strategy.tell(points, [quadratic(np.pad(x, (0, 3))) for x in points])
     assert sizes == [6, 12, 24]
     assert strategy.finished
+    for mean in (*strategy.earlier, strategy.mean):  # where each run has converged
+        np.testing.assert_allclose(mean, OPTIMUM[:2], atol=1e-3)
     assert Strategy(np.zeros(2), 0.5, 6).finished is False
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_median_that_is_not_better_for_some_generations_is_a_restart(patience: int) -> None:
+    """The best value may improve all the time; a failure of fewer than half does not matter."""
+    strategy = Strategy(np.zeros(2), 0.5, 5, restarts=2, patience=patience)
+
+    def tell(median: float, best: float) -> int:
+        points = strategy.ask()
+        values = [best, best, median, median + 1, float("nan")]
+        strategy.tell(points, values)
+        return strategy.run
+
+    for step in range(4):
+        assert tell(5.0 - step, 0.0) == 0
+    for step in range(patience - 1):
+        assert tell(2.0, -step - 1.0) == 0
+    assert tell(1.9, 0.0) == 0  # better just in time
+    for step in range(patience - 1):
+        assert tell(1.9, -step - 1.0) == 0
+    mean = strategy.mean.copy()
+    assert tell(1.95, -9.0) == 1
+    assert len(strategy.ask()) == 10
+    assert len(strategy.earlier) == 1
+    assert not np.array_equal(strategy.earlier[0], mean)  # with the last generation in it
+    assert not strategy.mean.any()
+
+
+def test_noisy_quantised_values_restart_and_the_last_run_goes_on() -> None:
+    def runs(patience: int) -> tuple[list[int], Strategy]:
+        rng = np.random.default_rng(0)
+        strategy = Strategy(np.zeros(5), 1.0, 8, restarts=2, patience=patience)
+        sizes = []
+        for _ in range(120):
+            points = strategy.ask()
+            sizes.append(len(points))
+            exact = [1 / (1 + quadratic(x)) for x in points]
+            strategy.tell(points, [-round(v + rng.normal(0, 0.05), 2) for v in exact])
+        return sizes, strategy
+
+    sizes, never = runs(10**6)
+    assert (set(sizes), never.earlier, never.finished) == ({8}, [], False)
+    sizes, strategy = runs(8)
+    assert sizes == sorted(sizes)
+    assert set(sizes) == {8, 16, 32}
+    assert strategy.run == 2
+    assert strategy.finished is False
+    for mean in strategy.earlier:
+        assert quadratic(mean) < quadratic(np.zeros(5)) / 4
 
 
 def test_the_same_seed_asks_the_same() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from commands import QUICK
-from searches import LOG, SMALL, TWO_TASKS, lines, result, search
+from searches import LOG, SMALL, TWO_TASKS, is_cross_entropy, lines, logged, result, search
 
 import train
 from mwnet.search.tasks import Job, Score, Task
@@ -43,7 +43,8 @@ def test_a_search_that_is_terminated_says_how_to_go_on(
         assert signal.getsignal(signal.SIGTERM) != before
         if done:
             signal.raise_signal(signal.SIGTERM)
-        done.append(job)
+        if not is_cross_entropy(job):
+            done.append(job)
         return original(task, job)
 
     before = signal.getsignal(signal.SIGTERM)
@@ -54,14 +55,15 @@ def test_a_search_that_is_terminated_says_how_to_go_on(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-JOBS = 3 * 2 + 2 * 2  # of three generations and two kinds of final losses, two tasks each
+# Of cross entropy, three generations, and two kinds of final losses; two tasks each.
+JOBS = 2 + 3 * 2 + 2 * 2
 
 
-@pytest.mark.parametrize("before", [1, 3, 4, 7, 9])
+@pytest.mark.parametrize("before", [1, 2, 3, 5, 6, 9, 11])
 def test_stopped_and_resumed_is_the_uninterrupted_search(
     tmp_path: Path, monkeypatch: Patch, capsys: Capture, whole: Path, before: int
 ) -> None:
-    """Within a generation, between two of them, within the final comparison."""
+    """In cross entropy, a generation, between two of them, in the final comparison."""
     out = tmp_path / "cut"
     with monkeypatch.context() as patch:
         Stop(patch, before)
@@ -69,7 +71,7 @@ def test_stopped_and_resumed_is_the_uninterrupted_search(
     assert f"python train.py --resume {out}" in capsys.readouterr().err
     assert not (out / "summary.json").exists()
     kept = (out / LOG).read_text()
-    assert len({(line["stage"], line["task"]) for line in lines(out)}) == before
+    assert len({(line["stage"], line["task"]) for line in logged(out)}) == before
     with monkeypatch.context() as patch:
         counted = Stop(patch)
         assert train.main(["--resume", str(out), "--workers", "1"]) == 0
@@ -100,13 +102,13 @@ def test_a_log_that_was_cut_anywhere_is_resumed(
 ) -> None:
     log = (whole / LOG).read_bytes()
     ends = [k for k, byte in enumerate(log) if byte == ord("\n")]
-    # After the header come jobs of four losses each.
-    ends_at = {"in a line": ends[8] + 50, "between lines of a job": ends[10] + 1}
+    # After the header come two jobs of cross entropy, then jobs of four losses each.
+    ends_at = {"in a line": ends[10] + 50, "between lines of a job": ends[12] + 1}
     cut = {**ends_at, "in the header": 40, "empty": 0}[place]
     out = copy_without_result(whole, tmp_path / "cut", log[:cut])
     counted = Stop(monkeypatch)
     assert train.main(["--resume", str(out), "--workers", "1"]) == 0
-    assert counted.jobs == {"in a line": JOBS - 2, "between lines of a job": JOBS - 2}.get(
+    assert counted.jobs == {"in a line": JOBS - 4, "between lines of a job": JOBS - 4}.get(
         place, JOBS
     )
     summary, loss, entries = result(out)
@@ -131,6 +133,21 @@ def test_a_search_stopped_before_its_first_evaluation_leaves_nothing(
     assert train.main([*QUICK, *SMALL, "--out", str(tmp_path / "run")]) == 130
     assert "stopped" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_terminated_before_its_first_evaluation_leaves_nothing(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    def terminated(task: Task, job: Job) -> list[Score]:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(Task, "run", terminated)
+    assert train.main([*QUICK, *SMALL, "--out", str(tmp_path / "run")]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "train.py: stopped\n"
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_several_workers_evaluate_the_same(tmp_path: Path, whole: Path) -> None:
@@ -180,9 +197,9 @@ def test_a_log_with_another_loss_is_not_resumed(
     tmp_path: Path, capsys: Capture, whole: Path
 ) -> None:
     log = (whole / LOG).read_text().splitlines(keepends=True)
-    entry = json.loads(log[2])
+    entry = json.loads(log[4])
     entry["theta"][3] += 1e-9
-    log[2] = json.dumps(entry) + "\n"
+    log[4] = json.dumps(entry) + "\n"
     out = copy_without_result(whole, tmp_path / "run", "".join(log).encode())
     assert train.main(["--resume", str(out), "--workers", "1"]) == 2
     message = capsys.readouterr().err
@@ -194,6 +211,6 @@ def test_a_search_is_not_resumed_with_other_options(
     tmp_path: Path, capsys: Capture, whole: Path
 ) -> None:
     out = copy_without_result(whole, tmp_path / "run", (whole / LOG).read_bytes())
-    assert train.main(["--resume", str(out), "--search-generations", "9"]) == 2
-    assert "search_generations = 3" in capsys.readouterr().err
+    assert train.main(["--resume", str(out), "--search-population", "9"]) == 2
+    assert "search_population = 4" in capsys.readouterr().err
     assert train.main(["--resume", str(out), "--workers", "1", "--no-figures"]) == 0

@@ -55,7 +55,7 @@ class TaylorLosses:
         device: where the logits are.
 
     Raises:
-        ValueError: a polynomial without a range.
+        ValueError: a polynomial without a range, another number of ranges than of losses.
     """
 
     def __init__(
@@ -67,6 +67,8 @@ class TaylorLosses:
     ) -> None:
         ranges = [taylor_range(tuple(theta), num_classes) for theta in thetas]
         widths = [highest - lowest for lowest, highest in ranges]
+        if len(etas) != len(widths):
+            raise ValueError(f"{len(widths)} losses need as many ranges, got {len(etas)}")
         if not all(width > 0 for width in widths):
             raise ValueError("a constant polynomial has no range to normalise by")
         double = torch.float64

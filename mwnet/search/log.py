@@ -102,7 +102,8 @@ class Log:
                 differing = [key for key in now if now[key] != then.get(key)]
                 if not differing:
                     continue
-                name, then, now = differing[0], then.get(differing[0]), now[differing[0]]
+                key = differing[0]
+                name, then, now = f"{name}: {key}", then.get(key), now[key]
             elif then == now:
                 continue
             raise UserError(

@@ -3,7 +3,8 @@
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class Generation:
     best: float | None
     median: float | None
     failed: int
-    spread: float
+    restarts: int
     seconds: float
 
 
@@ -79,12 +80,36 @@ class Search:
             config.search_sigma,
             config.search_population,
             restarts=config.search_restarts,
+            patience=config.search_patience,
             lr_adapt=config.search_lr_adapt,
             seed=config.seed,
         )
         self.history: list[Generation] = []
         self.finalists: dict[str, tuple[float, TaylorLoss]] = {}
         self.counts: dict[str, int] = {}
+
+    def cross_entropy(self) -> list[dict[str, Any]]:
+        """Whether the trainings are long enough: what cross entropy reaches and what it ends with.
+
+        Returns:
+            For each task its highest validation accuracy, in which epoch, and the last one, where
+            a tenth of the training lies between two measurements; empty where it failed.
+        """
+        epochs = self.config.epochs
+        at = tuple(sorted({max(1, round(epochs * tenth / 10)) for tenth in range(1, 11)}))
+        seed = derive(self.config.seed, "search", "cross entropy")
+        by_task = self._scores("cross entropy", ["ce"], seed, epochs, ("validation",), at)
+        reached = []
+        for task, (score,) in zip(self.tasks, by_task, strict=True):
+            if score.status != "ok":
+                continue
+            curve = score.accuracy["validation"]
+            best = max(curve)
+            epoch = at[curve.index(best)]
+            reached.append(
+                {"task": task.name, "best": best, "best_epoch": epoch, "last": curve[-1]}
+            )
+        return reached
 
     def generations(self) -> Iterator[Generation]:
         """Run them, one after another."""
@@ -114,7 +139,7 @@ class Search:
                     max(full, default=None),
                     statistics.median(full) if full else None,
                     sum(fitness < 0 for _, fitness in values),
-                    self.strategy.spread,
+                    self.strategy.run,
                     time.perf_counter() - started,
                 )
             )
@@ -128,9 +153,14 @@ class Search:
         of its own, so that the highest score may be luck.
         """
         found = {"mean": self._loss(self.strategy.mean)}
-        found |= {name: loss for name, (_, loss) in self.finalists.items()}
+        for run, mean in enumerate(self.strategy.earlier, start=1):
+            found[f"mean of run {run}"] = self._loss(mean)
+        for name, (_, loss) in self.finalists.items():
+            if loss not in found.values():
+                found[name] = loss
         hand_made = {name: name for name in self.hand_made}
-        return self._on_fresh_seeds("found", found) + self._on_fresh_seeds("hand-made", hand_made)
+        stage = f"found after {len(self.history)} generations"
+        return self._on_fresh_seeds(stage, found) + self._on_fresh_seeds("hand-made", hand_made)
 
     def _on_fresh_seeds(self, kind: str, losses: Mapping[str, Loss]) -> list[Compared]:
         parts: tuple[Part, ...] = ("validation", "test")
@@ -148,7 +178,10 @@ class Search:
         for place, (name, loss) in enumerate(losses.items()):
             means: dict[Part, dict[str, list[float]] | None] = dict.fromkeys(parts)
             scores = [[of_task[place] for of_task in by_task] for by_task in by_seed]
-            if all(score.status == "ok" for of_seed in scores for score in of_seed):
+            bad = [score.status for of_seed in scores for score in of_seed if score.status != "ok"]
+            if bad:
+                self._count(bad[0])
+            else:
                 means = {
                     part: {
                         task.name: [statistics.fmean(s[t].accuracy[part]) for s in scores]
@@ -158,6 +191,9 @@ class Search:
                 }
             results.append(Compared(name, loss, means["validation"], means["test"]))
         return results
+
+    def _count(self, status: str) -> None:
+        self.counts[status] = self.counts.get(status, 0) + 1
 
     def _loss(self, point: np.ndarray) -> TaylorLoss:
         return TaylorLoss(self.space.theta(point), self.config.search_eta)
@@ -177,7 +213,7 @@ class Search:
                 bad = [score.status for score in scores if score.status != "ok"]
                 fitness = -1.0
                 if bad:
-                    self.counts[bad[0]] = self.counts.get(bad[0], 0) + 1
+                    self._count(bad[0])
                 else:
                     fitness = statistics.fmean(
                         value for score in scores for value in score.accuracy["validation"]
@@ -194,10 +230,12 @@ class Search:
         seed: int,
         epochs: int,
         parts: tuple[Part, ...],
+        at: tuple[int, ...] | None = None,
     ) -> list[list[Score]]:
         """Scores by task and loss; what the log has is not evaluated again."""
-        count = min(self.config.search_score_epochs, epochs)
-        at = tuple(range(epochs - count + 1, epochs + 1))
+        if at is None:
+            count = min(self.config.search_score_epochs, epochs)
+            at = tuple(range(epochs - count + 1, epochs + 1))
         scores: list[list[Score]] = [[] for _ in self.tasks]
         wanted: list[tuple[int, int, Job]] = []
         for number, task in enumerate(self.tasks):
@@ -212,9 +250,16 @@ class Search:
                     scores[number][first : first + len(logged)] = logged
         # The longest first, so that no worker is left alone with one at the end.
         wanted.sort(key=lambda entry: self.tasks[entry[0]].kind != "looped")
-        for position, result in self.workers.results([job for *_, job in wanted]):
-            number, first, job = wanted[position]
-            found = result or [Score({}, "died")] * len(job.losses)
-            self.log.add(stage, self.tasks[number].name, first, job, found)
-            scores[number][first : first + len(found)] = found
+        while wanted:
+            died: list[tuple[int, int, Job]] = []
+            for position, found in self.workers.results([job for *_, job in wanted]):
+                number, first, job = wanted[position]
+                if found is None and len(job.losses) > 1:  # one of them: try each alone
+                    for place, loss in enumerate(job.losses, start=first):
+                        died.append((number, place, replace(job, losses=(loss,))))
+                    continue
+                found = found or [Score({}, "died")]
+                self.log.add(stage, self.tasks[number].name, first, job, found)
+                scores[number][first : first + len(found)] = found
+            wanted = died
         return scores

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mwnet import checkpoint
 from mwnet.config import Config
+from mwnet.errors import UserError
 from mwnet.loss_file import FILE, TaylorLoss, write_loss
 from mwnet.report.finish import versions as versions_of_a_run
 from mwnet.report.spread import mean_sd
@@ -17,6 +18,9 @@ from mwnet.search import figures
 if TYPE_CHECKING:
     from mwnet.search.loop import Compared, Generation, Search
     from mwnet.search.tasks import Task
+
+MEMORISED = 0.03
+"""What cross entropy must have lost from its best epoch to the last."""
 
 WAY = {
     "perceptron": "{size} losses at once, one batched product a layer",
@@ -27,17 +31,32 @@ WAY = {
 
 def announce(config: Config, tasks: "list[Task]", workers: int, folder: Path) -> None:
     """Say what is about to run."""
-    steps = config.search_population * config.search_generations
     print(
         f"searching a Taylor loss of order {config.search_order}: {config.search_generations} "
-        f"generations of {config.search_population}, {steps} losses, each trained for "
-        f"{config.epochs} epochs; workers: {workers}"
+        f"generations of {config.search_population}, each loss trained for {config.epochs} epochs; "
+        f"workers: {workers}"
     )
     for task in tasks:
         sizes = f"{task.samples} training, {len(task.parts.validation)} clean validation"
         how = WAY[task.kind].format(size=task.losses_in_job)
         print(f"  {task.name}: {sizes}, {len(task.parts.test)} test samples; {how}")
     print(f"noise {config.noise} {config.noise_rate:g}; writing to {folder}", flush=True)
+
+
+def memorised(reached: list[dict[str, Any]]) -> None:
+    """Say whether cross entropy memorises what the losses will be trained on."""
+    for entry in reached:
+        print(
+            f"cross entropy on {entry['task']}: {entry['best']:.4f} after {entry['best_epoch']} "
+            f"epochs, {entry['last']:.4f} at the end",
+            flush=True,
+        )
+        if entry["best"] - entry["last"] < MEMORISED:
+            print(
+                "warning: cross entropy has hardly memorised the labels by then, so that a loss "
+                "which is only slow would do as well: more --epochs or fewer --search-samples",
+                flush=True,
+            )
 
 
 def on_terminal() -> bool:
@@ -53,6 +72,7 @@ def line(generation: "Generation", total: int) -> str:
 
     place = f"generation {generation.number + 1:{len(str(total))}d}/{total}"
     failed = f"  failed {generation.failed}" if generation.failed else ""
+    failed += f"  restart {generation.restarts}" if generation.restarts else ""
     return (
         f"{place}  best {shown(generation.best)}  median {shown(generation.median)}  "
         f"{generation.seconds:.1f} s{failed}"
@@ -65,48 +85,33 @@ def versions() -> dict[str, str]:
 
 
 def finish(
-    search: "Search", results: "list[Compared]", folder: Path, seconds: float
+    search: "Search",
+    reached: list[dict[str, Any]],
+    results: "list[Compared]",
+    folder: Path,
+    seconds: float,
 ) -> dict[str, Any]:
-    """Choose between best and mean, write everything, print the table.
+    """Choose the result, write everything, print the table.
 
     Args:
         search: after its last generation.
+        reached: what cross entropy reaches.
         results: the candidates, then the hand-made losses, on fresh seeds.
         folder: of the run.
         seconds: that the run has taken since it was started or resumed.
+
+    Raises:
+        UserError: no candidate could be trained on the fresh seeds.
     """
     config, tasks = search.config, search.tasks
     candidates = [result for result in results if isinstance(result.loss, TaylorLoss)]
     hand_made = [result for result in results if isinstance(result.loss, str)]
     chosen = max(candidates, key=lambda result: result.fitness)  # the first of several: the mean
+    if chosen.fitness < 0:
+        raise UserError("no found loss could be trained on the fresh seeds: give a lower --lr")
     loss = chosen.loss
     assert isinstance(loss, TaylorLoss)
-    found = {
-        "found": {
-            "tasks": [task.name for task in tasks],
-            "noise": config.noise,
-            "noise_rate": config.noise_rate,
-            "samples": [task.samples for task in tasks],
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "lr": config.lr,
-            "momentum": config.momentum,
-            "weight_decay": config.weight_decay,
-            "lr_schedule": config.lr_schedule,
-            "precision": config.amp,
-            "start": config.search_start,
-            "order": config.search_order,
-            "population": config.search_population,
-            "generations": len(search.history),
-            "restarts": search.strategy.run,
-            "halving": config.search_halving,
-            "seed": config.seed,
-            "kept": chosen.name,
-            "validation_accuracy": _over_seeds(chosen.validation),
-        },
-        "versions": versions(),
-    }
-    write_loss(folder / FILE, loss, found)
+    write_loss(folder / FILE, loss, provenance(search, chosen))
     table = [chosen, *sorted(hand_made, key=lambda result: -result.fitness)]
     rows = [
         {
@@ -118,6 +123,7 @@ def finish(
     ]
     summary = {
         "mode": config.mode,
+        "cross_entropy": reached,
         "tasks": [task.name for task in tasks],
         "noise": {"name": config.noise, "rate": config.noise_rate},
         "theta": list(loss.theta),
@@ -146,6 +152,22 @@ def finish(
     return summary
 
 
+def provenance(search: "Search", chosen: "Compared") -> dict[str, Any]:
+    """How a loss was found: what ``taylor.yaml`` has beside it."""
+    where = {"out", "data", "data_root", "device", "threads", "workers", "figures", "tensorboard"}
+    options = search.config.model_dump(mode="json", exclude_defaults=True, exclude=where)
+    return {
+        "found": {
+            "kept": chosen.name,
+            "validation_accuracy": _over_seeds(chosen.validation),
+            "generations": len(search.history),
+            "training_samples": {task.name: task.samples for task in search.tasks},
+            "options": options,
+        },
+        "versions": versions(),
+    }
+
+
 def _conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: Path) -> None:
     tasks = summary["tasks"]
     print(
@@ -161,7 +183,8 @@ def _conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: Path)
     for status, count in summary["failed"].items():
         print(f"{count} losses scored worst: {status}")
     print(f"\n{summary['seconds']:.0f} s; in {folder}:")
-    print(f"  {FILE}         the loss: python train.py --loss taylor --loss.theta {folder / FILE}")
+    print(f"  {FILE}         the loss, for")
+    print(f"      python train.py --method erm --loss taylor --loss.theta {folder / FILE}")
     print("  summary.json        the numbers")
     print("  evaluations.jsonl   every loss that was tried")
     if (folder / "figures").is_dir():

@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from mwnet import checkpoint
 from mwnet.accelerate import keep_freed_memory
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.errors import Interrupted, UserError, lookup
-from mwnet.report.folder import run_folder
+from mwnet.recipe import dump
+from mwnet.report.folder import CONFIG, run_folder
 from mwnet.search import report
 from mwnet.search.log import LOG, Log
 from mwnet.search.loop import Search
@@ -85,10 +87,14 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         count = config.workers or 1
     workers = Workers[Job, list[Score]](evaluate, count, functools.partial(prepare, configs))
     with _stopping(), run_folder(config, resume) as folder:
+        if resume is not None:  # perhaps for more generations
+            checkpoint.write_text(folder / CONFIG, dump(config))
         log = Log(folder / LOG, _identity(config, tasks))
         report.announce(config, tasks, count, folder)
         with workers:
             search = Search(config, tasks, hand_made, log, workers)
+            reached = search.cross_entropy()
+            report.memorised(reached)
             bar = tqdm(
                 search.generations(),
                 total=config.search_generations,
@@ -106,7 +112,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
                 )
             print("fresh seeds: the found loss and the hand-made ones", flush=True)
             results = search.compare()
-        return report.finish(search, results, folder, time.perf_counter() - started)
+        return report.finish(search, reached, results, folder, time.perf_counter() - started)
 
 
 def _identity(config: Config, tasks: list[Task]) -> dict[str, Any]:
@@ -135,7 +141,9 @@ def _stopping() -> Iterator[None]:
     previous = signal.signal(signal.SIGTERM, stop)
     try:
         yield
-    except Interrupted as stopped:
-        raise Interrupted(str(stopped), *received) if received else stopped from None
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        if received:
+            raise Interrupted(str(stopped) or "stopped", *received) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, previous)

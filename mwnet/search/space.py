@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mwnet.errors import UserError
-from mwnet.loss_file import read_loss
+from mwnet.loss_file import is_loss_file, read_loss
 from mwnet.losses.taylor import CROSS_ENTROPY, LARGEST, taylor_range
 
 Theta = tuple[float, ...]
@@ -48,6 +48,8 @@ class Space:
     def start(self, name: str) -> np.ndarray:
         """Where a search starts: "zero", "ce", a file with theta, or twelve numbers.
 
+        Of a theta of a higher order the terms beyond this one are dropped.
+
         Raises:
             UserError: no such file, numbers that are no theta.
         """
@@ -56,7 +58,7 @@ class Space:
         if name == "ce":
             return self.point(CROSS_ENTROPY)
         numbers = name.strip("[]()").split(",")
-        if len(numbers) == 1:
+        if is_loss_file(name):
             return self.point(read_loss(Path(name)).theta)
         try:
             theta = [float(number) for number in numbers]

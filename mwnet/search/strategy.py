@@ -11,16 +11,23 @@ from mwnet.seeding import derive
 class Strategy:
     """CMA-ES (Hansen and Ostermeier 1996) through the package ``cmaes``, with IPOP restarts.
 
-    When the distribution has converged and restarts are left, it begins again at the start with
-    twice the population (Auger and Hansen 2005).
+    It begins again at the start with twice the population (Auger and Hansen 2005) when restarts are
+    left and the distribution has converged, or the median of a generation has not been better for
+    some generations: scores are noisy, so that the distribution alone would hardly ever converge.
 
     Args:
         start: mean of the first distribution.
         sigma: its standard deviation in every direction.
         population: points in a generation.
         restarts: how many times at most.
+        patience: generations without a better median before a restart.
         lr_adapt: adapt the learning rate of mean and covariance to the noise of the values.
         seed: what is drawn is a pure function of it and of the values told.
+
+    Attributes:
+        run: restarts so far.
+        earlier: where the mean was at each restart.
+        finished: converged for good.
     """
 
     def __init__(
@@ -30,24 +37,22 @@ class Strategy:
         population: int,
         *,
         restarts: int = 0,
+        patience: int = 10,
         lr_adapt: bool = False,
         seed: int = 0,
     ) -> None:
         self.start, self.sigma, self.population = start, sigma, population
-        self.restarts, self.lr_adapt, self.seed = restarts, lr_adapt, seed
+        self.restarts, self.patience = restarts, patience
+        self.lr_adapt, self.seed = lr_adapt, seed
         self.run = 0
         self.finished = False
+        self.earlier: list[np.ndarray] = []
         self._cma = self._begin()
 
     @property
     def mean(self) -> np.ndarray:
         """Mean of the distribution as it is now."""
         return self._cma.mean
-
-    @property
-    def spread(self) -> float:
-        """Step size of the distribution as it is now."""
-        return float(self._cma._sigma)
 
     def ask(self) -> list[np.ndarray]:
         """The points of the next generation."""
@@ -62,14 +67,19 @@ class Strategy:
         worst = max(known, default=0.0) + 1.0
         finite = [value if np.isfinite(value) else worst for value in values]
         self._cma.tell(list(zip(points, finite, strict=True)))
-        if self._cma.should_stop():
-            if self.run < self.restarts:
-                self.run += 1
-                self._cma = self._begin()
-            else:
-                self.finished = True
+        median = float(np.median(finite))
+        self._waited = 0 if median < self._lowest else self._waited + 1
+        self._lowest = min(self._lowest, median)
+        converged = self._cma.should_stop()
+        if self.run == self.restarts:
+            self.finished = converged
+        elif converged or self._waited >= self.patience:
+            self.earlier.append(self.mean)
+            self.run += 1
+            self._cma = self._begin()
 
     def _begin(self) -> CMA:
+        self._waited, self._lowest = 0, float("inf")
         return CMA(
             mean=self.start.copy(),
             sigma=self.sigma,

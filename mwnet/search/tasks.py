@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mwnet import components, seeding
 from mwnet.accelerate import find_device
-from mwnet.config import Config
+from mwnet.config import USER_DATASETS, Config
 from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, split
 from mwnet.data.load import load
@@ -76,6 +76,14 @@ class Score:
 class Task:
     """A data set with noise and an architecture.
 
+    Attributes:
+        source: the data as loaded.
+        parts: which sample is in which part.
+        pixels: the samples on the device.
+        truth: ``(n,)`` labels to measure with.
+        samples: how many of the training part a job trains on.
+        kind: how several networks are computed.
+
     The split is that of the run's seed, so that all losses are measured on the same samples. Each
     job draws its own noise and training samples, unless the labels are noisy as they are.
 
@@ -100,6 +108,7 @@ class Task:
             skip_bad=config.skip_bad,
         )
         given, truth, _ = given_labels(config, self.source)
+        self.given = given
         if truth is None:
             raise UserError(
                 f"a search measures on clean labels: {config.dataset} has none (y_true), and no "
@@ -141,9 +150,9 @@ class Task:
         return f"{self.config.dataset}/{self.config.model}"
 
     def digest(self) -> str:
-        """Of all that the data set holds."""
+        """Of all that is trained on and measured with."""
         of = hashlib.blake2b(digest_size=8)
-        for part in (self.source.x, self.source.labels, self.truth):
+        for part in (self.source.x, self.given, self.truth, self.parts.test):
             of.update(part.cpu().contiguous().numpy().data)
         return of.hexdigest()
 
@@ -189,6 +198,10 @@ class Task:
         ]
 
     def _trained_together(self, job: Job, losses: Sequence[Loss], train: Batches) -> list[Score]:
+        with seeding.seeded(job.seed, "search", "network"):  # for dropout
+            return self._measured(job, losses, train)
+
+    def _measured(self, job: Job, losses: Sequence[Loss], train: Batches) -> list[Score]:
         group = Group(
             [self.network(job.seed) for _ in losses],
             self.kind,
@@ -251,6 +264,9 @@ def task_configs(config: Config) -> list[Config]:
             f"--search-tasks got '{config.search_tasks}': own, {', '.join(PROTOCOLS)}, or "
             "DATASET/MODEL with commas between, as in mnist/mlp2,mnist/mlp3"
         )
+    for dataset, _, _ in pairs:
+        if dataset in USER_DATASETS and (dataset != config.dataset or config.data is None):
+            raise UserError(f"a task of {dataset} needs --dataset {dataset} --data PATH")
     if len(set(pairs)) < len(pairs):
         raise UserError(f"--search-tasks got a task twice: {config.search_tasks}")
     return [
