@@ -9,6 +9,7 @@ A loss is a hand-made one by its name, with its defaults, or a file with theta. 
 ``--`` are those of train.py: data, noise, model and training. All training samples are trained on
 (or ``--samples`` of them), none is kept for validation. Test accuracy is measured every few epochs;
 the last one is what counts, the best one is chosen on the test set and only shows what was lost.
+``--on validation`` keeps a validation part and measures on it: to choose, say, among ``--etas``.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import json
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,10 @@ from mwnet.search.workers import Workers
 _task: list[Task] = []
 
 
-def prepare(config: Config) -> None:
+def prepare(config: Config, validate: bool = False) -> None:
     keep_freed_memory()
     torch.set_num_threads(config.threads or 1)
-    _task[:] = [Task(config, validate=False)]
+    _task[:] = [Task(config, validate=validate)]
 
 
 def evaluate(job: Job) -> list[Score]:
@@ -52,6 +54,8 @@ def main(argv: list[str]) -> None:
     one = commands.add_parser("run")
     one.add_argument("losses", help="names and files with commas between")
     one.add_argument("--seeds", type=int, default=3)
+    one.add_argument("--etas", help="ranges with commas, instead of those of the files")
+    one.add_argument("--on", choices=("test", "validation"), default="test")
     one.add_argument("--samples", type=int, help="training samples; default: all")
     one.add_argument("--every", type=int, default=5, help="epochs between measurements")
     one.add_argument("--workers", type=int, default=2)
@@ -78,7 +82,14 @@ def run(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     started = time.perf_counter()
     names = args.losses.split(",")
     losses: list[Loss] = [loss_of(name) for name in names]
-    labels = [Path(name).stem for name in names]
+    if args.etas:
+        etas = [float(eta) for eta in args.etas.split(",")]
+        names = [f"{name} eta {eta:g}" for name in names for eta in etas]
+        found = [loss for loss in losses if not isinstance(loss, str)]
+        if len(found) < len(losses):
+            raise UserError("--etas is for files of Taylor losses")
+        losses = [replace(loss, eta=eta) for loss in found for eta in etas]
+    labels = [Path(name).stem if name.endswith(".yaml") else name for name in names]
     if len(set(labels)) < len(labels):
         labels = names
     at = (*range(args.every, config.epochs, args.every), config.epochs)
@@ -86,18 +97,21 @@ def run(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         (seed, first) for seed in range(args.seeds) for first in range(0, len(losses), args.in_job)
     ]
     jobs = [
-        Job(0, seed, tuple(losses[first : first + args.in_job]), config.epochs, at, ("test",))
+        Job(0, seed, tuple(losses[first : first + args.in_job]), config.epochs, at, (args.on,))
         for seed, first in places
     ]
     curves: list[list[list[float] | None]] = [[None] * args.seeds for _ in losses]
-    with Workers(evaluate, args.workers, functools.partial(prepare, config)) as workers:
+    with Workers(
+        evaluate, args.workers, functools.partial(prepare, config, args.on == "validation")
+    ) as workers:
         for position, scores in workers.results(jobs):
             seed, first = places[position]
             for place, score in enumerate(scores or [], start=first):
-                curves[place][seed] = score.accuracy.get("test")
+                curves[place][seed] = score.accuracy.get(args.on)
             print(f"seed {seed}: {', '.join(names[first : first + args.in_job])}", flush=True)
     return {
         "task": f"{config.dataset}/{config.model}",
+        "on": args.on,
         "noise": f"{config.noise} {config.noise_rate:g}",
         "samples": config.search_samples,
         "epochs": list(at),
@@ -131,7 +145,7 @@ def table(result: dict[str, Any]) -> str:
         f"{result['task']}, {result['noise']}, {result['samples'] or 'all'} samples, "
         f"{result['epochs'][-1]} epochs, n = {len(next(iter(result['losses'].values())))}",
         "",
-        "| loss | last epoch | best epoch (on test data) |",
+        f"| loss | last epoch | best epoch (on {result['on']} data) |",
         "|---|---|---|",
     ]
     at_last = last(result)

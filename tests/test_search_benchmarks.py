@@ -147,6 +147,7 @@ def planted(task: str, losses: dict[str, list[list[float] | None]]) -> dict[str,
     return {
         "task": task,
         "noise": "symmetric 0.8",
+        "on": "test",
         "samples": 9,
         "epochs": [1, 2],
         "losses": losses,
