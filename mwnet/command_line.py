@@ -8,9 +8,10 @@ import yaml
 from pydantic import Field
 from pydantic_settings import CliSettingsSource
 
-from mwnet.config import OPTION_FIELDS, RESUMABLE_CHANGES, Config, validate
+from mwnet.config import OPTION_FIELDS, RESUMABLE_CHANGES, Config
 from mwnet.errors import UserError, nearest
 from mwnet.recipe import load_yaml
+from mwnet.validation import validate
 
 RECIPES = Path(__file__).resolve().parent.parent / "configs"
 

@@ -18,6 +18,7 @@ from mwnet.bilevel.tangents import load_rules
 from mwnet.config import Config
 from mwnet.cuda_graphs import Captured
 from mwnet.data import Batches, Source
+from mwnet.data.load import load
 from mwnet.errors import UserError, first_line, lookup
 from mwnet.loss_choice import Sizes, pure_loss, training_loss
 from mwnet.methods import METHODS, Learner, Method, Parts, Weighting
@@ -25,6 +26,23 @@ from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.learner import AnyModule
 from mwnet.options import bound
 from mwnet.weighting import NORMALISATIONS
+
+
+def source(config: Config) -> Source:
+    """The data set, as loaded.
+
+    Raises:
+        ValueError: unknown name, missing or broken data.
+    """
+    return load(
+        config.dataset,
+        path=config.data,
+        root=config.data_root,
+        download=config.download,
+        label_column=config.label_column,
+        image_size=config.image_size,
+        skip_bad=config.skip_bad,
+    )
 
 
 def classifier(

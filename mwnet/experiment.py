@@ -19,7 +19,6 @@ from mwnet.accelerate import find_device
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, Source, Split, split
-from mwnet.data.load import load
 from mwnet.errors import UserError, lookup
 from mwnet.loss_file import is_loss_file, read_loss
 from mwnet.losses import LOSSES, TWO_VIEWS
@@ -105,10 +104,10 @@ class Experiment:
             digest.update(part.cpu().contiguous().numpy().data)
         options = self.config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
         for kind in ("loss_options", "meta_loss_options"):
-            theta = options[kind].get("theta")
-            if theta is not None and is_loss_file(theta):  # which may have changed
-                options[kind] = {**vars(read_loss(Path(theta))), **options[kind]}
-                options[kind]["theta"] = read_loss(Path(theta)).theta
+            theta = options[kind].get("theta", ",")
+            if is_loss_file(theta):  # which may have changed
+                found = read_loss(Path(theta))
+                options[kind] = {"eta": found.eta, **options[kind], "theta": found.theta}
         return {**options, "contents of the data": digest.hexdigest()}
 
     def score(self, ids: Tensor) -> detection.Scored:
@@ -187,15 +186,7 @@ def _build(config: Config) -> Experiment:
     confident = config.meta_source == "confident"
     clean_meta = wanted.meta != "none" and not (config.meta_noisy or confident)
     check_needs(config, wanted)
-    source = load(
-        config.dataset,
-        path=config.data,
-        root=config.data_root,
-        download=config.download,
-        label_column=config.label_column,
-        image_size=config.image_size,
-        skip_bad=config.skip_bad,
-    )
+    source = components.source(config)
     if clean_meta and source.truth is None:
         hint = "give --meta-noisy, best with --meta-loss mae, or --meta-source confident"
         raise UserError(

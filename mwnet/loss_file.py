@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from mwnet import checkpoint
-from mwnet.errors import UserError, reason
+from mwnet.errors import UserError
 from mwnet.losses.taylor import LARGEST
+from mwnet.yaml_file import read_yaml
 
 FILE = "taylor.yaml"
 HEADER = "# A Taylor loss: python train.py --method erm --loss taylor --loss.theta THIS_FILE\n"
@@ -35,12 +36,7 @@ def read_loss(path: Path) -> TaylorLoss:
     Raises:
         UserError: it cannot be read, or does not hold twelve finite numbers and an eta above 0.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the loss {path}: {reason(error)}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path, "loss")
     if not isinstance(values, dict) or "theta" not in values:
         raise UserError(f"{path} holds no loss: there is no theta: in it")
     theta, eta = values["theta"], _number(values.get("eta", 1.0))

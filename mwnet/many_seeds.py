@@ -104,11 +104,11 @@ class _Lockstep:
         """Train every seed for an epoch and measure it."""
         started = time.perf_counter()
         for members, group, batches in self.groups:
-            total = torch.zeros(group.stack.size, dtype=torch.float64)
+            total = torch.zeros(group.stack.size, dtype=torch.float64, device=self.runs[0].device)
             for step in range(epoch * self.steps, (epoch + 1) * self.steps):
                 means = group.step(batches[step])
                 assert means is not None  # EachLoss has them
-                total += means.cpu()
+                total += means
             for member, one in enumerate(self.runs[members]):
                 self._measure(members.start + member, one, group, member, float(total[member]))
         seconds = time.perf_counter() - started

@@ -6,17 +6,13 @@ from typing import Any
 import yaml
 
 from mwnet.config import Config
-from mwnet.errors import UserError, nearest, reason
+from mwnet.errors import UserError, nearest
+from mwnet.yaml_file import read_yaml
 
 
 def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
     """Read a recipe; a ``base:`` key names another file beside it whose values come first."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the configuration {path}: {reason(error)}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path, "configuration")
     if values is None:
         values = {}
     if not isinstance(values, dict):

@@ -8,9 +8,10 @@ import torch
 from commands import ROBUST
 from torch import Tensor
 
-from mwnet.config import Config, validate
+from mwnet.config import Config
 from mwnet.experiment import Experiment, build
 from mwnet.methods import METHODS, Context
+from mwnet.validation import validate
 
 # So that few epochs show all that a method does.
 EARLY: dict[str, dict[str, Any]] = {

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import run
+from commands import QUICK, run
 
+import train
 from mwnet.search.strategy import Strategy
 from mwnet.search.tasks import Job, Score, Task
 
@@ -98,3 +99,18 @@ def told(monkeypatch: Patch) -> list[list[float]]:
 
     monkeypatch.setattr(Strategy, "tell", tell)
     return seen
+
+
+def cut(monkeypatch: Patch, at: int, *argv: str) -> None:
+    """Run a search that is stopped by Ctrl-C when its ``at``-th job begins."""
+    original, jobs = Task.run, []
+
+    def stops(self: Task, job: Job) -> list[Score]:
+        jobs.append(job)
+        if len(jobs) == at:
+            raise KeyboardInterrupt
+        return original(self, job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "run", stops)
+        assert train.main([*QUICK, *SMALL, *argv]) == 130

@@ -10,12 +10,13 @@ from commands import ROOT
 
 from models import MODELS
 from mwnet.command_line import RECIPES, parse
-from mwnet.config import Config, validate
+from mwnet.config import Config
 from mwnet.data.load import DATASETS
 from mwnet.errors import UserError
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
 from mwnet.recipe import dump, load_yaml
+from mwnet.validation import validate
 from noise import NOISES
 
 

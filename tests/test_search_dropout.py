@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from commands import QUICK
-from searches import LOG, SMALL, THETA, logged, result, search
+from searches import LOG, THETA, cut, logged, result, search
 
 import train
-from mwnet.config import validate
 from mwnet.loss_file import TaylorLoss
 from mwnet.losses.taylor import CROSS_ENTROPY
 from mwnet.search import tasks
-from mwnet.search.tasks import Job, Score, Task
+from mwnet.search.tasks import Job, Task
+from mwnet.validation import validate
 
 Patch = pytest.MonkeyPatch
 
@@ -89,17 +88,7 @@ SHORT += ["--search-generations", "2", "--batch-size", "50", "--search-compare",
 def test_killed_and_resumed_is_the_uninterrupted_search(tmp_path: Path, monkeypatch: Patch) -> None:
     whole, out = tmp_path / "whole", tmp_path / "cut"
     search(whole, *SHORT)
-    original, jobs = Task.run, []
-
-    def stops(self: Task, job: Job) -> list[Score]:
-        jobs.append(job)
-        if len(jobs) == 3:
-            raise KeyboardInterrupt
-        return original(self, job)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Task, "run", stops)
-        assert train.main([*QUICK, *SMALL, *SHORT, "--out", str(out)]) == 130
+    cut(monkeypatch, 3, *SHORT, "--out", str(out))
     assert len(logged(out)) == 1 + 4
     assert train.main(["--resume", str(out), "--workers", "1"]) == 0
     assert (out / LOG).read_bytes() == (whole / LOG).read_bytes()

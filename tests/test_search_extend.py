@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from commands import QUICK
-from searches import LOG, SMALL, lines, logged, result, search
+from searches import LOG, cut, lines, logged, result, search
 
 import train
 from mwnet.search.tasks import Job, Score, Task
@@ -77,18 +76,7 @@ def test_labels_of_a_file_are_part_of_what_must_not_change(
     file, out, again = tmp_path / "labels.npz", tmp_path / "run", tmp_path / "again"
     noisy_file(file, 0)
     argv = ["--noise", "file", "--noise-file", f"{file}:y", "--noise-rate", "0", "--out", str(out)]
-    jobs = []
-    original = Task.run
-
-    def stops(self: Task, job: Job) -> list[Score]:
-        jobs.append(job)
-        if len(jobs) == 3:
-            raise KeyboardInterrupt
-        return original(self, job)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Task, "run", stops)
-        assert train.main([*QUICK, *SMALL, *argv]) == 130
+    cut(monkeypatch, 3, *argv)
     shutil.copytree(out, again)
     before = (out / LOG).read_bytes()
     noisy_file(file, 1)
@@ -100,3 +88,11 @@ def test_labels_of_a_file_are_part_of_what_must_not_change(
     assert (out / LOG).read_bytes() == before
     noisy_file(file, 0)
     assert train.main(["--resume", str(again), "--workers", "1"]) == 0
+
+
+def test_a_finished_search_that_is_resumed_keeps_its_times(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    search(out)
+    before = json.loads((out / "summary.json").read_text())
+    assert train.main(["--resume", str(out), "--workers", "1"]) == 0
+    assert json.loads((out / "summary.json").read_text()) == before

@@ -15,10 +15,10 @@ from torch.optim import SGD
 from mwnet.accelerate import Autocast, compile_in_place
 from mwnet.bilevel import ENGINES, Bilevel, EngineChoice, higher_engine
 from mwnet.command_line import parse
-from mwnet.config import validate
 from mwnet.data import Batch, Pixels
 from mwnet.experiment import build
 from mwnet.losses import LOSSES
+from mwnet.validation import validate
 from mwnet.weighting import WeightNet, by_mean, by_sum
 
 SMALL_RESNET = ["--model", "resnet32", "--model.depth", "8", "--model.width", "4"]

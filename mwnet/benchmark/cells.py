@@ -12,13 +12,14 @@ import models
 import noise
 from mwnet.benchmark.table import Table, Values
 from mwnet.command_line import parse
-from mwnet.config import RESUMABLE_CHANGES, Config, validate
+from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.corruption import SAMPLE_NOISES
 from mwnet.errors import UserError, lookup, nearest
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
 from mwnet.recipe import load_yaml
 from mwnet.report.folder import CONFIG
+from mwnet.validation import validate
 
 State = Literal["new", "interrupted", "finished"]
 

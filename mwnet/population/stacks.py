@@ -13,7 +13,7 @@ Kind = Literal["perceptron", "mapped", "looped"]
 """
 
 GROUP = {"perceptron": 16, "mapped": 16, "looped": 1}
-"""Members that are worth computing together: more do not fit the cache of a CPU any more."""
+"""Members that are worth computing together: more save no time."""
 
 
 class Stack(nn.Module):
@@ -65,7 +65,7 @@ class PerceptronStack(Stack):
         for layer, (weight, bias) in enumerate(zip(values, values, strict=True)):
             h = torch.baddbmm(bias[:, :, None], weight, h)
             if layer < self.hidden:
-                h = h.relu_() if not torch.is_grad_enabled() else h.relu()
+                h = h.relu()
         return h
 
 
@@ -113,10 +113,10 @@ KINDS: dict[Kind, type[Stack]] = {
 
 
 def kind_for(network: nn.Module, device: torch.device) -> Kind:
-    """The fastest way for an architecture on a device, as ``benchmarks.population`` measures it.
+    """How to compute an architecture on a device: what ``benchmarks.population`` found the fastest.
 
     On a CPU a convolution with weights of its own for each member becomes a grouped one, which is
-    slower than a loop.
+    slower than a loop. On a GPU it has not been measured yet.
     """
     if isinstance(network, nn.Sequential) and _is_perceptron(network):
         return "perceptron"

@@ -71,10 +71,6 @@ class Together:
     def __init__(self, batches: Sequence[Batches]) -> None:
         self.batches = batches
 
-    def __len__(self) -> int:
-        """Steps in one pass."""
-        return len(self.batches[0])
-
     def __getitem__(self, step: int) -> Batch:
         """Batch with a leading axis of members."""
         parts = [batches[step] for batches in self.batches]

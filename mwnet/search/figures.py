@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mwnet.search.loop import Compared, Generation
 
 # The panels of the Taylor-loss paper's Figure 1, with the hyper-parameters that it prints or means.
-HAND_MADE: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
+PANELS: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
     (("ce", {}), ("mae", {}), ("label-smoothing", {"epsilon": 0.2})),
     (("gce", {"q": 0.7}), ("sce", {"alpha": 0.1, "beta": 1.0, "A": -4.0})),
 )
@@ -34,7 +34,7 @@ def losses(path: Path, found: TaylorLoss, num_classes: int) -> None:
     """
     own = partial(taylor, theta=found.theta, eta=found.eta)
     panels = [
-        [(name, partial(LOSSES[name], **options)) for name, options in panel] for panel in HAND_MADE
+        [(name, partial(LOSSES[name], **options)) for name, options in panel] for panel in PANELS
     ] + [[("found", own)]]
     p = torch.linspace(0.002, 0.998, 250, dtype=torch.float64)
     binary = torch.stack([1 - p, p], 1).log()

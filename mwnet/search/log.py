@@ -29,6 +29,7 @@ class Log:
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path, self.identity = path, identity
+        self.added = 0
         self.known: dict[tuple[str, str, int], tuple[Loss, Score]] = {}
         if path.exists():
             self._read()
@@ -66,6 +67,7 @@ class Log:
             what = {"loss": loss} if isinstance(loss, str) else vars(loss)
             where = {"stage": stage, "task": task, "candidate": place, "seed": job.seed}
             lines.append({**where, "epochs": job.epochs, **what, **vars(score)})
+        self.added += len(scores)
         with self.path.open("ab") as file:
             file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
             file.flush()

@@ -143,7 +143,12 @@ def finish(
         "device": str(tasks[0].device),
         "versions": versions(),
     }
-    checkpoint.write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    path = folder / "summary.json"
+    if not search.log.added and path.exists():  # the times are those of the run that did the work
+        before = json.loads(path.read_text())
+        if len(before["generations"]) == len(search.history):
+            summary |= {name: before[name] for name in ("generations", "seconds")}
+    checkpoint.write_text(path, json.dumps(summary, indent=2) + "\n")
     if config.figures:
         (folder / "figures").mkdir(exist_ok=True)
         figures.losses(folder / "figures" / "losses.png", loss, tasks[0].source.num_classes)

@@ -15,7 +15,6 @@ from mwnet.accelerate import find_device
 from mwnet.config import USER_DATASETS, Config
 from mwnet.corruption import given_labels
 from mwnet.data import Batches, Pixels, split
-from mwnet.data.load import load
 from mwnet.errors import UserError
 from mwnet.loss_file import TaylorLoss
 from mwnet.losses import LOSSES, OF_BATCH, STATEFUL, TWO_VIEWS
@@ -98,15 +97,7 @@ class Task:
     def __init__(self, config: Config, *, validate: bool = True) -> None:
         self.config = config
         self.device = find_device(config.device)
-        self.source = load(
-            config.dataset,
-            path=config.data,
-            root=config.data_root,
-            download=config.download,
-            label_column=config.label_column,
-            image_size=config.image_size,
-            skip_bad=config.skip_bad,
-        )
+        self.source = components.source(config)
         given, truth, _ = given_labels(config, self.source)
         self.given = given
         if truth is None:
@@ -140,9 +131,9 @@ class Task:
             channels_last=config.channels_last,
         )
         self.truth = truth.to(self.device)
-        self.kind: Kind = kind_for(self.network(config.seed), self.device)
-        some = self.parts.train[:2].to(self.device)
-        components.try_out(self.network(config.seed), self.pixels.take(some))
+        network = self.network(config.seed)
+        self.kind: Kind = kind_for(network, self.device)
+        components.try_out(network, self.pixels.take(self.parts.train[:2].to(self.device)))
 
     @property
     def name(self) -> str:
@@ -183,25 +174,16 @@ class Task:
             not isinstance(loss, str) and degenerate(loss.theta, classes) for loss in job.losses
         ]
         fit = [loss for loss, bad in zip(job.losses, failed, strict=True) if not bad]
-        scores = iter(self._trained(job, fit))
-        return [Score({}, "degenerate") if bad else next(scores) for bad in failed]
-
-    def _trained(self, job: Job, losses: Sequence[Loss]) -> list[Score]:
-        if not losses:
-            return []
         train = self.batches(job.seed)
+        scores: list[Score] = []
         size = GROUP[self.kind]
-        return [
-            score
-            for first in range(0, len(losses), size)
-            for score in self._trained_together(job, losses[first : first + size], train)
-        ]
+        for first in range(0, len(fit), size):
+            with seeding.seeded(job.seed, "search", "network"):  # for dropout
+                scores += self._trained(job, fit[first : first + size], train)
+        in_order = iter(scores)
+        return [Score({}, "degenerate") if bad else next(in_order) for bad in failed]
 
-    def _trained_together(self, job: Job, losses: Sequence[Loss], train: Batches) -> list[Score]:
-        with seeding.seeded(job.seed, "search", "network"):  # for dropout
-            return self._measured(job, losses, train)
-
-    def _measured(self, job: Job, losses: Sequence[Loss], train: Batches) -> list[Score]:
+    def _trained(self, job: Job, losses: Sequence[Loss], train: Batches) -> list[Score]:
         group = Group(
             [self.network(job.seed) for _ in losses],
             self.kind,
