@@ -5,6 +5,7 @@ Scores follow cleanlab's convention: in [0, 1], low = bad.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -41,11 +42,12 @@ class Scored:
     loss: np.ndarray
     probability: np.ndarray
 
-    @property
+    @cached_property
     def predicted(self) -> np.ndarray:
+        """``(n,)`` most probable classes."""
         return self.probabilities.argmax(1)
 
-    @property
+    @cached_property
     def is_issue(self) -> np.ndarray:
         """The network, trained to distrust bad labels, predicts another class than the given."""
         return self.predicted != self.given

@@ -65,3 +65,10 @@ def test_auc_is_scikit_learns_with_ties_and_none_where_it_has_no_meaning() -> No
     truth[[0, 2]] = (truth[[0, 2]] + 1) % 10
     assert detection.detection_auc(few, truth)["own"] == pytest.approx(0.875)
     assert detection.precision_at_noise(few, truth) == 1.0
+
+
+def test_predictions_of_all_samples_are_made_once() -> None:
+    """Whoever writes a line for each sample asks for them that many times."""
+    entry = scored([0.5, 0.5], [1.0, 2.0])
+    assert entry.predicted is entry.predicted
+    assert entry.is_issue is entry.is_issue
