@@ -30,8 +30,8 @@ setup(
         "cmaes>=0.11",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"],
-        "bench": ["cleanlab>=2.7.1"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "scikit-posthocs>=0.12"],
+        "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],
         "lint": ["ruff==0.17.5", "pyright==1.1.414"],
     },
 )

@@ -28,6 +28,7 @@ from mwnet.data import Batches, Pixels, Source
 from mwnet.errors import NonFiniteLoss, UserError
 from mwnet.experiment import Experiment, build
 from mwnet.losses import TWO_VIEWS
+from mwnet.memory import start_measuring
 from mwnet.methods import Context, Method
 from mwnet.methods.base import predict
 from mwnet.report.finish import label_quality_csv, sample_names, summarise
@@ -133,6 +134,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
     )
     train = experiment.parts.train
     with report.run_folder(config, resume) as folder:
+        start_measuring(experiment.device)
         started = time.perf_counter()
         wrapper.fit(experiment.source.x[train].numpy(), experiment.labels[train].cpu().numpy())
         seconds = time.perf_counter() - started

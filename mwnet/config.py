@@ -66,6 +66,12 @@ class Config(BaseModel):
     test_fraction: float = _field(
         "data", 0.2, "Share held out for testing where the data has no test part.", gt=0, lt=1
     )
+    train_size: int | None = _field(
+        "data",
+        None,
+        "Train on this many samples, drawn in proportion to classes; default: all.",
+        ge=1,
+    )
     validation_size: int = _field("data", 0, "Training samples kept for validation.", ge=0)
     augment: Literal["none", "crop", "crop-flip"] = _field(
         "data", "none", "Random crop after reflecting the border, and horizontal flip."

@@ -22,6 +22,7 @@ from mwnet.data import Batches, Pixels, Source, Split, split
 from mwnet.errors import UserError, lookup
 from mwnet.loss_file import is_loss_file, read_loss
 from mwnet.losses import LOSSES, TWO_VIEWS
+from mwnet.memory import start_measuring
 from mwnet.methods import METHODS, Method
 from mwnet.methods.base import predict
 from mwnet.methods.confident import ConfidentBatches
@@ -145,6 +146,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         Interrupted: asked to stop; a checkpoint is in the run folder.
     """
     experiment = build(config)
+    start_measuring(experiment.device)
     latest: list[detection.Scored] = []
 
     def evaluate() -> dict[str, Any]:
@@ -202,6 +204,7 @@ def _build(config: Config) -> Experiment:
         validation_size=config.validation_size,
         test_fraction=config.test_fraction,
         seed=config.seed,
+        train_size=config.train_size,
     )
     if config.augment != "none" and source.image_size == (1, 1):
         raise UserError("--augment is for images; feature vectors can only have --augment none")

@@ -22,6 +22,7 @@ from mwnet.errors import NonFiniteLoss, UserError
 from mwnet.experiment import Experiment
 from mwnet.loss_choice import Sizes, pure_loss
 from mwnet.losses import OF_BATCH, STATEFUL, TWO_VIEWS
+from mwnet.memory import start_measuring
 from mwnet.population import EachLoss, Group, Together, kind_for
 from mwnet.population.stacks import GROUP, Kind
 from mwnet.recipe import dump
@@ -54,6 +55,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         if len(sizes) > 1:
             raise UserError(f"the seeds have {sorted(sizes)} steps in an epoch: run them alone")
         announce(runs[0], folder)
+        start_measuring(runs[0].device)
         trained = _Lockstep(config, runs)
         print(f"{config.seeds} seeds at once ({trained.kind})", flush=True)
         for epoch in range(config.epochs):

@@ -55,6 +55,8 @@ def _check_search(config: Config) -> None:
             raise UserError(
                 f"--mode loss-search trains with the losses it tries: leave --{flag} out"
             )
+    if config.train_size is not None:
+        raise UserError("--train-size is for one training; a search has --search-samples")
     for flag in ("compile", "cuda_graphs"):
         if getattr(config, flag):
             raise UserError(f"--mode loss-search does not go with --{flag.replace('_', '-')}")

@@ -1,68 +1,32 @@
 """Tables of runs: what is run, what is not run again, and what is reported."""
 
 import csv
-import json
 import shutil
 import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from commands import ROOT, outcome, run
+from commands import outcome, run
+from tables import benchmark, summaries, write
 
 from mwnet.benchmark import runner
 from mwnet.benchmark.__main__ import main
 from mwnet.benchmark.cells import plan
 from mwnet.benchmark.table import load_table
-from mwnet.methods import ERM, METHODS
+from mwnet.methods import ERM
 
-SMALL = {
-    "dataset": "digits", "epochs": 2, "model_options": {"width": 8}, "device": "cpu",
-    "lr_schedule": "multistep", "lr_milestones": [1], "download": False,
-}  # fmt: skip
-TABLE = {
-    "title": "Two methods",
-    "base": SMALL,
-    "columns": {"uniform 40 %": {"noise": "uniform", "noise_rate": 0.4}},
-    "rows": {
-        "plain, erm": {"method": "erm"},
-        "RMNW-Net": {"method": "mwnet", "meta_loss": "mae", "meta_noisy": True},
-    },
-    "seeds": [0, 1],
-}
 ERM_CELL = "plain-erm/uniform-40/seed-0"
 
-Write = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def written(**changes: object) -> Path:
-        path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump({**TABLE, **changes}, sort_keys=False))
-        return path
-
-    return written
-
-
-def benchmark(table: Path, *argv: str) -> int:
-    return main([str(table), "--out", str(table.parent / "out"), "--jobs", "1", *argv])
-
-
-def summaries(out: Path) -> dict[str, dict]:
-    paths = sorted(out.glob("*/*/seed-*/summary.json"))
-    return {str(p.parent.relative_to(out)): json.loads(p.read_text()) for p in paths}
-
-
 def test_a_table_is_run_once_and_reported_from_its_folders(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    table, out = write(), tmp_path / "out"
+    table, out = write(tmp_path), tmp_path / "out"
     assert benchmark(table) == 0
     of = summaries(out)
     assert len(of) == 4
@@ -79,7 +43,7 @@ def test_a_table_is_run_once_and_reported_from_its_folders(
     assert f"| plain, erm | {spread[0]} ({spread[1]}) |" in text
     assert f"| plain, erm | {statistics.mean(auc):.4f} ± {statistics.stdev(auc):.4f} |" in text
     assert "best epoch by test accuracy" in text
-    assert "n = 2 (seeds 0, 1); 4 runs of 4; CPU threads of a run: 1." in text
+    assert "n = 2 (seeds 0, 1); 4 runs of 4; device: cpu; CPU threads of a run: 1." in text
     assert f"torch {torch.__version__}" in text
     lines = list(csv.DictReader((out / "cells.csv").read_text().splitlines()))
     assert [line["row"] for line in lines] == ["plain, erm"] * 2 + ["RMNW-Net"] * 2
@@ -97,8 +61,8 @@ def test_a_table_is_run_once_and_reported_from_its_folders(
     assert (tmp_path / "elsewhere" / "cells.csv").read_text() == cells
 
 
-def test_a_cell_is_what_train_py_makes_of_its_flags(write: Write, tmp_path: Path) -> None:
-    table, out = write(), tmp_path / "out"
+def test_a_cell_is_what_train_py_makes_of_its_flags(tmp_path: Path) -> None:
+    table, out = write(tmp_path), tmp_path / "out"
     cell = plan(load_table(table), out)[3]
     assert str(cell) == "RMNW-Net | uniform 40 % | seed 1"
     assert benchmark(table, "--only", "row=RMNW-Net,seed=1") == 0
@@ -108,9 +72,9 @@ def test_a_cell_is_what_train_py_makes_of_its_flags(write: Write, tmp_path: Path
 
 
 def test_an_interrupted_cell_is_continued(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    table, out = write(), tmp_path / "out"
+    table, out = write(tmp_path), tmp_path / "out"
     steps = []
     original = ERM.step
 
@@ -135,7 +99,7 @@ def test_an_interrupted_cell_is_continued(
 
 
 def test_a_failing_cell_is_reported_and_the_others_run(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     def defect(*arguments: object) -> dict:
         raise RuntimeError("something new\nin many lines")
@@ -143,7 +107,7 @@ def test_a_failing_cell_is_reported_and_the_others_run(
     monkeypatch.setitem(runner.RUNNERS, "clean-learning", defect)
     bad, worse = {"method": "glc", "meta_noisy": True}, {"command": "clean-learning"}
     rows = {"bad": bad, "worse": worse, "good": {"method": "erm"}}
-    assert benchmark(write(rows=rows, seeds=[0])) == 1
+    assert benchmark(write(tmp_path, rows=rows, seeds=[0])) == 1
     assert list(summaries(tmp_path / "out")) == ["good/uniform-40/seed-0"]
     printed = capsys.readouterr()
     bad, worse = printed.err.splitlines()
@@ -155,12 +119,13 @@ def test_a_failing_cell_is_reported_and_the_others_run(
     assert "1 runs of 3" in printed.out
 
 
-def test_several_processes_give_the_same_numbers(write: Write, tmp_path: Path) -> None:
-    table = write(seeds=[0])
+def test_several_processes_give_the_same_numbers(tmp_path: Path) -> None:
+    table = write(tmp_path, seeds=[0])
     assert benchmark(table) == 0
     assert main([str(table), "--jobs", "2", "--out", str(tmp_path / "two")]) == 0
     one, two = summaries(tmp_path / "out"), summaries(tmp_path / "two")
     for summary in (*one.values(), *two.values()):
+        assert summary.pop("peak_memory_mib") > 0
         del summary["seconds"]
     assert two == one
 
@@ -170,9 +135,9 @@ def test_several_processes_give_the_same_numbers(write: Write, tmp_path: Path) -
     [("method=mwnet*,noise=uniform", 2), ("row=PLAIN, e*,seed=1", 1), ("meta_noisy=true", 2)],
 )
 def test_only_selects_and_a_dry_run_writes_nothing(
-    write: Write, tmp_path: Path, capsys: Capture, only: str, count: int
+    tmp_path: Path, capsys: Capture, only: str, count: int
 ) -> None:
-    assert benchmark(write(), "--only", only, "--dry-run") == 0
+    assert benchmark(write(tmp_path), "--only", only, "--dry-run") == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"{count} new"
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
@@ -198,14 +163,44 @@ BAD = [
     ({}, ["--only", "row=plain"], ["row=plain", "plain, erm"]),
     ({}, ["--only", "rwo=a"], ["rwo", "did you mean row?"]),
     ({}, ["--only", "row=RMNW-Net,method=erm"], ["no cell"]),
+    ({}, ["--protocol", "papre"], ["--protocol", "papre"]),
+    ({}, ["--protocol", "paper"], ["no protocol of a paper", "--protocol"]),
+    ({"protocol": "papre"}, [], ["protocol", "common", "papre"]),
 ]
 
 
-@pytest.mark.parametrize(("changes", "argv", "parts"), BAD)
+def paper(**changes: object) -> dict:
+    return {"paper": {"source": "A (2020)", "n": 5, **changes}}
+
+
+ROW = {"lr": 0.1}
+BAD_PAPERS = [
+    ({"paper": [1, 2]}, [], ["paper", "key: value"]),
+    ({"paper": {"n": 5}}, [], ["paper", "source"]),
+    ({"paper": {"source": "A (2020)"}}, [], ["paper", "n:"]),
+    (paper(n=1), [], ["paper", "n:"]),
+    (paper(sorce="B"), [], ["paper", "sorce", "did you mean source?"]),
+    (paper(accuracy=[1, 2]), [], ["paper", "[1, 2]"]),
+    (paper(accuracy={"RMNWNet": {}}), [], ["RMNWNet", "did you mean RMNW-Net?"]),
+    (paper(auc={"RMNW-Net": {"uniform": 0.9}}), [], ["'uniform'", "mean uniform 40 %?"]),
+    (paper(accuracy={"RMNW-Net": {"uniform 40 %": 9}}), [], ["RMNW-Net", "deviation]", "9"]),
+    (paper(accuracy={"RMNW-Net": {"uniform 40 %": [9, "x"]}}), [], ["deviation]", "x"]),
+    (paper(auc={"RMNW-Net": {"uniform 40 %": [0.9, 0.1]}}), [], ["one number", "[0.9, 0.1]"]),
+    (paper(protocol={"rows": {"RMNW-Net": ROW}}), [], ["protocol", "note:"]),
+    (paper(protocol={"note": "a", "rows": {"RMNWNet": ROW}}), [], ["mean RMNW-Net?"]),
+    (
+        paper(protocol={"note": "a", "rows": {"RMNW-Net": {"lrr": 1}}}),
+        ["--protocol", "paper"],
+        ["row 'RMNW-Net'", "lrr", "did you mean lr?"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "argv", "parts"), [*BAD, *BAD_PAPERS])
 def test_bad_tables_and_flags_get_one_sentence(
-    write: Write, tmp_path: Path, capsys: Capture, changes: dict, argv: list[str], parts: list[str]
+    tmp_path: Path, capsys: Capture, changes: dict, argv: list[str], parts: list[str]
 ) -> None:
-    assert benchmark(write(**changes), *argv) == 2
+    assert benchmark(write(tmp_path, **changes), *argv) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert all(part in message for part in parts)
@@ -221,7 +216,8 @@ def test_files_that_are_no_tables(tmp_path: Path, capsys: Capture) -> None:
         ([str(tmp_path / "none.yaml")], "cannot read"),
         ([], "TABLE"),
         (["report", str(tmp_path)], "table.yaml"),
-        (["report"], "one folder"),
+        (["report"], "folder"),
+        (["report", str(tmp_path), "--itno", "a.md"], "--itno"),
     ):
         assert main(argv) == 2
         message = capsys.readouterr().err
@@ -229,10 +225,8 @@ def test_files_that_are_no_tables(tmp_path: Path, capsys: Capture) -> None:
         assert message.count("\n") == 1
 
 
-def test_runs_with_other_options_are_not_mixed(
-    write: Write, tmp_path: Path, capsys: Capture
-) -> None:
-    table = write(rows={"a": {"method": "erm", "meta_size": 0}}, seeds=[0])
+def test_runs_with_other_options_are_not_mixed(tmp_path: Path, capsys: Capture) -> None:
+    table = write(tmp_path, rows={"a": {"method": "erm", "meta_size": 0}}, seeds=[0])
     assert benchmark(table) == 0
     for seeds in ("0,", "4,"):
         assert benchmark(table, "--epochs", "3", "--seeds", seeds) == 2
@@ -241,28 +235,17 @@ def test_runs_with_other_options_are_not_mixed(
     assert benchmark(table) == 2
     assert "cannot read" in capsys.readouterr().err
     (tmp_path / "out/a/uniform-40/seed-0/summary.json").write_text('{"method": "erm"}')
-    assert benchmark(write(rows={"a": {"command": "clean-learning"}}, seeds=[0])) == 2
+    assert benchmark(write(tmp_path, rows={"a": {"command": "clean-learning"}}, seeds=[0])) == 2
     assert "is a run of erm, not of clean-learning" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "tables").glob("*.yaml")), ids=str)
-def test_every_table_of_the_repository_builds(path: Path, tmp_path: Path) -> None:
-    table = load_table(path)
-    assert table.command == f"python -m mwnet.benchmark {path.relative_to(ROOT)}"
-    cells = plan(table, tmp_path)
-    assert len({cell.folder for cell in cells}) == len(cells)
-    assert len(cells) == len(table.rows) * len(table.columns) * len(table.seeds)
-    if path.stem == "digits_methods":
-        assert {cell.method for cell in cells} == {*METHODS, "clean-learning"}
 
 
 CLEANING = {"CleanLearning": {"command": "clean-learning"}}
 
 
-def test_clean_learning_has_the_summary_of_a_run(write: Write, tmp_path: Path) -> None:
+def test_clean_learning_has_the_summary_of_a_run(tmp_path: Path) -> None:
     pytest.importorskip("cleanlab")
     rows = {**CLEANING, "erm": {"method": "erm", "meta_size": 0}}
-    assert benchmark(write(rows=rows, seeds=[0]), "--epochs", "6") == 0
+    assert benchmark(write(tmp_path, rows=rows, seeds=[0]), "--epochs", "6") == 0
     of = summaries(tmp_path / "out")
     cleaned, plain = of["CleanLearning/uniform-40/seed-0"], of["erm/uniform-40/seed-0"]
     assert cleaned.keys() == plain.keys()
@@ -277,12 +260,12 @@ def test_clean_learning_has_the_summary_of_a_run(write: Write, tmp_path: Path) -
     assert 0 < cleaned["weights"]["mean"] < 1  # the share that was kept
 
 
-def test_the_classifier_of_clean_learning_is_plain_training(write: Write, tmp_path: Path) -> None:
+def test_the_classifier_of_clean_learning_is_plain_training(tmp_path: Path) -> None:
     """On all training samples it ends in the very predictions of ``--method erm``."""
     from mwnet.clean_learning import NetworkClassifier
     from mwnet.experiment import build
 
-    table = write(rows={"erm": {"method": "erm", "meta_size": 0}}, seeds=[0])
+    table = write(tmp_path, rows={"erm": {"method": "erm", "meta_size": 0}}, seeds=[0])
     assert benchmark(table) == 0
     cell = plan(load_table(table), tmp_path / "out")[0]
     experiment = build(cell.config)
@@ -292,8 +275,8 @@ def test_the_classifier_of_clean_learning_is_plain_training(write: Write, tmp_pa
 
 
 def test_without_cleanlab_one_sentence_says_what_to_install(
-    write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setitem(sys.modules, "cleanlab.classification", None)
-    assert benchmark(write(rows=CLEANING, seeds=[0])) == 1
+    assert benchmark(write(tmp_path, rows=CLEANING, seeds=[0])) == 1
     assert "pip install -e '.[bench]'" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from mwnet.data import Batches, Pixels, Source, split
 from mwnet.data.batches import crop_flip
 from mwnet.data.load import load
 from mwnet.data.source import channels_first
+from mwnet.experiment import build
 
 
 def source(counts: list[int], test: int = 0, truth: bool = True) -> Source:
@@ -99,12 +100,46 @@ def test_a_rare_class_gives_at_most_half_of_itself() -> None:
         ([50, 4], {"meta_size": 40}, "more than half"),
         ([20, 20], {"validation_size": 40}, "too few"),
         ([40, 0], {}, "label 1"),
+        ([50, 50], {"train_size": 73}, "72 training samples .* asks for 73: lower it"),
+        ([97, 3], {"train_size": 5}, "label 1"),
     ],
 )
 def test_impossible_splits_are_refused(counts: list[int], changes: dict, message: str) -> None:
     data = source(counts)
     with pytest.raises(ValueError, match=message):
         split(data, data.labels, **{**DEFAULTS, **changes})
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_fewer_training_samples_are_some_of_all_in_proportion_to_given_labels(seed: int) -> None:
+    data = source([150, 150])
+    noisy = (torch.arange(300) % 4 == 0).long()
+    whole, one, two, all_left = (
+        split(data, noisy, **{**DEFAULTS, "seed": seed, "validation_size": 30, **size})
+        for size in ({}, {"train_size": 57}, {"train_size": 57}, {"train_size": 186})
+    )
+    assert len(one.train) == 57
+    assert set(one.train.tolist()) < set(whole.train.tolist())
+    share = 57 / len(whole.train) * torch.bincount(noisy[whole.train])
+    assert (torch.bincount(noisy[one.train]) - share).abs().max() < 1
+    for part in ("meta", "validation", "test"):
+        assert torch.equal(getattr(one, part), getattr(whole, part))
+    assert torch.equal(one.train, two.train)
+    assert torch.equal(all_left.train, whole.train)
+
+
+def test_training_samples_are_drawn_anew_for_every_seed() -> None:
+    data = source([60, 60], test=40)
+    few = {**DEFAULTS, "meta_size": 0, "train_size": 40}
+    drawn = [split(data, data.labels, **{**few, "seed": seed}).train for seed in (0, 1)]
+    assert not torch.equal(*drawn)
+
+
+def test_train_size_is_what_a_run_trains_on() -> None:
+    experiment = build(parse(["--train-size", "200", "--device", "cpu"])[0])
+    assert len(experiment.parts.train) == 200
+    batches = [experiment.train[step].index for step in range(len(experiment.train))]
+    assert sorted(torch.cat(batches).tolist()) == experiment.parts.train.tolist()
 
 
 def test_clean_meta_set_needs_the_truth() -> None:

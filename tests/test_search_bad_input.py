@@ -56,6 +56,7 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--method", "erm"], ["--mode loss-search", "--method"]),
     (["--max-steps", "3"], ["--mode loss-search", "--max-steps"]),
     (["--seeds", "2"], ["--mode loss-search", "--seeds"]),
+    (["--train-size", "100"], ["--train-size", "--search-samples"]),
     (["--compile"], ["--mode loss-search", "--compile"]),
     (["--cuda-graphs"], ["--mode loss-search", "--cuda-graphs"]),
     (["--search-compare", "ce,maee"], ["maee", "did you mean mae?"]),

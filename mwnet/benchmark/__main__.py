@@ -1,7 +1,7 @@
 """Run a table of runs, or print the table of those that are there.
 
 python -m mwnet.benchmark TABLE.yaml [options] [flags of train.py]
-python -m mwnet.benchmark report FOLDER
+python -m mwnet.benchmark report FOLDER [--into DOCUMENT.md]
 """
 
 import argparse
@@ -43,11 +43,18 @@ def main(argv: list[str]) -> int:
 
 
 def _report(argv: list[str]) -> int:
-    if len(argv) != 1:
-        raise UserError("report takes one folder: python -m mwnet.benchmark report runs/NAME")
-    from mwnet.benchmark.report import report
+    parser = _Parser("python -m mwnet.benchmark report", allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="of a table's runs: runs/NAME")
+    parser.add_argument(
+        "--into", type=Path, metavar="DOCUMENT.md", help="replace the part about it there"
+    )
+    args = parser.parse_args(argv)
+    from mwnet.benchmark.report import put_into, report
 
-    print(report(Path(argv[0])), end="")
+    if args.into is None:
+        print(report(args.folder), end="")
+    else:
+        put_into(args.into, args.folder)
     return 0
 
 
@@ -57,16 +64,19 @@ def _table(argv: list[str]) -> int:
     from mwnet.benchmark.cells import plan
     from mwnet.benchmark.report import report
     from mwnet.benchmark.runner import run
-    from mwnet.benchmark.table import load_table, parse_seeds, save_table
+    from mwnet.benchmark.table import as_the_paper, load_table, parse_seeds, save_table
 
     path = Path(args.table)
     table = load_table(path)
-    chosen = {"--seeds": args.seeds, "--only": args.only}
+    if args.protocol == "paper":
+        table = as_the_paper(table)
+    own = None if args.protocol == "common" else args.protocol
+    chosen = {"--seeds": args.seeds, "--only": args.only, "--protocol": own}
     picked = [part for flag, value in chosen.items() if value for part in (flag, value)]
     command = shlex.join(["python", "-m", "mwnet.benchmark", str(path), *picked, *flags])
     seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
     table = replace(table, seeds=seeds, command=command)
-    out = args.out or Path("runs") / path.stem
+    out = args.out or Path("runs") / "-".join(filter(None, (path.stem, own)))
     cells = plan(table, out, flags, args.only)
     states = [cell.state() for cell in cells]
     if args.dry_run:
@@ -105,6 +115,12 @@ def _parser() -> _Parser:
     )
     parser.add_argument(
         "--only", help="cells for which all holds, as in 'method=mwnet*,noise=uniform'"
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("common", "paper"),
+        default="common",
+        help="paper: the rows that the paper trained otherwise are trained so; default: all alike",
     )
     parser.add_argument("--out", type=Path, help="folder of all runs; default: runs/TABLE")
     parser.add_argument("--dry-run", action="store_true", help="list the cells and stop")

@@ -1,184 +1,181 @@
-"""Markdown and CSV from the summaries of the cells that are there."""
+"""The report of a table as Markdown."""
 
-import csv
-import io
+import math
 import statistics
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from typing import Any
 
-from mwnet import checkpoint
-from mwnet.benchmark.cells import SUMMARY, read_summary
-from mwnet.benchmark.table import TABLE, Table, load_table
-from mwnet.errors import UserError
+from mwnet.benchmark.paper import Paper
+from mwnet.benchmark.records import Record, known
+from mwnet.benchmark.statistics import Ranks, ranks, spread, welch_interval
+from mwnet.benchmark.table import Table
 
-Values = list[float]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished cell: its labels, its folder under that of the table, its summary."""
-
-    row: str
-    column: str
-    folder: Path
-    summary: dict[str, Any]
-
-    def number(self, *keys: str) -> Any:
-        """A value of the summary; None where something on the way to it is None."""
-        value: Any = self.summary
-        for key in keys:
-            if value is not None and key not in value:
-                raise UserError(f"{self.folder / SUMMARY} has no {'.'.join(keys)}: run it again")
-            value = None if value is None else value[key]
-        return value
+HEADLINES = {"accuracy_last": "last", "accuracy_best": "best"}
 
 
-def report(out: Path) -> str:
-    """Write ``table.md`` and ``cells.csv`` in the folder of a table's runs.
+def markdown(table: Table, found: list[Record], pictures: Sequence[tuple[str, str]] = ()) -> str:
+    """Tables of accuracy, detection, ranks and cost, and what the numbers depend on.
 
-    Returns:
-        The Markdown.
-
-    Raises:
-        UserError: no table in the folder, or a summary that cannot be read.
+    Args:
+        table: the grid, with the paper's numbers if it has them.
+        found: its finished cells.
+        pictures: description and path of each.
     """
-    if not (out / TABLE).is_file():
-        raise UserError(f"{out} holds no runs of a table: there is no {TABLE} in it")
-    table = load_table(out / TABLE)
-    results = list(_results(table, out))
-    if not results:
-        raise UserError(f"{out} holds no finished run yet")
-    text = markdown(table, results)
-    checkpoint.write_text(out / "table.md", text)
-    checkpoint.write_text(out / "cells.csv", cells_csv(results))
-    return text
-
-
-def _results(table: Table, out: Path) -> Iterable[Result]:
-    for row in table.rows:
-        for column in table.columns:
-            paths = table.folder(out, row, column).glob(f"seed-*/{SUMMARY}")
-            for path in sorted(paths, key=lambda path: int(path.parent.name[5:])):
-                summary = read_summary(path.parent)
-                yield Result(row, column, path.parent.relative_to(out), summary)
-
-
-def markdown(table: Table, results: list[Result]) -> str:
-    """Three tables, and what their numbers depend on."""
-
-    def accuracy(of: list[Result]) -> str:
-        last, best = (_known(of, "test_accuracy", key) for key in ("last", "best"))
-        return f"{_spread(last, 100, 2)} ({_spread(best, 100, 2)})"
-
-    def auc(of: list[Result]) -> str:
-        return _spread(_known(of, "detection_auc", "own", "last"), 1, 4)
-
-    def seconds(of: list[Result]) -> str:
-        return f"{statistics.mean(_known(of, 'seconds', 'total')):.1f} ({len(of)})"
-
-    given = any(result.number("test_labels") == "given" for result in results)
+    given = any(record["test_labels"] == "given" for record in found)
     kind = "Agreement with given test labels" if given else "Test accuracy"
+    paper = table.paper
     parts = [f"## {table.title}"]
-    for heading, entry in (
-        (f"{kind} in %: last epoch (best epoch by test accuracy)", accuracy),
-        ("Detection AUC of the method's own score, last epoch", auc),
-        ("Mean seconds of a run (n, number of runs)", seconds),
-    ):
-        parts += [f"### {heading}", _grid(table, results, entry)]
-    return "\n\n".join([*parts, _footer(table, results)]) + "\n"
+    parts += [
+        f"### {kind} in %: last epoch (best epoch by test accuracy)",
+        _grid(table, found, _accuracy),
+    ]
+    if paper is not None and paper.accuracy:
+        parts += [f"### Beside {paper.source}", _beside(table, paper, found)]
+    parts += [
+        "### Detection AUC of the method's own score: "
+        + ("last epoch" if not (paper and paper.auc) else "last epoch (best epoch); the paper's"),
+        _grid(table, found, lambda of: _auc(of, paper)),
+    ]
+    ranked = table_ranks(table, found)
+    if ranked is not None:
+        parts += ["### Average ranks", _ranks(table, ranked)]
+    parts += ["### Seconds and peak memory in MiB of a run, means", _grid(table, found, _cost)]
+    parts += [f"![{description}]({path})" for description, path in pictures]
+    return "\n\n".join([*parts, _footer(table, found)]) + "\n"
 
 
-def _grid(table: Table, results: list[Result], entry: Callable[[list[Result]], str]) -> str:
-    there = {(result.row, result.column) for result in results}
+def table_ranks(table: Table, found: list[Record]) -> Ranks | None:
+    """Ranks by mean accuracy of the last epoch, of the rows that have all columns there are."""
+    columns = [column for column in table.columns if any(r["column"] == column for r in found)]
+    scores = {}
+    for row in table.rows:
+        cells = [_of(found, row, column) for column in columns]
+        if all(cells):
+            scores[row] = [statistics.mean(known(cell, "accuracy_last")) for cell in cells]
+    return ranks(scores)
+
+
+def _of(found: list[Record], row: str, column: str) -> list[Record]:
+    return [record for record in found if (record["row"], record["column"]) == (row, column)]
+
+
+def _accuracy(of: list[Record]) -> str:
+    last, best = (spread(known(of, field), scale=100, digits=2) for field in HEADLINES)
+    return f"{last} ({best})"
+
+
+def _auc(of: list[Record], paper: Paper | None) -> str:
+    last, best = (spread(known(of, f"auc_own_{which}"), digits=4) for which in ("last", "best"))
+    if paper is None or not paper.auc:
+        return last
+    printed = paper.auc.get((of[0]["row"], of[0]["column"]))
+    return f"{last} ({best})" + ("" if printed is None else f"; {printed[0]:.4f}")
+
+
+def _cost(of: list[Record]) -> str:
+    memory = known(of, "peak_memory_mib")
+    return f"{statistics.mean(known(of, 'seconds')):.1f} s" + (
+        f", {statistics.mean(memory):.0f}" if memory else ""
+    )
+
+
+def _beside(table: Table, paper: Paper, found: list[Record]) -> str:
+    n = f"n = {paper.n}" + ", assumed" * paper.n_assumed
+    lines = [["", "", "n", "last", "best", f"paper ({n})"]]
+    lines[0] += [f"{which} - paper, 95 %" for which in HEADLINES.values()]
+    for row, column in product(table.rows, table.columns):
+        of, printed = _of(found, row, column), paper.accuracy.get((row, column))
+        if not of or printed is None:
+            continue
+        values = {field: [100 * x for x in known(of, field)] for field in HEADLINES}
+        line = [row, column, str(len(of)), *(spread(of, digits=2) for of in values.values())]
+        line.append(f"{printed[0]:.2f} ± {printed[1]:.2f}")
+        for ours in values.values():
+            if len(ours) < 3:  # a standard deviation of two says nothing
+                line.append("-")
+                continue
+            low, high = welch_interval(ours, printed[0], printed[1], paper.n)
+            line.append(f"{low:+.2f} to {high:+.2f}")
+        lines.append(line)
+    return _table(lines)
+
+
+def _ranks(table: Table, ranked: Ranks) -> str:
+    paper = {} if table.paper is None else table.paper.accuracy
+    columns = [c for c in table.columns if all((row, c) in paper for row in ranked.average)]
+    printed = ranks({row: [paper[row, c][0] for c in columns] for row in ranked.average})
+    lines = [["", f"ours, {ranked.problems} columns"]]
+    if printed is not None:
+        lines[0].append(f"paper, {printed.problems} columns")
+    for row, rank in ranked.average.items():
+        lines.append([row, f"{rank:.2f}"])
+        if printed is not None:
+            lines[-1].append(f"{printed.average[row]:.2f}")
+    if math.isnan(ranked.p):
+        return f"{_table(lines)}\n\nAll are alike in every column."
+    test = (
+        f"By the mean accuracy of the last epoch; 1 is best. Friedman's test, corrected for ties: "
+        f"chi-squared({len(ranked.average) - 1}) = {ranked.chi_square:.2f}, p = {ranked.p:.2g}. "
+        f"Nemenyi's critical difference at 5 %: {ranked.critical_difference:.2f}."
+    )
+    return f"{_table(lines)}\n\n{test}"
+
+
+def _grid(table: Table, found: list[Record], entry: Callable[[list[Record]], str]) -> str:
+    there = {(record["row"], record["column"]) for record in found}
     columns = [column for column in table.columns if column in {of for _, of in there}]
-    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    lines = [["", *columns]]
     for row in table.rows:
         if row not in {of for of, _ in there}:
             continue
-        cells = [[r for r in results if (r.row, r.column) == (row, of)] for of in columns]
+        cells = [_of(found, row, column) for column in columns]
         lines.append([row, *(entry(cell) if cell else "-" for cell in cells)])
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+    return _table(lines)
 
 
-def _footer(table: Table, results: list[Result]) -> str:
-    seeds = sorted({result.number("seed") for result in results})
+def _table(lines: list[list[str]]) -> str:
+    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in ruled)
+
+
+def _footer(table: Table, found: list[Record]) -> str:
+    seeds = sorted({record["seed"] for record in found})
     versions: dict[str, set[str]] = {}
-    for result in results:
-        for name, version in result.number("versions").items():
+    for record in found:
+        for pair in record["versions"].split():
+            name, _, version = pair.partition("=")
             versions.setdefault(name, set()).add(version)
-    threads = _listed({result.number("threads") for result in results})
     rates = []
     for column in table.columns:
-        realised = _known([r for r in results if r.column == column], "noise", "realised_rate")
+        realised = known([r for r in found if r["column"] == column], "noise_rate_realised")
         if realised:
             rates.append(f"{column}: {statistics.mean(realised):.1%}")
     lines = [
         "Mean ± standard deviation over seeds. The best epoch is chosen by test accuracy, which "
         "no user could do.",
-        f"n = {len(seeds)} (seeds {_listed(seeds, ', ')}); {len(results)} runs of "
-        f"{len(table.rows) * len(table.columns) * len(seeds)}; CPU threads of a run: {threads}.",
+        f"n = {len(seeds)} (seeds {_listed(seeds, ', ')}); {len(found)} runs of "
+        f"{len(table.rows) * len(table.columns) * len(seeds)}; device: "
+        f"{_listed({record['device'] for record in found})}; CPU threads of a run: "
+        f"{_listed({record['threads'] for record in found})}.",
         f"Versions: {', '.join(f'{name} {_listed(of)}' for name, of in versions.items())}.",
         f"Command: `{table.command}`.",
     ]
     if rates:
         lines.insert(2, f"Wrong training labels: {'; '.join(rates)}.")
-    if any(result.number("method") == "clean-learning" for result in results):
+    if any(record["method"] == "clean-learning" for record in found):
         lines.insert(1, "Seconds include measuring after every epoch, but for CleanLearning's.")
+    if table.paper is not None:
+        lines.insert(0, f"Protocol: {_protocol(table)}")
     return "\n".join(f"- {line}" for line in lines)
 
 
-def cells_csv(results: list[Result]) -> str:
-    """One line a cell."""
-    buffer = io.StringIO()
-    lines = [_csv_line(result) for result in results]
-    writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return buffer.getvalue()
-
-
-def _csv_line(result: Result) -> dict[str, Any]:
-    number = result.number
-    versions = number("versions").items()
-    return {
-        "row": result.row,
-        "column": result.column,
-        "seed": number("seed"),
-        "method": number("method"),
-        "accuracy_last": number("test_accuracy", "last"),
-        "accuracy_best": number("test_accuracy", "best"),
-        "accuracy_best_epoch": number("test_accuracy", "best_epoch"),
-        "auc_own_last": number("detection_auc", "own", "last"),
-        "auc_own_best": number("detection_auc", "own", "best"),
-        "auc_loss_last": number("detection_auc", "loss", "last"),
-        "auc_probability_last": number("detection_auc", "probability", "last"),
-        "noise_rate_realised": number("noise", "realised_rate"),
-        "noise_rate_assumed": number("noise", "assumed", "rate"),
-        "noise_rate_source": number("noise", "assumed", "source"),
-        "steps": number("steps"),
-        "seconds": number("seconds", "total"),
-        "device": number("device"),
-        "threads": number("threads"),
-        "versions": " ".join(f"{name}={version}" for name, version in versions),
-        "folder": result.folder.as_posix(),
-    }
-
-
-def _known(results: list[Result], *keys: str) -> Values:
-    values = [result.number(*keys) for result in results]
-    return [value for value in values if value is not None]
-
-
-def _spread(values: Values, scale: float, digits: int) -> str:
-    """Mean and, of several, standard deviation."""
-    if not values:
-        return "-"
-    mean = f"{scale * statistics.mean(values):.{digits}f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
+def _protocol(table: Table) -> str:
+    if table.protocol == "common":
+        return "common; all rows share data, epochs and learning rates."
+    assert table.paper is not None  # as_the_paper has seen to it
+    assert table.paper.protocol is not None
+    return f"the paper's; {table.paper.protocol.note}"
 
 
 def _listed(values: Iterable[Any], by: str = "/") -> str:

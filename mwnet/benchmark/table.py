@@ -1,20 +1,20 @@
 """Table files: read, check, write. Their format is described in the package."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mwnet import checkpoint
+from mwnet.benchmark.paper import PROTOCOLS, Paper, Values, read_paper
 from mwnet.config import Config
-from mwnet.errors import UserError, nearest, reason
-
-Values = dict[str, Any]
+from mwnet.errors import UserError, nearest
+from mwnet.yaml_file import read_yaml
 
 TABLE = "table.yaml"
-KEYS = ("title", "base", "columns", "rows", "seeds")
+KEYS = ("title", "base", "columns", "rows", "seeds", "protocol", "paper")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Table:
         base: options that all cells share.
         columns, rows: options by label.
         seeds: each cell is run with each of them.
+        paper: what a paper printed for them.
+        protocol: ``common``, or ``paper`` where rows have the options that the paper gave them.
     """
 
     command: str
@@ -35,6 +37,8 @@ class Table:
     columns: dict[str, Values]
     rows: dict[str, Values]
     seeds: tuple[int, ...]
+    paper: Paper | None = None
+    protocol: str = "common"
 
     def folder(self, out: Path, row: str, column: str) -> Path:
         """Where the runs of a row and a column are, one folder for each seed."""
@@ -47,13 +51,8 @@ def load_table(path: Path) -> Table:
     Raises:
         UserError: whatever is wrong with it, in one sentence.
     """
-    try:
-        text = path.read_text()
-        values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the table {path}: {reason(error)}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path, "table")
+    text = path.read_text()
     if not isinstance(values, dict):
         raise UserError(f"{path} is no table: it needs columns:, rows: and seeds:")
     for key in values:
@@ -62,23 +61,51 @@ def load_table(path: Path) -> Table:
     for key in ("columns", "rows", "seeds"):
         if not values.get(key):
             raise UserError(f"{path} has no {key}:")
+    protocol = values.get("protocol", "common")
+    if protocol not in PROTOCOLS:
+        raise UserError(f"{path}: protocol must be common or paper, got {protocol}")
     command = text.splitlines()[0] if text.startswith("#") else ""
     try:
-        return Table(
+        columns, rows = _labelled(values["columns"], "column"), _labelled(values["rows"], "row")
+        table = Table(
             command=command.lstrip("# ").strip() or f"python -m mwnet.benchmark {path}",
             title=str(values.get("title", path.stem)),
             base=_options(values.get("base"), "base"),
-            columns=_labelled(values["columns"], "column"),
-            rows=_labelled(values["rows"], "row"),
+            columns=columns,
+            rows=rows,
             seeds=parse_seeds(values["seeds"]),
+            paper=read_paper(values.get("paper"), rows, columns),
         )
+        if protocol == "paper":
+            return as_the_paper(table)
+        if table.paper is not None and table.paper.protocol is not None:
+            as_the_paper(table)  # to find what is wrong with it before somebody asks for it
+        return table
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
+def as_the_paper(table: Table) -> Table:
+    """The table with the options that the paper gave to some of its rows.
+
+    Raises:
+        UserError: the table knows of none.
+    """
+    protocol = None if table.paper is None else table.paper.protocol
+    if protocol is None:
+        raise UserError("this table has no protocol of a paper: leave --protocol out")
+    rows = {
+        label: {**options, **_options(protocol.rows.get(label), f"row '{label}'")}
+        for label, options in table.rows.items()
+    }
+    return replace(table, rows=rows, protocol="paper")
+
+
 def save_table(table: Table, out: Path) -> None:
     """Leave the table beside its runs, so that a report needs nothing else."""
-    values = {**{key: getattr(table, key) for key in KEYS}, "seeds": list(table.seeds)}
+    values = {key: getattr(table, key) for key in KEYS}
+    values["seeds"] = list(table.seeds)
+    values["paper"] = None if table.paper is None else table.paper.values
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.write_text(out / TABLE, f"# {table.command}\n{text}")

@@ -33,6 +33,7 @@ def split(
     validation_size: int,
     test_fraction: float,
     seed: int,
+    train_size: int | None = None,
 ) -> Split:
     """Divide the samples of a source.
 
@@ -49,6 +50,7 @@ def split(
         validation_size: samples for validation, 0 for none.
         test_fraction: share of the data for a test part where the source has none.
         seed: the parts are a pure function of it.
+        train_size: samples that are trained on, of those that the other parts leave; None for all.
 
     Raises:
         ValueError: too few samples for what is asked, or a class without a training sample.
@@ -76,6 +78,13 @@ def split(
         pool, given, validation_size, source.num_classes, rng, even=False, what="validation"
     )
     train = _without(pool, validation)
+    if train_size is not None:
+        if train_size > len(train):
+            raise ValueError(
+                f"{len(train)} training samples are left beside the other parts, and --train-size "
+                f"asks for {train_size}: lower it"
+            )
+        train = _draw(train, given, train_size, source.num_classes, rng, even=False, what="train")
     absent = set(range(source.num_classes)) - set(given[train].tolist())
     if absent:
         names = ", ".join(source.classes[label] for label in sorted(absent))

@@ -13,6 +13,7 @@ import torch
 import mwnet
 from mwnet import checkpoint, detection
 from mwnet.detection import Scored
+from mwnet.memory import peak_memory
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.report.console import conclude, realised_rate
 from mwnet.tracking import lasting_collapse
@@ -169,6 +170,7 @@ def summarise(
         "skipped": experiment.source.skipped,
         "classes": list(experiment.source.classes),
         "seconds": {"total": progress.seconds, "per_step": progress.seconds / progress.step},
+        "peak_memory_mib": peak_memory(experiment.device),
         "device": str(experiment.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
