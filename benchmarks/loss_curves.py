@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mwnet.loss_file import TaylorLoss
 from mwnet.losses import LOSSES
-from mwnet.losses.taylor import GENERAL, GENERAL_ETA
+from mwnet.losses.taylor import GENERAL
 from mwnet.search import figures
 
 CLASSES, EACH = 10, 4
@@ -92,7 +92,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name in LOSSES:
         draw(name, args.out / f"{name.replace('+', '-')}.png")
-    figures.losses(args.out / "figure1.png", TaylorLoss(GENERAL, GENERAL_ETA), CLASSES)
+    figures.losses(args.out / "figure1.png", TaylorLoss(GENERAL, 1.0), CLASSES)
 
 
 if __name__ == "__main__":

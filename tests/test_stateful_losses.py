@@ -130,7 +130,6 @@ EARLY = {
     "cores": ["--loss.begin", "2", "--loss.full", "8", "--loss.sieve", "10"],
     "ael": ["--lr", "0.5"],  # its gradient is a sixth of mae's
     "nce": ["--lr", "0.5"],
-    "taylor": ["--loss.eta", "1"],  # instead of 0.3, with which it is at 77 to 81 % by then
     "aul": ["--lr", "0.01"],  # and this one's twelve times mae's
 }
 

@@ -1,6 +1,6 @@
 """The accuracies of a table as LaTeX, for ``booktabs``."""
 
-from mwnet.benchmark.records import Record, known
+from mwnet.benchmark.records import Record, columns_of, known, of_cell
 from mwnet.benchmark.statistics import spread
 from mwnet.benchmark.table import Table
 
@@ -10,7 +10,7 @@ SPECIAL = str.maketrans({char: rf"\{char}" for char in "&%$#_{}"} | BY_NAME)
 
 def latex(table: Table, found: list[Record]) -> str:
     """A ``tabular``: mean and standard deviation of the last epoch; what the paper has below it."""
-    columns = [column for column in table.columns if any(r["column"] == column for r in found)]
+    columns = columns_of(table, found)
     seeds = len({record["seed"] for record in found})
     lines = [
         f"% {table.title}",
@@ -22,7 +22,7 @@ def latex(table: Table, found: list[Record]) -> str:
         r"\midrule",
     ]
     for row in table.rows:
-        cells = [[r for r in found if (r["row"], r["column"]) == (row, of)] for of in columns]
+        cells = [of_cell(found, row, column) for column in columns]
         if not any(cells):
             continue
         ours = [spread(known(cell, "accuracy_last"), scale=100, digits=2) for cell in cells]

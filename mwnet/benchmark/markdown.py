@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from mwnet.benchmark.paper import Paper
-from mwnet.benchmark.records import Record, known
+from mwnet.benchmark.records import Record, columns_of, known, of_cell
 from mwnet.benchmark.statistics import Ranks, ranks, spread, welch_interval
 from mwnet.benchmark.table import Table
 
@@ -47,17 +47,13 @@ def markdown(table: Table, found: list[Record], pictures: Sequence[tuple[str, st
 
 def table_ranks(table: Table, found: list[Record]) -> Ranks | None:
     """Ranks by mean accuracy of the last epoch, of the rows that have all columns there are."""
-    columns = [column for column in table.columns if any(r["column"] == column for r in found)]
+    columns = columns_of(table, found)
     scores = {}
     for row in table.rows:
-        cells = [_of(found, row, column) for column in columns]
+        cells = [of_cell(found, row, column) for column in columns]
         if all(cells):
             scores[row] = [statistics.mean(known(cell, "accuracy_last")) for cell in cells]
     return ranks(scores)
-
-
-def _of(found: list[Record], row: str, column: str) -> list[Record]:
-    return [record for record in found if (record["row"], record["column"]) == (row, column)]
 
 
 def _accuracy(of: list[Record]) -> str:
@@ -85,7 +81,7 @@ def _beside(table: Table, paper: Paper, found: list[Record]) -> str:
     lines = [["", "", "n", "last", "best", f"paper ({n})"]]
     lines[0] += [f"{which} - paper, 95 %" for which in HEADLINES.values()]
     for row, column in product(table.rows, table.columns):
-        of, printed = _of(found, row, column), paper.accuracy.get((row, column))
+        of, printed = of_cell(found, row, column), paper.accuracy.get((row, column))
         if not of or printed is None:
             continue
         values = {field: [100 * x for x in known(of, field)] for field in HEADLINES}
@@ -123,14 +119,12 @@ def _ranks(table: Table, ranked: Ranks) -> str:
 
 
 def _grid(table: Table, found: list[Record], entry: Callable[[list[Record]], str]) -> str:
-    there = {(record["row"], record["column"]) for record in found}
-    columns = [column for column in table.columns if column in {of for _, of in there}]
+    columns = columns_of(table, found)
     lines = [["", *columns]]
     for row in table.rows:
-        if row not in {of for of, _ in there}:
-            continue
-        cells = [_of(found, row, column) for column in columns]
-        lines.append([row, *(entry(cell) if cell else "-" for cell in cells)])
+        cells = [of_cell(found, row, column) for column in columns]
+        if any(cells):
+            lines.append([row, *(entry(cell) if cell else "-" for cell in cells)])
     return _table(lines)
 
 
@@ -148,7 +142,8 @@ def _footer(table: Table, found: list[Record]) -> str:
             versions.setdefault(name, set()).add(version)
     rates = []
     for column in table.columns:
-        realised = known([r for r in found if r["column"] == column], "noise_rate_realised")
+        own = (record for record in found if record["column"] == column)
+        realised = known(own, "noise_rate_realised")
         if realised:
             rates.append(f"{column}: {statistics.mean(realised):.1%}")
     lines = [

@@ -57,6 +57,17 @@ def records(table: Table, out: Path) -> list[Record]:
     return found
 
 
+def of_cell(found: Iterable[Record], row: str, column: str) -> list[Record]:
+    """The records of all seeds of a row and a column."""
+    return [record for record in found if (record["row"], record["column"]) == (row, column)]
+
+
+def columns_of(table: Table, found: Iterable[Record]) -> list[str]:
+    """The columns of which anything is there, in the table's order."""
+    there = {record["column"] for record in found}
+    return [column for column in table.columns if column in there]
+
+
 def known(found: Iterable[Record], field: str) -> list[float]:
     """The values of a field, without those that there are not."""
     return [record[field] for record in found if record[field] is not None]

@@ -19,27 +19,26 @@ CROSS_ENTROPY = (0.5, 0.5, -1.0, 2.0, -8.0, 48.0, -2.0, 0.0, 4.0, -16.0, 0.0, 0.
 
 # configs/losses/ar_sym80.yaml: found on MNIST with two perceptrons and 80 % symmetric noise.
 GENERAL = (
-    3.0343392681211734,
-    -4.936685524886089,
-    -2.824840149727996,
-    0.5666252272141445,
-    14.833061894176566,
-    10.084053591506919,
-    -4.021151062633043,
-    0.3576954092330255,
-    9.936792381342606,
-    -11.11805161717771,
-    -39.11166342977982,
-    31.456435492100024,
+    0.8715059789634697,
+    2.8429424452912877,
+    1.1096558670512955,
+    2.8899714585961345,
+    -8.117132119585474,
+    51.681758586989055,
+    0.8114339068339532,
+    -3.2428190146783553,
+    5.718228334822875,
+    -3.3269484211963185,
+    -8.578002940891594,
+    1.454191004115292,
 )
-GENERAL_ETA = 0.3
 
 LARGEST = 1e9
 """Of a coefficient: the fourth power of more would overflow float32."""
 
 
 def taylor(
-    logits: Tensor, labels: Tensor, *, theta: Sequence[float] = GENERAL, eta: float = GENERAL_ETA
+    logits: Tensor, labels: Tensor, *, theta: Sequence[float] = GENERAL, eta: float = 1.0
 ) -> Tensor:
     """A fourth-order polynomial in p_k and y_k, averaged over the classes and normalised.
 
