@@ -133,8 +133,8 @@ def _looks() -> list[dict[str, Any]]:
 def _critical_difference(path: Path, ranked: Ranks) -> None:
     """Demsar's diagram, drawn by scikit-posthocs."""
     try:
-        import scikit_posthocs
-        from pandas import DataFrame
+        import scikit_posthocs  # pyright: ignore[reportMissingImports]
+        from pandas import DataFrame  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f"the picture of ranks needs scikit-posthocs ({error}): pip install -e '.[bench]'"
