@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from mwnet.accelerate import keep_freed_memory
+from mwnet.benchmark.statistics import spread
 from mwnet.command_line import parse
 from mwnet.config import Config
 from mwnet.errors import UserError, lookup
@@ -156,13 +157,8 @@ def table(result: dict[str, Any]) -> str:
             means = [statistics.fmean(values) for values in zip(*known, strict=True)]
             top = max(means)
             best = f"{100 * top:.2f} ({result['epochs'][means.index(top)]})"
-        lines.append(f"| {name} | {shown(at_last[name])} | {best} |")
+        lines.append(f"| {name} | {spread(at_last[name], scale=100, digits=2)} | {best} |")
     return "\n".join(lines)
-
-
-def shown(values: list[float]) -> str:
-    sd = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.fmean(values):.2f}{sd}"
 
 
 def ranks(results: list[dict[str, Any]]) -> str:
@@ -184,7 +180,7 @@ def ranks(results: list[dict[str, Any]]) -> str:
         "|---" * (len(results) + 2) + "|",
     ]
     for name in sorted(names, key=lambda name: average[name]):
-        cells = " | ".join(shown(of[name]) for of in values)
+        cells = " | ".join(spread(of[name], scale=100, digits=2) for of in values)
         lines.append(f"| {name} | {cells} | {average[name]:.2f} |")
     return "\n".join(lines)
 

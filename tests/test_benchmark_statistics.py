@@ -1,12 +1,16 @@
 """Intervals against SciPy's, ranks against hand calculation and the printed ones of two papers."""
 
 import math
+import sys
+from pathlib import Path
 
 import pytest
 from scipy import stats
-from tables import interval
+from tables import interval, write
 
+from mwnet.benchmark.figures import draw, pictures
 from mwnet.benchmark.statistics import ranks, spread, welch_interval
+from mwnet.benchmark.table import load_table
 
 # Accuracies of Tables 1 and 2 of Gao, Gouk and Hospedales (2021), with the average rank printed.
 # Columns: MLP and CNN on MNIST, VGG-11 and ResNet-18 on CIFAR-10 and CIFAR-100.
@@ -116,3 +120,16 @@ def test_where_all_are_alike_there_is_no_test() -> None:
 )
 def test_too_little_to_rank(scores: dict[str, list[float]]) -> None:
     assert ranks(scores) is None
+
+
+def test_without_scikit_posthocs_only_the_picture_of_ranks_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
+    ranked = ranks({"a": [0.9, 0.8], "b": [0.7, 0.6], "c": [0.5, 0.4]})
+    draw(load_table(write(tmp_path)), [], ranked, tmp_path)
+    assert "pip install -e '.[bench]'" in capsys.readouterr().out
+    assert pictures(tmp_path) == []
+    monkeypatch.undo()
+    draw(load_table(write(tmp_path)), [], ranked, tmp_path)
+    assert [path for _, path in pictures(tmp_path)] == ["figures/ranks.png"]
