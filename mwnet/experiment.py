@@ -6,6 +6,7 @@ parts come from.
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import noise
-from mwnet import components, detection, report, seeding
+from mwnet import checkpoint, components, detection, report, seeding
 from mwnet.accelerate import find_device
 from mwnet.config import RESUMABLE_CHANGES, Config
 from mwnet.corruption import given_labels
@@ -28,7 +29,10 @@ from mwnet.methods.base import predict
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.noise_rate import NoiseRate
 from mwnet.needs import check_needs, meta_batches
-from mwnet.trainer import Trainer
+from mwnet.recipe import load_yaml
+from mwnet.report.folder import CONFIG
+from mwnet.trainer import Trainer, load_checkpoint
+from mwnet.validation import validate
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,17 @@ def build(config: Config) -> Experiment:
         raise UserError(str(error)) from error
 
 
-def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+Watch = Callable[[Experiment, detection.Scored], dict[str, Any]]
+"""Looks at a run after each epoch; what it returns is added to that line of ``metrics.jsonl``."""
+
+
+def run(config: Config, resume: Path | None = None, watch: Watch | None = None) -> dict[str, Any]:
     """Train as configured, in a new run folder or on from a checkpoint.
+
+    Args:
+        config: what to run.
+        resume: run folder to go on in.
+        watch: measures more than the metrics of every run; plain values only.
 
     Returns:
         The summary, as in ``summary.json``.
@@ -151,7 +164,8 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
 
     def evaluate() -> dict[str, Any]:
         latest[:] = [experiment.score(experiment.parts.train)]
-        return experiment.metrics(latest[0])
+        line = experiment.metrics(latest[0])
+        return line if watch is None else line | watch(experiment, latest[0])
 
     with report.run_folder(config, resume) as folder:
         report.announce(experiment, folder)
@@ -175,6 +189,21 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         # A finished run that is resumed has nothing left to evaluate.
         scored = latest[0] if latest else experiment.score(experiment.parts.train)
         return report.finish(experiment, scored, history, trainer.progress, folder)
+
+
+def finished(folder: Path) -> Experiment:
+    """The experiment of a run folder as it was after the last epoch.
+
+    Raises:
+        UserError: no run there, no readable checkpoint, or data that is not what it was.
+    """
+    if not (folder / checkpoint.LAST).is_file():
+        raise UserError(f"{folder} holds no run with a checkpoint ({checkpoint.LAST})")
+    experiment = build(validate(load_yaml(folder / CONFIG), f"{folder / CONFIG}: "))
+    load_checkpoint(
+        folder / checkpoint.LAST, experiment.method, experiment.identity(), experiment.device
+    )
+    return experiment
 
 
 def _build(config: Config) -> Experiment:

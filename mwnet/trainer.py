@@ -95,19 +95,7 @@ class Trainer:
         path = self.folder / checkpoint.LAST
         if not path.exists():
             return
-        state = checkpoint.load(path, self.device)
-        for name, value in state["identity"].items():
-            if self.identity.get(name) != value:
-                raise UserError(
-                    f"{path} was written with {name} = {value}, which is now "
-                    f"{self.identity.get(name)}: restore that or start a new run"
-                )
-        try:
-            self.method.load_state_dict(state["method"])
-        except (RuntimeError, KeyError) as error:
-            raise UserError(
-                f"{path} was written by another version of mwnet: {first_line(error)}"
-            ) from error
+        state = load_checkpoint(path, self.method, self.identity, self.device)
         self.progress = Progress(**state["progress"])
         self.method.epoch = max(0, self.progress.step - 1) // len(self.train)
         # map_location has moved the generator states too; they belong on the CPU.
@@ -228,6 +216,30 @@ class Trainer:
             "generators": global_states(self.device),
         }
         checkpoint.save(self.folder, state, best=best)
+
+
+def load_checkpoint(
+    path: Path, method: Method, identity: dict[str, Any], device: torch.device
+) -> dict[str, Any]:
+    """Put the method into the state of a checkpoint; returns all that the checkpoint holds.
+
+    Raises:
+        UserError: a damaged checkpoint, or one of another configuration.
+    """
+    state = checkpoint.load(path, device)
+    for name, value in state["identity"].items():
+        if identity.get(name) != value:
+            raise UserError(
+                f"{path} was written with {name} = {value}, which is now "
+                f"{identity.get(name)}: restore that or start a new run"
+            )
+    try:
+        method.load_state_dict(state["method"])
+    except (RuntimeError, KeyError) as error:
+        raise UserError(
+            f"{path} was written by another version of mwnet: {first_line(error)}"
+        ) from error
+    return state
 
 
 class _StopSignal:

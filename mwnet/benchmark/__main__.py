@@ -7,43 +7,30 @@ python -m mwnet.benchmark report FOLDER [--into DOCUMENT.md]
 import argparse
 import os
 import shlex
-import signal
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
-from mwnet.errors import Interrupted, UserError
+from mwnet.errors import UserError
+from mwnet.exit_codes import Parser, guarded
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
-
-
 def main(argv: list[str]) -> int:
     """The command; returns the exit code."""
-    try:
-        return _report(argv[1:]) if argv[:1] == ["report"] else _table(argv)
-    except UserError as error:
-        print(f"mwnet.benchmark: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        print(f"mwnet.benchmark: {error}", file=sys.stderr)
-        return UserError.exit_code
-    except (Interrupted, KeyboardInterrupt):
-        print("mwnet.benchmark: stopped; the same command continues", file=sys.stderr)
-        return 128 + signal.SIGINT
+    command = _table
+    if argv[:1] == ["report"]:
+        command, argv = _report, argv[1:]
+    return guarded("mwnet.benchmark", lambda: command(argv))
 
 
 def _report(argv: list[str]) -> int:
-    parser = _Parser("python -m mwnet.benchmark report", allow_abbrev=False)
+    parser = Parser(
+        "python -m mwnet.benchmark report",
+        "python -m mwnet.benchmark report FOLDER [--into DOCUMENT.md]",
+    )
     parser.add_argument("folder", type=Path, help="of a table's runs: runs/NAME")
     parser.add_argument(
         "--into", type=Path, metavar="DOCUMENT.md", help="replace the part about it there"
@@ -98,12 +85,11 @@ def _table(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         "python -m mwnet.benchmark",
-        usage="\n" + USAGE,
-        description="The format of a table file is described in mwnet/benchmark/__init__.py.",
-        allow_abbrev=False,
+        USAGE,
+        "The format of a table file is described in mwnet/benchmark/__init__.py.",
     )
     parser.add_argument("table", metavar="TABLE", help="table file, for instance in configs/tables")
     parser.add_argument("--seeds", help="0,1,2 or how many; default: those of the table")

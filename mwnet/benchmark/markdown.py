@@ -10,6 +10,7 @@ from mwnet.benchmark.paper import Paper
 from mwnet.benchmark.records import Record, columns_of, known, of_cell
 from mwnet.benchmark.statistics import Ranks, ranks, spread, welch_interval
 from mwnet.benchmark.table import Table
+from mwnet.report.document import markdown_table
 
 HEADLINES = {"accuracy_last": "last", "accuracy_best": "best"}
 
@@ -94,7 +95,7 @@ def _beside(table: Table, paper: Paper, found: list[Record]) -> str:
             low, high = welch_interval(ours, printed[0], printed[1], paper.n)
             line.append(f"{low:+.2f} to {high:+.2f}")
         lines.append(line)
-    return _table(lines)
+    return markdown_table(lines)
 
 
 def _ranks(table: Table, ranked: Ranks) -> str:
@@ -109,13 +110,13 @@ def _ranks(table: Table, ranked: Ranks) -> str:
         if printed is not None:
             lines[-1].append(f"{printed.average[row]:.2f}")
     if math.isnan(ranked.p):
-        return f"{_table(lines)}\n\nAll are alike in every column."
+        return f"{markdown_table(lines)}\n\nAll are alike in every column."
     test = (
         f"By the mean accuracy of the last epoch; 1 is best. Friedman's test, corrected for ties: "
         f"chi-squared({len(ranked.average) - 1}) = {ranked.chi_square:.2f}, p = {ranked.p:.2g}. "
         f"Nemenyi's critical difference at 5 %: {ranked.critical_difference:.2f}."
     )
-    return f"{_table(lines)}\n\n{test}"
+    return f"{markdown_table(lines)}\n\n{test}"
 
 
 def _grid(table: Table, found: list[Record], entry: Callable[[list[Record]], str]) -> str:
@@ -125,12 +126,7 @@ def _grid(table: Table, found: list[Record], entry: Callable[[list[Record]], str
         cells = [of_cell(found, row, column) for column in columns]
         if any(cells):
             lines.append([row, *(entry(cell) if cell else "-" for cell in cells)])
-    return _table(lines)
-
-
-def _table(lines: list[list[str]]) -> str:
-    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in ruled)
+    return markdown_table(lines)
 
 
 def _footer(table: Table, found: list[Record]) -> str:

@@ -1,6 +1,5 @@
 """Writes what a table of runs has come to: Markdown, CSV, LaTeX, pictures."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from mwnet.benchmark.latex import latex
 from mwnet.benchmark.markdown import markdown, table_ranks
 from mwnet.benchmark.records import CELLS, as_csv, records
 from mwnet.benchmark.table import TABLE, load_table
-from mwnet.errors import UserError, reason
+from mwnet.errors import UserError
+from mwnet.report.document import find_part, replace_part
 
 ARCHIVE = "tables"
 """Folder beside a document that keeps what its numbers were made from."""
@@ -52,23 +52,14 @@ def put_into(document: Path, out: Path) -> None:
         UserError: as :func:`report`, or the document lacks those lines.
     """
     name = out.resolve().name
-    try:
-        before = document.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {document}: {reason(error)}") from None
-    part = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-    if len(part.findall(before)) != 1:
-        raise UserError(
-            f"{document} needs one line <!-- {name} --> and, after it, <!-- /{name} -->"
-        )
+    find_part(document, name)
     report(out)
     archive = document.parent / ARCHIVE / name
     shutil.rmtree(archive / figures.FOLDER, ignore_errors=True)
     (archive / figures.FOLDER).mkdir(parents=True)
     for path in (out / TABLE, out / CELLS, *sorted((out / figures.FOLDER).glob("*.png"))):
         shutil.copyfile(path, archive / path.relative_to(out))
-    text = archived(archive)
-    checkpoint.write_text(document, part.sub(lambda found: found[1] + text + found[2], before))
+    replace_part(document, name, archived(archive))
 
 
 def archived(folder: Path) -> str:

@@ -19,6 +19,7 @@ from mwnet.accelerate import keep_freed_memory
 from mwnet.benchmark.cells import Cell
 from mwnet.config import Config
 from mwnet.errors import Interrupted, UserError, first_line
+from mwnet.experiment import Watch
 from mwnet.report.folder import CONFIG
 
 RUNNERS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -36,12 +37,13 @@ class Outcome:
     text: str
 
 
-def run(cells: list[Cell], jobs: int) -> list[Outcome]:
+def run(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[Outcome]:
     """Run cells, print a line for each, and return those that failed.
 
     Args:
         cells: none of them finished.
         jobs: how many processes; with 1 it is this one.
+        watch: looks at every training after each epoch; a function of a module.
 
     Raises:
         Interrupted: on Ctrl-C or SIGTERM, after every running cell has written a checkpoint.
@@ -55,19 +57,19 @@ def run(cells: list[Cell], jobs: int) -> list[Outcome]:
         return outcome.state != "stopped"
 
     if jobs == 1:
-        finished = all(note(attempt(cell)) for cell in cells)
+        finished = all(note(attempt(cell, watch)) for cell in cells)
     else:
-        finished = _in_processes(cells, jobs, note)
+        finished = _in_processes(cells, jobs, watch, note)
     if not finished:
         raise Interrupted("stopped; the same command continues", signal.SIGINT)
     return [outcome for outcome in outcomes if outcome.state == "failed"]
 
 
-def attempt(cell: Cell) -> Outcome:
+def attempt(cell: Cell, watch: Watch | None = None) -> Outcome:
     """Run a cell, or go on with it; what it prints is dropped, whatever goes wrong is told."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            summary = _start(cell.command, cell.config)
+            summary = _start(cell.command, cell.config, watch)
     except (Interrupted, KeyboardInterrupt):
         return Outcome(cell, "stopped", "continues at the next start")
     except UserError as error:
@@ -84,16 +86,20 @@ def attempt(cell: Cell) -> Outcome:
     return Outcome(cell, "done", ", ".join([*parts, f"{summary['seconds']['total']:.1f} s"]))
 
 
-def _start(command: str, config: Config) -> dict[str, Any]:
+def _start(command: str, config: Config, watch: Watch | None) -> dict[str, Any]:
     folder = config.out
     assert folder is not None  # every cell has one
     if folder.is_dir():
         checkpoint.sweep(folder)
     resume = folder if (folder / CONFIG).exists() else None
+    if watch is not None:
+        return experiment.run(config, resume, watch)
     return RUNNERS[command](config, resume)
 
 
-def _in_processes(cells: list[Cell], jobs: int, note: Callable[[Outcome], bool]) -> bool:
+def _in_processes(
+    cells: list[Cell], jobs: int, watch: Watch | None, note: Callable[[Outcome], bool]
+) -> bool:
     """Whether all cells came to an end. Only this process hears Ctrl-C, and passes it on once."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
@@ -101,7 +107,7 @@ def _in_processes(cells: list[Cell], jobs: int, note: Callable[[Outcome], bool])
     with ProcessPoolExecutor(min(jobs, len(cells)), context, _enter, (stop,)) as pool:
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the new processes inherit
-            tasks = {pool.submit(_attempt, cell): cell for cell in cells}
+            tasks = {pool.submit(_attempt, cell, watch): cell for cell in cells}
             for kind in previous:
                 signal.signal(kind, signal.default_int_handler)
             for task in as_completed(tasks):
@@ -144,13 +150,13 @@ def _enter(stop: Event) -> None:
     threading.Thread(target=outlive_nobody, daemon=True).start()
 
 
-def _attempt(cell: Cell) -> Outcome:
+def _attempt(cell: Cell, watch: Watch | None) -> Outcome:
     """Run a cell in one of several processes, which hears of Ctrl-C only while it does."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if _stop.is_set():
             raise KeyboardInterrupt
-        return attempt(cell)
+        return attempt(cell, watch)
     except KeyboardInterrupt:
         return Outcome(cell, "stopped", "")
     finally:
