@@ -123,6 +123,8 @@ def test_several_processes_give_the_same_numbers(tmp_path: Path) -> None:
     table = write(tmp_path, seeds=[0])
     assert benchmark(table) == 0
     assert main([str(table), "--jobs", "2", "--out", str(tmp_path / "two")]) == 0
+    for name in summaries(tmp_path / "out"):
+        assert outcome(tmp_path / "out" / name) == outcome(tmp_path / "two" / name)
     one, two = summaries(tmp_path / "out"), summaries(tmp_path / "two")
     for summary in (*one.values(), *two.values()):
         assert summary.pop("peak_memory_mib") > 0

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 import train
 from mwnet import checkpoint
 from mwnet.data.load import load
+from mwnet.report.finish import device_name
 
 
 def test_a_run_leaves_everything_that_is_promised(tmp_path: Path) -> None:
@@ -171,3 +172,9 @@ def test_human_labels_from_a_file(tmp_path: Path) -> None:
         rows = {int(row["sample_id"]): int(row["given_label"]) for row in csv.DictReader(file)}
     given = dict(zip(training.tolist(), human.tolist(), strict=True))
     assert all(given[sample] == label for sample, label in rows.items())
+
+
+def test_the_summary_names_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"model of {device}")
+    assert device_name(torch.device("cuda:1")) == "cuda:1 (model of cuda:1)"
+    assert device_name(torch.device("cpu")) == "cpu"

@@ -10,8 +10,8 @@ from typing import Any
 from mwnet.benchmark.cells import Cell, read_summary
 from mwnet.benchmark.table import Table, Values
 from mwnet.experiment import Experiment, Watch, finished
-from mwnet.report.folder import CONFIG, describe
 from mwnet.recipe import load_yaml
+from mwnet.report.folder import CONFIG, describe
 from mwnet.trainer import METRICS
 from mwnet.validation import validate
 

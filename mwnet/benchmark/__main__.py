@@ -4,7 +4,6 @@ python -m mwnet.benchmark TABLE.yaml [options] [flags of train.py]
 python -m mwnet.benchmark report FOLDER [--into DOCUMENT.md]
 """
 
-import argparse
 import os
 import shlex
 import sys

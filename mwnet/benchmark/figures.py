@@ -26,6 +26,8 @@ CURVES = {
     "accuracy": ("test_accuracy", "test accuracy"),
     "auc": ("detection_auc", "AUC of finding wrong labels"),
 }
+BANDS = 8
+"""Of more methods than this, bands from the lowest to the highest seed hide one another."""
 DESCRIPTIONS = {name: f"{label} over epochs" for name, (_, label) in CURVES.items()} | {
     "ranks": "average ranks; what a bar joins does not differ at 5 %"
 }
@@ -85,7 +87,7 @@ def _curve(history: list[dict[str, Any]], key: str) -> Curve:
 def _curves(
     path: Path, table: Table, curves: dict[tuple[str, str, int], Curve], label: str
 ) -> None:
-    """A panel for each column: mean over seeds, and from the lowest to the highest of them."""
+    """A panel for each column: mean over seeds and, of few methods, their lowest and highest."""
     columns = [c for c in table.columns if any(key[1] == c and of for key, of in curves.items())]
     rows = [r for r in table.rows if any(key[0] == r and of for key, of in curves.items())]
     across = min(2, len(columns))
@@ -98,9 +100,8 @@ def _curves(
     ):
         for axes, column in zip(panels, columns, strict=False):
             for row, look in looks.items():
-                _mean_curve(
-                    axes, [of for key, of in curves.items() if key[:2] == (row, column)], look
-                )
+                own = [of for key, of in curves.items() if key[:2] == (row, column)]
+                _mean_curve(axes, own, look, band=len(rows) <= BANDS)
             axes.set_title(column)
             axes.set_xlabel("epoch")
             axes.set_ylabel(label)
@@ -110,14 +111,14 @@ def _curves(
         canvas.legend(lines, list(looks), loc="outside lower center", ncols=3, fontsize=8)
 
 
-def _mean_curve(axes: Axes, seeds: list[Curve], look: dict[str, Any]) -> None:
+def _mean_curve(axes: Axes, seeds: list[Curve], look: dict[str, Any], *, band: bool) -> None:
     seeds = [curve for curve in seeds if curve]
     if not seeds:
         return
     epochs = sorted(set.intersection(*(set(curve) for curve in seeds)))
     values = np.array([[curve[epoch] for epoch in epochs] for curve in seeds])
     axes.plot(epochs, values.mean(0), lw=1.4, **look)
-    if len(seeds) > 1:
+    if band and len(seeds) > 1:
         axes.fill_between(
             epochs, values.min(0), values.max(0), color=look["color"], alpha=0.12, lw=0
         )

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 import noise
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.report.folder import describe
-from mwnet.tracking import COLLAPSE
+from mwnet.tracking import COLLAPSE, warn_unlearnable
 
 if TYPE_CHECKING:
     from mwnet.experiment import Experiment
@@ -32,6 +34,11 @@ def announce(experiment: "Experiment", folder: Path) -> None:
         if source.num_classes <= 20:
             for name, row in zip(source.classes, experiment.matrix.tolist(), strict=True):
                 print(f"  {name[:12]:>12} " + " ".join(f"{value:.2f}" for value in row))
+        warn_unlearnable(experiment.matrix, "the matrix of the added noise", source.classes)
+    for flag, options in (("loss", config.loss_options), ("meta-loss", config.meta_loss_options)):
+        if "matrix" in options:
+            given = torch.from_numpy(noise.array_from_file(str(options["matrix"])))
+            warn_unlearnable(given, f"the matrix of --{flag}.matrix", source.classes)
     rate = realised_rate(experiment)
     if rate is not None and source.truth is not None:
         print(f"{rate:.1%} of the training labels are wrong")

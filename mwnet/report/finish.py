@@ -171,10 +171,17 @@ def summarise(
         "classes": list(experiment.source.classes),
         "seconds": {"total": progress.seconds, "per_step": progress.seconds / progress.step},
         "peak_memory_mib": peak_memory(experiment.device),
-        "device": str(experiment.device),
+        "device": device_name(experiment.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
+
+
+def device_name(device: torch.device) -> str:
+    """``cpu``, or for instance ``cuda (NVIDIA H200)``: seconds mean little without it."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
 def versions() -> dict[str, str]:
