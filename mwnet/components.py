@@ -110,7 +110,7 @@ def scheduler(config: Config, of: Optimizer, steps_per_epoch: int, epochs: float
     if config.lr_schedule == "cosine":
         factor = schedules.cosine(config.epochs)
     elif config.lr_schedule == "multistep":
-        factor = schedules.multistep(config.lr_milestones)
+        factor = schedules.multistep(config.lr_milestones, config.lr_gamma)
     pace = config.epochs / epochs
     return LambdaLR(of, lambda step: factor(pace * step / steps_per_epoch))
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,12 @@ class Experiment:
         assert isinstance(noise_rate, NoiseRate)  # every method that needs it has one
         rate = noise_rate.value
         return {"rate": None if math.isnan(rate) else rate, "source": source}
+
+    @property
+    def test_labels(self) -> Literal["true", "given"]:
+        """Which labels accuracy on test data is measured with."""
+        known = self.truth is not None or self.source.clean_test
+        return "true" if known else "given"
 
     def metrics(self, scored: detection.Scored) -> dict[str, Any]:
         """Accuracy on test and validation data, and how well wrong training labels are found.

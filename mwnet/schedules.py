@@ -16,6 +16,6 @@ def cosine(epochs: int) -> Factor:
     return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
-def multistep(milestones: Sequence[int]) -> Factor:
-    """Divided by ten once each of the milestones, in epochs, has passed."""
-    return lambda epoch: 0.1 ** sum(epoch >= milestone for milestone in milestones)
+def multistep(milestones: Sequence[int], gamma: float = 0.1) -> Factor:
+    """Multiplied by ``gamma`` once each of the milestones, in epochs, has passed."""
+    return lambda epoch: gamma ** sum(epoch >= milestone for milestone in milestones)

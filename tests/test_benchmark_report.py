@@ -105,6 +105,14 @@ def test_two_runs_have_no_interval(own: Path) -> None:
     assert "n = 2 (seeds 0, 1); 12 runs of 12;" in text
 
 
+def test_a_mean_without_a_deviation_has_no_interval(own: Path) -> None:
+    path = own / "table.yaml"
+    path.write_text(path.read_text().replace("      - 61.5\n      - 2.25\n", "      - 61.5\n"))
+    line = section(report(own), BESIDE)[1]
+    assert line[5:] == ["61.50", "-", "-"]
+    assert r"\quad paper & $61.50$ &" in (own / "table.tex").read_text()
+
+
 def test_the_auc_stands_beside_the_papers(runs: Path) -> None:
     heading = "Detection AUC of the method's own score: last epoch (best epoch); the paper's"
     cells = {

@@ -11,6 +11,7 @@ from mwnet.benchmark.report import archived
 from mwnet.benchmark.table import Table, as_the_paper, load_table
 from mwnet.config import Config
 from mwnet.methods import METHODS
+from mwnet.schedules import multistep
 
 TABLES = ROOT / "configs" / "tables"
 CIFAR = ["cifar10", "cifar100"]
@@ -172,7 +173,7 @@ def test_tables_1_and_2_of_gao_and_others(name: str, noise: tuple[str, float]) -
         assert (config.lr, config.epochs) == ((0.01, 100) if small else (0.05, 200))
         assert (config.optimizer, config.momentum, config.batch_size) == ("sgd", 0.9, 128)
         assert config.augment == ("none" if small else "crop-flip")
-        assert small or config.lr_milestones == [60, 120, 160]
+        assert small or (config.lr_milestones, config.lr_gamma) == ([60, 120, 160], 0.2)
     assert table.paper is not None
     assert table.paper.n_assumed
     assert table.paper.accuracy.keys() == {(cell.row, cell.column) for cell in cells}
@@ -203,6 +204,21 @@ def test_table_4_of_gao_and_others(
         assert (ROOT / theta).is_file()
     assert table.paper is not None
     assert len(table.paper.accuracy) == 6 * 4 + len(found)
+
+
+def test_table_3_of_gao_and_others() -> None:
+    table, cells = grid("taylor_table3_clothing1m")
+    got = {row: (config.method, config.loss) for row, config in rows(cells).items()}
+    own = dict.fromkeys(["Taylor (AR-S80)", "Taylor, mnist_asym40"], TAYLOR)
+    assert got == {**LOSSES, "JoCoR*": ("jocor", "ce"), **own}
+    config = cells[0].config
+    assert (config.dataset, config.model) == ("clothing1m", "torchvision:resnet18")
+    assert (config.optimizer, config.epochs, config.batch_size) == ("adam", 15, 64)
+    factor = multistep(config.lr_milestones, config.lr_gamma)
+    rates = [config.lr * factor(epoch) for epoch in range(15)]
+    assert rates == pytest.approx([8e-4] * 5 + [5e-4] * 10)
+    assert table.paper is not None
+    assert table.paper.accuracy["CE", "resnet18 clothing1m"] == (66.88,)
 
 
 def test_the_results_are_what_their_cells_give() -> None:

@@ -31,7 +31,7 @@ What a paper printed for these cells goes beside ours::
     paper:
       source: Author and Author (2021), Table 1
       n: 5                                  # runs behind each mean; n_assumed: true if not printed
-      accuracy:                             # [mean, standard deviation] in %
+      accuracy:                             # in %: [mean, standard deviation], or a mean
         plain training: {uniform 0.4: [68.07, 1.23]}
       auc:
         RMNW-Net: {uniform 0.4: 0.9848}

@@ -29,7 +29,7 @@ def latex(table: Table, found: list[Record]) -> str:
         lines.append(_line([_text(row), *(_math(entry) for entry in ours)]))
         if table.paper is not None:
             printed = [table.paper.accuracy.get((row, column)) for column in columns]
-            entries = [_math(f"{p[0]:.2f} ± {p[1]:.2f}") if p else "" for p in printed]
+            entries = [_math(" ± ".join(f"{x:.2f}" for x in p)) if p else "" for p in printed]
             if any(entries):
                 lines.append(_line([r"\quad paper", *entries]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"

@@ -87,9 +87,10 @@ def _beside(table: Table, paper: Paper, found: list[Record]) -> str:
             continue
         values = {field: [100 * x for x in known(of, field)] for field in HEADLINES}
         line = [row, column, str(len(of)), *(spread(of, digits=2) for of in values.values())]
-        line.append(f"{printed[0]:.2f} ± {printed[1]:.2f}")
+        line.append(" ± ".join(f"{number:.2f}" for number in printed))
         for ours in values.values():
-            if len(ours) < 3:  # a standard deviation of two says nothing
+            # A standard deviation of two says nothing, and one that is not printed less.
+            if len(ours) < 3 or len(printed) < 2:
                 line.append("-")
                 continue
             low, high = welch_interval(ours, printed[0], printed[1], paper.n)

@@ -34,7 +34,7 @@ class Paper:
         source: paper and number of its table.
         n: runs behind each mean.
         n_assumed: the paper does not print n.
-        accuracy: mean and standard deviation in %, by row and column.
+        accuracy: mean in %, with its standard deviation if that is printed, by row and column.
         auc: detection AUC, by row and column; a single value.
         protocol: how the paper trained some rows, if not as the table does.
         values: all of this as the table file has it.
@@ -74,21 +74,23 @@ def read_paper(values: Any, rows: Collection[str], columns: Collection[str]) -> 
         source=str(values["source"]),
         n=n,
         n_assumed=bool(values.get("n_assumed", False)),
-        accuracy=_cells(values.get("accuracy"), 2, rows, columns),
-        auc=_cells(values.get("auc"), 1, rows, columns),
+        accuracy=_cells(values.get("accuracy"), (1, 2), rows, columns),
+        auc=_cells(values.get("auc"), (1,), rows, columns),
         protocol=_protocol(values.get("protocol"), rows),
         values=values,
     )
 
 
-def _cells(entries: Any, count: int, rows: Collection[str], columns: Collection[str]) -> Cells:
+def _cells(
+    entries: Any, lengths: Collection[int], rows: Collection[str], columns: Collection[str]
+) -> Cells:
     found: Cells = {}
     for row, line in _labelled(entries, rows, "row").items():
         for column, value in _labelled(line, columns, "column").items():
             numbers = tuple(value) if isinstance(value, list) else (value,)
             known = all(isinstance(x, int | float) and not isinstance(x, bool) for x in numbers)
-            if len(numbers) != count or not known:
-                expected = "[mean, standard deviation]" if count == 2 else "one number"
+            if len(numbers) not in lengths or not known:
+                expected = "one number" + " or [mean, standard deviation]" * (2 in lengths)
                 raise UserError(f"paper: '{row}', '{column}' must be {expected}, got {value}")
             found[row, column] = tuple(map(float, numbers))
     return found

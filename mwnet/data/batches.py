@@ -12,6 +12,9 @@ from torch import Generator, Tensor
 
 from mwnet.seeding import generator
 
+CHUNK_ELEMENTS = 2**24
+"""Values that are float64 at a time while mean and deviation are measured: 128 MiB."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -28,10 +31,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Pixels:
-    """All samples on the device, and how they become the network's input.
+    """All samples, and how they become the network's input.
 
     Attributes:
-        x: ``(n, c, h, w)`` uint8 or float32.
+        x: ``(n, c, h, w)`` uint8 or float32, on the device if they take at most half of its free
+            memory, else on the CPU.
         mean, std: ``(c, 1, 1)`` float32, of the training samples.
         augment: "none", "crop" (reflect the border, crop at random) or "crop-flip".
         channels_last: memory format of the network's input.
@@ -57,22 +61,35 @@ class Pixels:
         variance = torch.zeros_like(mean)
         count = len(train) * x.shape[2] * x.shape[3]
         # Chunk by chunk: float64 copies of a whole set would take eight times its memory.
-        for ids in train.split(4096):
+        chunk = max(1, min(4096, CHUNK_ELEMENTS // x[0].numel()))
+        for ids in train.split(chunk):
             mean += x[ids].double().sum((0, 2, 3))[:, None, None] / count
-        for ids in train.split(4096):
+        for ids in train.split(chunk):
             variance += ((x[ids].double() - mean) ** 2).sum((0, 2, 3))[:, None, None] / count
         std = variance.sqrt()
         std = torch.where(std > 0, std, 1.0)  # a constant feature carries nothing: leave it at 0
         mean, std = mean.float().to(device), std.float().to(device)
-        return Pixels(x.to(device), mean, std, augment, channels_last)
+        return Pixels(_nearby(x, device), mean, std, augment, channels_last)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are, and the samples too if there is room for them."""
+        return self.mean.device
 
     def take(self, ids: Tensor, rng: Generator | None = None) -> Tensor:
         """Normalised float32 images of the ids; augmented if a generator is given."""
-        x = self.x[ids]
+        x = self.x[ids.to(self.x.device)].to(self.device)
         if rng is not None and self.augment != "none":
             x = crop_flip(x, rng, flip=self.augment == "crop-flip")
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return ((x.float() - self.mean) / self.std).contiguous(memory_format=layout)
+
+
+def _nearby(x: Tensor, device: torch.device) -> Tensor:
+    """Samples on the device if there is ample room, else where they are."""
+    if device.type == "cuda" and x.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return x
+    return x.to(device)
 
 
 def crop_flip(x: Tensor, rng: Generator, *, flip: bool) -> Tensor:
@@ -123,7 +140,7 @@ class Batches:
         two_views: bool = False,
     ) -> None:
         self.pixels = pixels
-        self.labels = labels.to(pixels.x.device)
+        self.labels = labels.to(pixels.device)
         self.ids = ids
         self.batch_size = min(batch_size, len(ids))
         self.seed, self.purpose = seed, purpose
@@ -156,6 +173,6 @@ class Batches:
 def in_order(pixels: Pixels, ids: Tensor) -> Iterator[Tensor]:
     """Un-augmented images of the ids, in order, for evaluation."""
     # Small enough for the caches of a CPU, large enough to keep a GPU busy.
-    size = 100 if pixels.x.device.type == "cpu" else 1000
-    for chunk in ids.to(pixels.x.device).split(size):
+    size = 100 if pixels.device.type == "cpu" else 1000
+    for chunk in ids.to(pixels.device).split(size):
         yield pixels.take(chunk)

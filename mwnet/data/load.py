@@ -6,7 +6,7 @@ from mwnet.data import builtin
 from mwnet.data.source import Source
 from mwnet.errors import nearest
 
-DATASETS = ("digits", *builtin.TORCHVISION, "folder", "arrays", "table")
+DATASETS = ("digits", *builtin.TORCHVISION, "clothing1m", "folder", "arrays", "table")
 
 
 def load(
@@ -19,7 +19,8 @@ def load(
     image_size: int = 32,
     skip_bad: bool = False,
 ) -> Source:
-    """Load a data set by name; ``path`` is where the user's own lies, ``root`` torchvision's.
+    """Load a data set by name; ``path`` is where the user's own lies, ``root`` that of a
+    benchmark set.
 
     Raises:
         ValueError: unknown name, missing or broken data.
@@ -28,6 +29,10 @@ def load(
         return builtin.digits()
     if name in builtin.TORCHVISION:
         return builtin.torchvision_set(name, root, download)
+    if name == "clothing1m":
+        from mwnet.data.clothing1m import clothing1m
+
+        return clothing1m(root, image_size)
     if path is not None:
         from mwnet.data import user  # Pillow is only needed from here on
 

@@ -21,6 +21,7 @@ class Source:
         test_ids: ids of the data set's own test part, or None: one is then cut off by ``split``.
         names: file names where samples have them, position = id.
         skipped: unreadable samples that were left out.
+        clean_test: whether the labels of its test part are right even where ``truth`` is None.
         notes: sentences for the user about what was found while loading.
     """
 
@@ -32,6 +33,7 @@ class Source:
     test_ids: Tensor | None = None
     names: tuple[str, ...] | None = None
     skipped: int = 0
+    clean_test: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -189,7 +189,7 @@ def _read_tree(root: Path, image_size: int, skip_bad: bool) -> _Tree:
         except UnicodeEncodeError:
             raise ValueError(f"the name of {str(file)!a} is no valid UTF-8: rename it") from None
         try:
-            tree.images.append(_read_image(file, image_size))
+            tree.images.append(read_image(file, image_size))
             tree.files.append(file)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             if not skip_bad:
@@ -232,7 +232,7 @@ def _numbers(x: np.ndarray, where: str, names: Sequence[str] | None = None) -> T
     return torch.from_numpy(x)
 
 
-def _read_image(file: Path, size: int) -> Tensor:
+def read_image(file: Path, size: int) -> Tensor:
     """``(3, size, size)`` uint8: shorter side scaled to ``size``, centre cropped."""
     with Image.open(file) as image:
         fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)

@@ -157,7 +157,7 @@ def summarise(
             "realised_rate": realised_rate(experiment),
             "assumed": experiment.assumed_noise_rate(),
         },
-        "test_labels": "given" if experiment.truth is None else "true",
+        "test_labels": experiment.test_labels,
         "test_accuracy": _last_and_best({line["epoch"]: line["test_accuracy"] for line in final}),
         "validation_accuracy": validation,
         "detection_auc": auc,
