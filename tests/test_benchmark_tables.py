@@ -171,6 +171,7 @@ def test_tables_1_and_2_of_gao_and_others(name: str, noise: tuple[str, float]) -
         small = config.dataset == "mnist"
         assert (config.noise, config.noise_rate, config.meta_size) == (*noise, 0)
         assert (config.lr, config.epochs) == ((0.01, 100) if small else (0.05, 200))
+        assert config.lr_schedule == ("constant" if small else "multistep")
         assert (config.optimizer, config.momentum, config.batch_size) == ("sgd", 0.9, 128)
         assert config.augment == ("none" if small else "crop-flip")
         assert small or (config.lr_milestones, config.lr_gamma) == ([60, 120, 160], 0.2)
@@ -196,7 +197,8 @@ def test_table_4_of_gao_and_others(
     assert got == {**LOSSES, "JoCoR": ("jocor", "ce"), **own}
     assert columns(cells, "noise", "noise_rate") == RATES
     recipe = ("dataset", "model", "optimizer", "lr", "epochs", "batch_size", "meta_size")
-    values = (dataset, model, optimizer, lr, epochs, 128, 0)
+    recipe = (*recipe, "lr_schedule", "weight_decay")
+    values = (dataset, model, optimizer, lr, epochs, 128, 0, "constant", 0.0)
     assert set(columns(cells, *recipe)) == {values}
     for loss in found:
         theta = f"configs/losses/{loss}.yaml"

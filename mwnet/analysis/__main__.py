@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mwnet.analysis import NAMES
-from mwnet.errors import UserError, lookup
+from mwnet.errors import UserError, nearest
 from mwnet.exit_codes import Parser, guarded
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
@@ -36,7 +36,8 @@ def _list(_: list[str]) -> int:
 def _analyse(argv: list[str]) -> int:
     args, flags = _parser().parse_known_args(argv)
     name = args.name
-    lookup(dict.fromkeys(NAMES), name, "analysis")
+    if name not in NAMES:
+        raise UserError(f"unknown analysis '{name}' ({nearest(name, NAMES)})")
     from mwnet.accelerate import keep_freed_memory
     from mwnet.analysis.base import of_cells, of_folder
     from mwnet.analysis.report import load, put_into, write

@@ -45,6 +45,17 @@ class Run:
         """One line of metrics for each epoch."""
         return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
 
+    @property
+    def auc(self) -> float | None:
+        """Detection AUC of the method's own score after the last epoch, if the truth is known."""
+        measured = self.summary["detection_auc"] or {"own": {"last": None}}
+        return measured["own"]["last"]
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy after the last epoch, in [0, 1]."""
+        return self.summary["test_accuracy"]["last"]
+
     def experiment(self) -> Experiment:
         """Data, networks and labels as they were after the last epoch."""
         return finished(self.folder)
@@ -107,7 +118,8 @@ def of_folder(folder: Path) -> Run:
     config = validate(load_yaml(folder / CONFIG), f"{folder / CONFIG}: ")
     rate = (summary["noise"] or {}).get("realised_rate")
     noise = f"{config.dataset}, {config.noise}" + (f" {rate:.0%}" if rate else "")
-    return Run(describe(config), noise, config.seed, folder)
+    loss = f", {config.loss}" if config.loss != "ce" else ""
+    return Run(describe(config) + loss, noise, config.seed, folder)
 
 
 def of(runs: Runs, *, row: str | None = None, column: str | None = None) -> Runs:

@@ -17,19 +17,24 @@ def examine(runs: Runs, path: Path) -> Finding:
     weights = {run.folder: _weights(run) for run in runs}
     with figure(path, 3.4 * len(columns) + 0.6, 3.6, len(columns)) as (_, axes):
         for axis, column in zip(axes, columns, strict=True):
-            boxes = [
-                np.concatenate([weights[run.folder] for run in of(runs, row=row, column=column)])
-                for row in rows
-            ]
-            axis.boxplot(boxes, whis=(5, 95), showfliers=False, tick_labels=rows)
+            own = {row: of(runs, row=row, column=column) for row in rows}
+            boxes = {
+                row: np.concatenate([weights[run.folder] for run in of_row])
+                for row, of_row in own.items()
+                if of_row
+            }
+            axis.boxplot(
+                list(boxes.values()), whis=(5, 95), showfliers=False, tick_labels=list(boxes)
+            )
             axis.set_ylim(0, 1)
             axis.set_title(column)
         axes[0].set_ylabel("weight of a training sample")
     lines = [["noise", "method", "90 % of weights", "share left", "AUC", "accuracy in %"]]
     for column in columns:
         for row in rows:
-            own = of(runs, row=row, column=column)
-            lines.append([column, row, *_line(own, weights)])
+            of_both = of(runs, row=row, column=column)
+            if of_both:
+                lines.append([column, row, *_line(of_both, weights)])
     return Finding(_sentence(runs, weights), markdown_table(lines) + f"\n\n{LEGEND}")
 
 
@@ -57,8 +62,8 @@ def _weights(run: Run) -> np.ndarray:
 def _line(own: Runs, weights: dict[Path, np.ndarray]) -> list[str]:
     widths = [width(weights[run.folder]) for run in own]
     shares = [run.summary["weights"]["effective_share"] for run in own]
-    aucs = [run.summary["detection_auc"]["own"]["last"] for run in own]
-    accuracies = [run.summary["test_accuracy"]["last"] for run in own]
+    aucs = [run.auc for run in own if run.auc is not None]
+    accuracies = [run.accuracy for run in own]
     return [
         spread(widths, digits=3),
         spread(shares, digits=3),
@@ -68,20 +73,14 @@ def _line(own: Runs, weights: dict[Path, np.ndarray]) -> list[str]:
 
 
 def _sentence(runs: Runs, weights: dict[Path, np.ndarray]) -> str:
-    def of_row(row: str) -> dict[str, float]:
-        own = of(runs, row=row)
-        return {
-            "width": mean(width(weights[run.folder]) for run in own),
-            "auc": mean(run.summary["detection_auc"]["own"]["last"] for run in own),
-            "accuracy": mean(run.summary["test_accuracy"]["last"] for run in own),
-        }
-
     parts = []
     for row in labels(runs)[0]:
-        of_it = of_row(row)
+        own = of(runs, row=row)
+        within = mean(width(weights[run.folder]) for run in own)
+        auc = spread([run.auc for run in own if run.auc is not None], digits=4)
         parts.append(
-            f"{row}: 90 % of the weights within {of_it['width']:.3f}, AUC {of_it['auc']:.4f}, "
-            f"accuracy {of_it['accuracy']:.2%}"
+            f"{row}: 90 % of the weights within {within:.3f}, AUC {auc}, accuracy "
+            f"{mean(run.accuracy for run in own):.2%}"
         )
     return f"Means over all noise ({seeds_of(runs)}): {'; '.join(parts)}."
 
