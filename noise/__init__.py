@@ -4,7 +4,8 @@ Noise is a matrix and a draw: ``NOISES[name](num_classes, rate, generator, datas
 row-stochastic ``(num_classes, num_classes)`` float64 matrix ``T`` with ``T[i, j] = Pr(given label j
 | true label i)``; ``corrupt(labels, T, generator)`` draws given labels from it. ``instance`` and
 ``pmd`` make one such row for each sample, and ``anchor_points`` and ``confident_joint`` estimate T
-from predictions. The word "rate" differs between papers: ``uniform`` counts the true class among
+from predictions; ``unlearnable(T)`` names the classes for which T
+is too much. The word "rate" differs between papers: ``uniform`` counts the true class among
 the targets, so fewer than ``rate`` labels end up wrong; all others never draw the true class, and
 ``asymmetric`` applies to half of the classes. docs/NOISE.md shows them all.
 """
@@ -15,7 +16,16 @@ from noise.estimate import anchor_points, anchored_matrix, confident_joint, esti
 from noise.from_file import array_from_file, labels_from_file
 from noise.instance_dependent import instance
 from noise.margin import pmd
-from noise.matrices import Builder, flip, flip2, none, pairflip, symmetric, uniform
+from noise.matrices import (
+    Builder,
+    flip,
+    flip2,
+    none,
+    pairflip,
+    symmetric,
+    uniform,
+    unlearnable,
+)
 
 NOISES: dict[str, Builder] = {
     "none": none,
@@ -43,4 +53,5 @@ __all__ = [
     "labels_from_file",
     "pmd",
     "realised_rate",
+    "unlearnable",
 ]

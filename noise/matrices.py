@@ -91,6 +91,23 @@ def pairflip(num_classes: int, rate: float, generator: Generator, *, dataset: st
     return (1 - rate) * keep + rate * keep.roll(1, dims=1)
 
 
+def unlearnable(matrix: Tensor) -> list[int]:
+    """Classes that a transition matrix gives another label at least as often as their own.
+
+    Learning from such labels is infeasible without knowing more: ``flip`` reaches it at a rate of
+    1/2, ``flip2`` at 2/3, ``uniform`` at 1. Source: section 4 of Ghosh and Lan, WACV 2021.
+
+    Args:
+        matrix: ``(K, K)`` with T[i, j] = Pr(given j | true i); equal to a millionth is equal.
+
+    Returns:
+        Class ids, ascending.
+    """
+    others = matrix.detach().to("cpu", torch.float64, copy=True).fill_diagonal_(-1.0)
+    own = matrix.detach().diagonal().to("cpu", torch.float64)
+    return (others.amax(1) >= own - 1e-6).nonzero()[:, 0].tolist()
+
+
 def _flip_to(num_classes: int, rate: float, targets: int, generator: Generator) -> Tensor:
     check_rate(num_classes, rate)
     if num_classes <= targets:

@@ -15,6 +15,7 @@ from mwnet.losses._probabilities import require
 from mwnet.losses.generalized import gce, truncated_gce
 from mwnet.losses.paired import cores, elr, peer
 from mwnet.losses.targets import backward_correction, forward_correction, invertible
+from mwnet.tracking import warn_unlearnable
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,7 @@ class Correction(StatefulLoss):
                     f"after {epoch} epochs the estimated {error}: give --loss.matrix, or a longer "
                     "--loss.warmup"
                 ) from error
+            warn_unlearnable(matrix, "the estimated matrix")
             self.matrix.copy_(matrix)
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:

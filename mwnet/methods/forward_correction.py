@@ -11,6 +11,7 @@ from mwnet.losses import cross_entropy
 from mwnet.losses.targets import forward_correction
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Parts
+from mwnet.tracking import warn_unlearnable
 
 
 @final
@@ -41,6 +42,7 @@ class ForwardCorrection(Method):
             train = context.train
             p = predict(self.learner, train.pixels, train.ids).softmax(-1)
             self.matrix.copy_(noise.anchored_matrix(p.cpu(), train.labels.cpu()[train.ids]))
+            warn_unlearnable(self.matrix, "the estimated matrix")
             self.learner = self.parts.learner()
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:

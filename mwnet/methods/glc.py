@@ -10,6 +10,7 @@ from mwnet.losses import cross_entropy
 from mwnet.losses.targets import forward_correction
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Learner, Parts
+from mwnet.tracking import warn_unlearnable
 
 
 @final
@@ -43,6 +44,7 @@ class GLC(Method):
         if self.epoch == self.start_of("corrected"):
             assert isinstance(context.meta, Batches)
             self.matrix.copy_(gold_matrix(self.learner, context.meta))
+            warn_unlearnable(self.matrix, "the estimated matrix")
             self.gold_share = len(context.meta.ids) / len(context.train.ids)
             self.learner = self.parts.learner()
 

@@ -10,6 +10,7 @@ from mwnet.data.batches import Batch, Batches
 from mwnet.losses import cross_entropy
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Parts
+from mwnet.tracking import warn_unlearnable
 
 
 class NoiseLayer(nn.Module):
@@ -68,7 +69,9 @@ class SModel(Method):
 
     def begin_epoch(self, context: Context) -> None:
         if self.epoch == self.start_of("noise layer"):
-            self.layer.set_to(confusion(self.learner, context.train))
+            matrix = confusion(self.learner, context.train)
+            warn_unlearnable(matrix, "the estimated matrix")
+            self.layer.set_to(matrix)
             baseline = self.learner.network.state_dict()
             self.learner = self.parts.learner()
             self.learner.network.load_state_dict(baseline)

@@ -1,0 +1,289 @@
+"""Features, and what is said of the size, the order and the signs of gradients in the logits."""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models import MODELS
+from mwnet.analysis import features, gradient_magnitude, gradient_ranking, gradient_sign
+from mwnet.analysis.__main__ import main
+from mwnet.analysis.gradient_magnitude import Magnitude, logit_gradients, moments
+from mwnet.errors import UserError
+from mwnet.losses import LOSSES, mae
+
+QUICK = ["--seeds", "1", "--jobs", "1", "--epochs", "2", "--model.width", "8", "--device", "cpu"]
+Capture = pytest.CaptureFixture[str]
+GEN = torch.Generator().manual_seed(0)
+LOGITS = 3 * torch.randn(8, 5, generator=GEN, dtype=torch.float64)
+LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
+TRUTH = torch.tensor([0, 1, 3, 3, 1, 2, 1, 2])
+
+
+def analyse(name: str, out: Path, *argv: str) -> str:
+    assert main([name, "--out", str(out), *argv]) == 0
+    assert (out / "figure.png").stat().st_size > 5000
+    text = (out / "report.md").read_text()
+    assert "nan" not in text
+    return text
+
+
+def test_purity_and_silhouette_by_hand() -> None:
+    points = np.array([[0.0], [1.0], [2.1], [10.0]])
+    classes = np.array([0, 0, 1, 1])
+    # nearest: 0 -> 1 (same), 1 -> 0 (same), 2 -> 1 (other), 3 -> 2 (same)
+    assert features.purity(points, classes, k=1) == 0.75
+    # two nearest: 1 of 2, 1 of 2, 0 of 2, 1 of 2
+    assert features.purity(points, classes, k=2) == 3 / 8
+    # all three others, which is also what more neighbours than samples mean
+    assert features.purity(points, classes, k=9) == pytest.approx(1 / 3)
+    # (b - a) / max(a, b) with the mean distances to the own and to the other class
+    hand = [(6.05 - 1) / 6.05, (5.05 - 1) / 5.05, (1.6 - 7.9) / 7.9, (9.5 - 7.9) / 9.5]
+    assert features.silhouette(points, classes) == pytest.approx(np.mean(hand))
+    assert math.isnan(features.silhouette(points, np.zeros(4)))
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_head_of_every_network_makes_the_logits_from_what_it_gets(name: str) -> None:
+    kind = {"width": 4} if name not in ("jocor-net", "jocor-repo") else {}
+    network = MODELS[name](num_classes=3, in_channels=1, image_size=32, **kind).eval()
+    seen: list[Tensor] = []
+    last = features.head(network, 3)
+    last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        logits = network(torch.randn(2, 1, 32, 32))
+    assert torch.allclose(last(seen[0]).reshape_as(logits), logits, atol=1e-5)
+    with pytest.raises(UserError, match="each of the 4 classes"):
+        features.head(network, 4)
+
+
+def test_some_ids_are_distinct_and_always_the_same() -> None:
+    ids = torch.arange(100, 200)
+    assert torch.equal(features.some(ids, 100), ids)
+    few = features.some(ids, 10)
+    assert len(set(few.tolist())) == 10
+    assert torch.equal(few, features.some(ids, 10))
+    assert set(few.tolist()) <= set(ids.tolist())
+
+
+def test_the_projection_keeps_clusters_apart() -> None:
+    rng = np.random.default_rng(0)
+    classes = np.arange(40) % 2
+    points = features.project(rng.normal(size=(40, 5)) + 20 * classes[:, None])
+    assert points.shape == (40, 2)
+    assert features.purity(points, classes) == 1
+
+
+def test_features_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "project", lambda points: points[:, :2])  # t-SNE takes seconds
+    text = analyse("features", tmp_path / "a", *QUICK, "--only", "column=symmetric 0.4")
+    folders = sorted((tmp_path / "a").glob("*/*/seed-0"))
+    assert len(folders) == 3
+    for folder in folders:
+        accuracy = json.loads((folder / "summary.json").read_text())["test_accuracy"]["last"]
+        assert f"| {100 * accuracy:.2f} |" in text
+    for row in ("CE", "FW", "Taylor"):
+        assert f"\n| {row} | 0." in text or f"\n| {row} | -0." in text
+    assert "n = 1, seed 0" in analyse("features", tmp_path / "b", "--run", str(folders[0]))
+
+
+def test_other_data_with_and_without_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(features, "project", lambda points: points[:, :2])
+    path, rng = tmp_path / "own.npz", np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 2
+    own = ["--dataset", "arrays", "--data", str(path), "--noise", "none", "--noise-rate", "0"]
+    argv = [*QUICK, *own, "--batch-size", "20", "--only", "row=CE,seed=0"]
+    np.savez(path, x=x, y=y)
+    for name in ("features", "gradient-sign"):
+        assert main([name, "--out", str(tmp_path / "without" / name), *argv]) == 2
+        assert "its data has no true labels" in capsys.readouterr().err
+    np.savez(path, x=x, y=np.where(np.arange(60) < 20, 1 - y, y), y_true=y)
+    for name in ("features", "gradient-sign", "gradient-ranking"):
+        analyse(name, tmp_path / "with" / name, *argv)
+
+
+def test_moments_are_those_of_the_exact_integrals() -> None:
+    assert moments(gradient_magnitude.ce) == pytest.approx((1, 1 / 3), abs=1e-12)
+    assert moments(gradient_magnitude.mae) == pytest.approx((2 / 3, 4 / 45), abs=1e-12)
+    for t in (0.5, 2.0, 4.0):
+        first = (math.exp(t) - 1 - t) / t**2
+        a = 2 * t
+        second = (2 * math.exp(a) - 2 - 2 * a - a**2) / a**3
+        form = partial(gradient_magnitude.imae, steepness=t)
+        assert moments(form) == pytest.approx((first, second - first**2), rel=1e-9)
+
+
+def test_the_norm_is_largest_where_the_derivative_vanishes_or_at_an_end() -> None:
+    assert gradient_magnitude.peak(gradient_magnitude.ce) == 0
+    assert gradient_magnitude.peak(gradient_magnitude.mae) == pytest.approx(0.5, abs=1e-6)
+    form = partial(gradient_magnitude.imae, steepness=4.0)
+    assert gradient_magnitude.peak(form) == pytest.approx(1 - 1 / 4, abs=1e-6)
+
+
+def test_imae_spreads_as_little_as_mae_at_two_steepnesses() -> None:
+    for bracket in ((0, 2), (2, 8)):
+        form = partial(gradient_magnitude.imae, steepness=gradient_magnitude.crossing(*bracket))
+        assert gradient_magnitude.relative_deviation(form) == pytest.approx((1 / 5) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("ce", gradient_magnitude.ce),
+        ("mae", gradient_magnitude.mae),
+        ("imae", gradient_magnitude.IMAE),
+    ],
+)
+def test_closed_forms_are_the_norms_of_the_shipped_losses(name: str, form: Magnitude) -> None:
+    p = LOGITS.softmax(1).gather(1, LABELS[:, None]).squeeze(1)
+    norms = logit_gradients(LOSSES[name], LOGITS, LABELS).abs().sum(1)
+    assert norms.tolist() == pytest.approx([form(value) for value in p.tolist()], rel=1e-9)
+
+
+def test_which_norms_depend_on_p_alone() -> None:
+    alone = {name for name in gradient_magnitude.PURE if gradient_magnitude.of_p_alone(name)}
+    assert {"ce", "mae", "imae", "gce", "sce", "truncated-gce", "gjs"} <= alone
+    assert not alone & {"mse", "label-smoothing", "nce", "taylor", "bootstrap-hard"}
+
+
+def test_gradient_magnitude_reports(tmp_path: Path) -> None:
+    text = analyse("gradient-magnitude", tmp_path)
+    assert "| MAE | 0.6667 | 0.0889 | 0.4472 | 0.5000 |" in text
+    assert "| CE | 1.0000 | 0.3333 | 0.5774 | 0.0000 |" in text
+    assert main(["gradient-magnitude", "--seeds", "2", "--out", str(tmp_path)]) == 2
+
+
+def small() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = [nn.Flatten(), nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 5)]
+        return nn.Sequential(*layers).double().eval()
+
+
+def test_the_last_layers_gradient_is_an_outer_product() -> None:
+    network = small()
+    x = torch.randn(8, 3, 1, 1, generator=GEN, dtype=torch.float64)
+    found = gradient_ranking.gradient_norms(network, mae, x, LABELS, 5)
+    inputs = network[:-1](x).detach()
+    slopes = logit_gradients(mae, network(x), LABELS)
+    l1, l2 = inputs.abs().sum(1), inputs.norm(dim=1)
+    assert found["logits"] == pytest.approx(slopes.abs().sum(1).numpy())
+    assert found["last layer, L1"] == pytest.approx((slopes.abs().sum(1) * l1).numpy())
+    assert found["last layer, L2"] == pytest.approx((slopes.norm(dim=1) * l2).numpy())
+    for place in range(8):
+        network.zero_grad()
+        mae(network(x[place : place + 1]), LABELS[place : place + 1]).sum().backward()
+        flat = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+        assert found["all parameters, L1"][place] == pytest.approx(float(flat.abs().sum()))
+        assert found["all parameters, L2"][place] == pytest.approx(float(flat.norm()))
+
+
+def test_the_order_may_differ() -> None:
+    """Two samples on the same ray: the longer has the smaller slope but the larger gradient."""
+    layer = nn.Linear(1, 2, bias=False)
+    network = nn.Sequential(nn.Flatten(), layer).double()
+    layer.weight.data = torch.tensor([[0.1], [0.0]], dtype=torch.float64)
+    x = torch.tensor([1.0, 4.0], dtype=torch.float64)[:, None, None, None]
+    found = gradient_ranking.gradient_norms(network, LOSSES["ce"], x, torch.zeros(2).long(), 2)
+    slope = [2 / (1 + math.exp(0.1 * length)) for length in (1, 4)]  # 2 (1 - p)
+    assert found["logits"].tolist() == pytest.approx(slope)
+    assert found["last layer, L1"].tolist() == pytest.approx([slope[0], 4 * slope[1]])
+    assert slope[0] > slope[1]
+    assert slope[0] < 4 * slope[1]
+    assert gradient_ranking.discordant(found["logits"], found["last layer, L1"]) == 1
+
+
+def test_discordant_pairs_and_rank_correlation_by_hand() -> None:
+    one, two = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 2.0])
+    # the pairs (2, 3) and (2, 4) of six; the tie of (3, 4) is no disagreement
+    assert gradient_ranking.discordant(one, two) == pytest.approx(2 / 6)
+    # ranks 1 2 3 4 and 1 4 2.5 2.5
+    ranks = np.corrcoef([1, 2, 3, 4], [1, 4, 2.5, 2.5])[0, 1]
+    assert gradient_ranking.correlation(one, np.exp(two)) == pytest.approx(ranks)
+    assert math.isnan(gradient_ranking.correlation(one, np.ones(4)))
+
+
+def test_gradient_ranking_reports(tmp_path: Path, capsys: Capture) -> None:
+    flags = [*QUICK, "--only", "column=2 epochs"]
+    text = analyse("gradient-ranking", tmp_path / "a", *flags, "--train-size", "300")
+    assert text.count("| CE | ") == text.count("| MAE | ") == 2
+    given = [f for path in (tmp_path / "a").glob("*/*/seed-0") for f in ("--run", str(path))]
+    text = analyse("gradient-ranking", tmp_path / "b", *given)
+    assert text.count("| erm | ") == text.count("| erm, mae | ") == 2
+    assert "n = 1, seed 0" in text
+    capsys.readouterr()
+    argv = ["gradient-ranking", "--out", str(tmp_path / "c"), *QUICK, "--only", "row=CE"]
+    assert main([*argv, "--loss", "elr"]) == 2
+    assert "--loss elr, which is not a function" in capsys.readouterr().err
+
+
+def test_equations_15_16_and_20_hold_for_wrong_labels_too() -> None:
+    p = LOGITS.softmax(1)
+    for name, form in (("ce", gradient_sign.ce_gradient), ("mae", gradient_sign.mae_gradient)):
+        auto = logit_gradients(LOSSES[name], LOGITS, LABELS)
+        assert torch.allclose(auto, form(p, LABELS), rtol=0, atol=1e-12)
+    weights = {"alpha": 0.3, "beta": 2.0}
+    auto = logit_gradients(partial(LOSSES["sce"], **weights, A=-4.0), LOGITS, LABELS)
+    form = gradient_sign.sl_gradient(p, LABELS, **weights, log_zero=-4.0)
+    assert torch.allclose(auto, form, rtol=0, atol=1e-12)
+
+
+def test_equation_20_as_printed_is_that_of_weights_one() -> None:
+    p = LOGITS.softmax(1)
+    p_y, a = p.gather(1, LABELS[:, None]), -4.0
+    printed = gradient_sign.ce_gradient(p, LABELS) - a * p_y * p
+    at = torch.arange(8)
+    printed[at, LABELS] = (p_y - 1 + a * p_y * (1 - p_y)).squeeze(1)
+    one = gradient_sign.sl_gradient(p, LABELS, log_zero=a)
+    assert torch.allclose(printed, one, rtol=0, atol=1e-12)
+    other = gradient_sign.sl_gradient(p, LABELS, alpha=0.1, log_zero=a)
+    assert float((printed - other).abs().max()) > 0.1
+
+
+def test_signs_by_hand() -> None:
+    gradient = torch.tensor(
+        [
+            [-1.0, 0.5, 0.5, 0.0],  # right label 0, usual
+            [0.2, -0.6, 0.4, 0.0],  # given 1, true 2: usual
+            [-0.3, 0.1, 0.2, 0.0],  # given 1, true 3: pushes the given label down
+        ],
+        dtype=torch.float64,
+    )
+    given, truth = torch.tensor([0, 1, 1]), torch.tensor([0, 2, 3])
+    assert gradient_sign.usual(gradient, given).tolist() == [True, True, False]
+    found = gradient_sign.signs(gradient, given, truth)
+    expected = {
+        "given": -0.25, "true": 0.2, "others": (0.2 + 0.0 - 0.3 + 0.2) / 4, "size": 0.9,
+        "given up": 0.5, "true down": 0.5, "usual wrong": 0.5, "usual right": 1.0, "auc": 0.0,
+    }  # fmt: skip
+    assert found == pytest.approx(expected)
+
+
+def test_signs_of_losses_of_p_alone_never_turn_and_those_of_mse_may() -> None:
+    for name in gradient_magnitude.PURE:
+        gradient = logit_gradients(LOSSES[name], LOGITS, LABELS)
+        if gradient_magnitude.of_p_alone(name):
+            assert gradient_sign.usual(gradient, LABELS).all(), name
+    # p = (0, .1, .9) with label 0: dl/dz_1 = 2 p_1 (p_1 - ||p||^2 + p_0), which is below 0
+    logits = torch.tensor([[1e-9, 0.1, 0.9]], dtype=torch.float64).log()
+    assert not gradient_sign.usual(logit_gradients(LOSSES["mse"], logits, LABELS[:1]), LABELS[:1])
+
+
+def test_gradient_sign_reports(tmp_path: Path, capsys: Capture) -> None:
+    text = analyse("gradient-sign", tmp_path / "a", *QUICK)
+    for name in gradient_magnitude.PURE:
+        assert f"| {name} | " in text
+    line = next(line for line in text.splitlines() if line.startswith("| ce | "))
+    assert line.count("100.0 %") == 4
+    assert "0.90" in text
+    capsys.readouterr()
+    clean = [*QUICK, "--noise", "none", "--noise-rate", "0"]
+    assert main(["gradient-sign", "--out", str(tmp_path / "b"), *clean]) == 2
+    assert "right and wrong labels are compared" in capsys.readouterr().err
