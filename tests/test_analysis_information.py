@@ -1,0 +1,232 @@
+"""Class-wise accuracy, mutual information and DMI, on joint distributions small enough to know."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mwnet.analysis.__main__ import main
+from mwnet.analysis.class_bias import by_class, chance_gap, gap, lost, lost_by_hard
+from mwnet.analysis.dmi_independence import (
+    conditional_information,
+    joint_of_three,
+    measure,
+    permuted_within,
+)
+from mwnet.analysis.mutual_information import (
+    agreement,
+    joint,
+    log_dmi,
+    mutual_information,
+    random_joints,
+    reversal,
+)
+from mwnet.seeding import generator
+from noise import NOISES
+
+Capture = pytest.CaptureFixture[str]
+RNG = np.random.default_rng(7)
+SETTINGS = ["--model.width", "16", "--jobs", "1"]
+TINY = ["--epochs", "1", "--seeds", "0,", *SETTINGS]
+
+
+def stochastic(classes: int) -> np.ndarray:
+    return RNG.dirichlet(np.ones(classes), classes)
+
+
+def any_joint(classes: int) -> np.ndarray:
+    """Rows W1, columns W2."""
+    return RNG.dirichlet(np.ones(classes**2)).reshape(classes, classes)
+
+
+def test_joint_has_predictions_in_rows() -> None:
+    p = np.array([[0.75, 0.25], [0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
+    expected = [[1.25 / 4, 0.25 / 4], [0.75 / 4, 1.75 / 4]]
+    np.testing.assert_allclose(joint(p, np.array([0, 0, 1, 1])), expected, atol=1e-15)
+
+
+def test_mutual_information_and_dmi_of_known_distributions() -> None:
+    certain, independent = np.eye(4) / 4, np.outer([0.2, 0.8], [0.5, 0.5])
+    assert mutual_information(certain) == pytest.approx(math.log(4), abs=1e-12)
+    assert mutual_information(independent) == pytest.approx(0, abs=1e-15)
+    assert np.exp(log_dmi(certain)) == pytest.approx(4**-4, rel=1e-12)
+    assert np.exp(log_dmi(independent)) == pytest.approx(0, abs=1e-15)
+    symmetric = np.array([[0.8, 0.2], [0.2, 0.8]]) / 2  # a binary symmetric channel
+    entropy = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2))
+    assert mutual_information(symmetric) == pytest.approx(math.log(2) - entropy, abs=1e-12)
+    assert np.exp(log_dmi(symmetric)) == pytest.approx(0.16 - 0.01, rel=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_properties_of_both_measures(classes: int) -> None:
+    """(i) to (iv) of the notes; W3 is independent of W2 given W1, so Q_{W3,W2} = T' Q_{W1,W2}."""
+    for _ in range(50):
+        q, t = any_joint(classes), stochastic(classes)
+        assert mutual_information(q) >= 0
+        assert mutual_information(q) == pytest.approx(mutual_information(q.T), rel=1e-10)
+        assert log_dmi(q) == pytest.approx(log_dmi(q.T), abs=1e-9)
+        assert mutual_information(t.T @ q) <= mutual_information(q) + 1e-12
+        assert log_dmi(t.T @ q) <= log_dmi(q) + 1e-9
+        relative = math.log(abs(np.linalg.det(t)))
+        assert log_dmi(t.T @ q) == pytest.approx(log_dmi(q) + relative, abs=1e-8)
+
+
+def test_noise_multiplies_the_given_labels_not_the_predictions() -> None:
+    """Q_{h,Y~} = Q_{h,Y} T with T[true, given], summed by hand for every sample."""
+    p, truth, t = RNG.dirichlet(np.ones(3), 20), np.arange(20) % 3, stochastic(3)
+    by_hand = sum(np.outer(p[i], t[truth[i]]) / 20 for i in range(20))
+    np.testing.assert_allclose(joint(p, truth) @ t, by_hand, atol=1e-15)
+
+
+def test_an_example_where_mi_reverses_its_order_and_dmi_keeps_it() -> None:
+    """Eqs. 26 and 30."""
+    first, second, t = reversal()
+    for q in (first, second):
+        np.testing.assert_allclose(q.sum(0), [0.5, 0.5])  # both see the same labels
+        assert q.min() >= 0
+    np.testing.assert_allclose(t.sum(1), 1)
+    margin = 1e-3  # far above rounding
+    assert mutual_information(first) > mutual_information(second) + margin
+    assert mutual_information(first @ t) + margin < mutual_information(second @ t)
+    order = np.sign(log_dmi(first) - log_dmi(second))
+    assert order == np.sign(log_dmi(first @ t) - log_dmi(second @ t)) != 0
+
+
+@pytest.mark.parametrize("kind", ["uniform", "flip", "flip2"])
+def test_dmi_keeps_the_order_of_random_classifiers_and_mi_does_not(kind: str) -> None:
+    qs, pairs = random_joints(RNG, 6, 400), [(a, a + 1) for a in range(0, 400, 2)]
+    np.testing.assert_allclose(qs.sum(1), 1 / 6)
+    t = NOISES[kind](6, 0.4, generator(0, "matrix")).numpy()
+    assert agreement(log_dmi(qs), log_dmi(qs @ t), pairs) == len(pairs)
+    kept = agreement(mutual_information(qs), mutual_information(qs @ t), pairs)
+    assert len(pairs) / 2 < kept < len(pairs)
+
+
+def test_conditional_information_is_zero_where_eq_32_assumes_it() -> None:
+    prior, t, h = np.array([0.2, 0.3, 0.5]), stochastic(3), stochastic(3)
+    q = prior[:, None, None] * t[:, :, None] * h[:, None, :]
+    assert conditional_information(q) == pytest.approx(0, abs=1e-15)
+    q[0, 0] = q[0, 0][::-1].copy()
+    assert conditional_information(q) > 1e-5
+
+
+def test_conditional_information_by_hand() -> None:
+    """h repeats the noisy label: I(h; Y~ | Y) is then the entropy of Y~ given Y."""
+    q = np.zeros((2, 2, 2))
+    q[0, 0, 0], q[0, 1, 1] = 0.3, 0.1  # y, y~, h
+    q[1, 1, 1] = 0.6
+    entropy = -0.3 * math.log(0.75) - 0.1 * math.log(0.25)
+    assert conditional_information(q) == pytest.approx(entropy, abs=1e-15)
+    # Without Y it would be H(Y~), which is more; with h and Y swapped it is 0.
+    assert conditional_information(q.transpose(2, 1, 0)) == pytest.approx(0, abs=1e-15)
+
+
+def test_the_joint_of_three_sums_to_both_joints() -> None:
+    p, truth, given = (
+        RNG.dirichlet(np.ones(3), 30),
+        RNG.integers(3, size=30),
+        RNG.integers(3, size=30),
+    )
+    q = joint_of_three(p, truth, given)
+    np.testing.assert_allclose(q.sum(0).T, joint(p, given), atol=1e-15)
+    np.testing.assert_allclose(q.sum(1).T, joint(p, truth), atol=1e-15)
+    cell = (truth == 1) & (given == 2)
+    np.testing.assert_allclose(q[1, 2], p[cell].sum(0) / 30, atol=1e-15)
+
+
+def test_permutations_stay_within_the_true_class() -> None:
+    truth, given = RNG.integers(4, size=200), RNG.integers(4, size=200)
+    permuted = permuted_within(truth, given, np.random.default_rng(1))
+    assert (permuted != given).any()
+    for label in range(4):
+        before, after = (np.bincount(y[truth == label], minlength=4) for y in (given, permuted))
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_classifier_that_memorised_is_found_and_a_fixed_one_is_not() -> None:
+    rng, t = np.random.default_rng(3), NOISES["uniform"](3, 0.4, torch.Generator()).numpy()
+    truth = np.arange(600) % 3
+    given = np.array([rng.choice(3, p=t[y]) for y in truth])
+    fixed = 0.8 * np.eye(3)[truth] + 0.2 / 3  # depends on Y alone
+    of_fixed = measure(fixed, truth, given, t, 50)
+    assert of_fixed["information"].value == pytest.approx(0, abs=1e-12)
+    found = measure(0.9 * np.eye(3)[given] + 0.1 / 3, truth, given, t, 50)
+    information, ratio = found["information"], found["ratio"]
+    assert information.significant
+    assert information.excess > 0.2
+    assert ratio.significant
+    # The exact joint of a classifier that saw only Y obeys eq. 32; sampled labels nearly do.
+    assert of_fixed["ratio"].value == pytest.approx(0, abs=0.3)
+
+
+def test_accuracy_by_class_and_its_gap() -> None:
+    truth = torch.tensor([0, 0, 0, 1, 1, 3])
+    counts = by_class(torch.tensor([0, 0, 1, 1, 0, 3]), truth, 4)
+    assert counts == {"right": [2, 1, 0, 1], "all": [3, 2, 0, 1]}
+    assert gap(np.array([0.9, 0.4, np.nan, 0.7])) == pytest.approx(0.5)
+
+
+def test_the_gap_by_chance() -> None:
+    """Of two classes of one sample each it is 2 a (1 - a); a class without samples has no part."""
+    assert chance_gap(0.3, np.array([1.0, 1, 0]), draws=100_000) == pytest.approx(0.42, abs=0.01)
+    assert chance_gap(1.0, np.array([5.0, 7])) == 0
+    assert chance_gap(0.5, np.full(10, 1e6)) < 0.003
+
+
+def test_what_is_lost_by_mean_worst_and_hard_class() -> None:
+    clean, noisy = np.array([0.9, 0.8, 1.0]), np.array([0.3, 0.6, 0.9])
+    assert lost(clean, noisy) == pytest.approx((0.3, 0.5))
+    # Class 1 is the worst of seed 0 and class 0 of seed 1: each loses in the other seed.
+    others = np.array([0.5, 0.8, 1.0]), np.array([0.4, 0.1, 1.0])
+    assert lost_by_hard([clean, others[0]], [noisy, others[1]]) == pytest.approx([0.6, 0.7])
+    assert lost_by_hard([clean], [noisy]) == []
+
+
+def test_class_bias_reports_and_keeps_every_epoch(tmp_path: Path, capsys: Capture) -> None:
+    argv = ["class-bias", *TINY, "--only", "row=CE,noise=[nu]*", "--out", str(tmp_path / "a")]
+    assert main(argv) == 0
+    text = (tmp_path / "a" / "report.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "n = 1, seed 0" in text
+    assert "| uniform 0.4 | CE |" in text
+    assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
+    folder = tmp_path / "a" / "CE" / "uniform-0.4" / "seed-0"
+    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in history:
+        right, total = (sum(line["test_classes"][key]) for key in ("right", "all"))
+        assert right / total == pytest.approx(line["test_accuracy"])
+
+
+def test_mutual_information_compares_runs_of_the_same_noise(tmp_path: Path) -> None:
+    only = ["--only", "column=flip2*,row=[CM]*"]
+    assert main(["mutual-information", *TINY, *only, "--out", str(tmp_path / "a")]) == 0
+    text = (tmp_path / "a" / "report.md").read_text()
+    assert "| flip2 0.4 | 6 |" in text  # four classifiers
+    assert "DMI 6 in order under the exact noise" in text
+    assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
+
+
+def test_dmi_independence_reports_training_and_fresh_noise(tmp_path: Path) -> None:
+    argv = ["dmi-independence", *TINY, "--only", "row=CE", "--out", str(tmp_path / "a")]
+    assert main(argv) == 0
+    text = (tmp_path / "a" / "report.md").read_text()
+    assert "| uniform 0.4 | CE |" in text
+    assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["mutual-information", "dmi-independence"])
+def test_runs_without_a_matrix_are_refused_in_one_sentence(
+    tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    out = tmp_path / "a"
+    argv = ["class-bias", *TINY, "--only", "row=CE,noise=none", "--out", str(out)]
+    assert main(argv) == 0
+    capsys.readouterr()
+    run = out / "CE" / "clean" / "seed-0"
+    assert main([name, "--run", str(run), "--out", str(tmp_path / "b")]) == 2
+    message = capsys.readouterr().err
+    assert "has no transition matrix" in message
+    assert message.count("\n") == 1
