@@ -114,12 +114,12 @@ def of_cells(cells: Iterable[Cell]) -> Runs:
 
 def of_folder(folder: Path) -> Run:
     """Any finished run."""
-    summary = read_summary(folder)
+    read_summary(folder)  # which says whether it is finished
     config = validate(load_yaml(folder / CONFIG), f"{folder / CONFIG}: ")
-    rate = (summary["noise"] or {}).get("realised_rate")
-    noise = f"{config.dataset}, {config.noise}" + (f" {rate:.0%}" if rate else "")
+    rate = f" {config.noise_rate:g}" if config.noise_rate else ""
     loss = f", {config.loss}" if config.loss != "ce" else ""
-    return Run(describe(config) + loss, noise, config.seed, folder)
+    column = f"{config.dataset}, {config.noise}{rate}"
+    return Run(describe(config) + loss, column, config.seed, folder)
 
 
 def of(runs: Runs, *, row: str | None = None, column: str | None = None) -> Runs:
