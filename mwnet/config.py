@@ -54,14 +54,18 @@ class Config(BaseModel):
     dataset: str = _field(
         "data",
         "digits",
-        "digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, clothing1m, or your own at --data: "
-        "folder (a tree of images), arrays (.npz), table (.csv).",
+        "digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, clothing1m, or your own at "
+        "--data: folder (a tree of images), arrays (.npz), table (.csv).",
     )
     data: Path | None = _field("data", None, "Path of your own folder, .npz or .csv.")
-    data_root: Path = _field("data", Path("data"), "Where torchvision's data sets, or Clothing1M, lie.")
+    data_root: Path = _field(
+        "data", Path("data"), "Where torchvision's data sets, or Clothing1M, lie."
+    )
     download: bool = _field("data", False, "Fetch a missing torchvision data set.")
     label_column: str = _field("data", "label", "Label column of a table.")
-    image_size: int = _field("data", 32, "Side in pixels that images of a folder, or of Clothing1M, get.", ge=4)
+    image_size: int = _field(
+        "data", 32, "Side in pixels that images of a folder, or of Clothing1M, get.", ge=4
+    )
     skip_bad: bool = _field("data", False, "Leave unreadable images out and count them.")
     test_fraction: float = _field(
         "data", 0.2, "Share held out for testing where the data has no test part.", gt=0, lt=1

@@ -1,4 +1,4 @@
-"""Noise matrices, their limits, and what noise does to the meta-gradient in expectation."""
+"""What noise does to the meta-gradient: in expectation over flips, and to its variance."""
 
 import itertools
 from pathlib import Path
@@ -6,176 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from analyses import matrix, report, rng
 from commands import ROBUST, run
 from problems import CLASSES, batch, flat, network, relative
 from torch import Tensor
 from torch.optim import SGD
 
-from mwnet.analysis import flip_expectation, meta_variance, noise_limits, noise_matrices
+from mwnet.analysis import flip_expectation, meta_variance
 from mwnet.analysis.__main__ import main
 from mwnet.analysis.base import of_folder
 from mwnet.bilevel import Bilevel, higher_engine
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
-from mwnet.tracking import warn_unlearnable
-from noise import NOISES, unlearnable
 
 Capture = pytest.CaptureFixture[str]
-LIMITS = {"flip": 1 / 2, "flip2": 2 / 3, "uniform": 1.0, "symmetric": 0.9, "pairflip": 1 / 2}
-ESTIMATED = {  # where the estimate comes from, and what asks for it
-    "forward-correction": ("noise.anchored_matrix", []),
-    "glc": ("mwnet.methods.glc.gold_matrix", []),
-    "s-model": ("mwnet.methods.s_model.confusion", []),
-    "erm": ("noise.anchored_matrix", ["--loss", "forward", "--loss.warmup", "1"]),
-}
-
-
-def matrix(name: str, rate: float, classes: int = 10) -> Tensor:
-    return NOISES[name](classes, rate, torch.Generator().manual_seed(5), dataset="digits")
-
-
-def rng() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def report(out: Path, name: str, *argv: str) -> str:
-    """Run an analysis; its report, after a look at the figure."""
-    assert main([name, "--out", str(out), *argv]) == 0
-    assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
-    return (out / "report.md").read_text()
-
-
-# Noise matrices
-
-
-def test_what_the_paper_states_of_a_row() -> None:
-    of = {name: noise_matrices.stated(name, 5, 0.4) for name in ("uniform", "flip", "flip2")}
-    assert of["uniform"] == pytest.approx([0.68, 0.08, 0.08, 0.08, 0.08])
-    assert of["flip"] == pytest.approx([0.6, 0.4, 0, 0, 0])
-    assert of["flip2"] == pytest.approx([0.6, 0.2, 0.2, 0, 0])
-
-
-def test_a_matrix_that_is_none_of_the_stated_ones_is_seen() -> None:
-    flip2 = noise_matrices.stated("flip2", 5, 0.4)
-    assert noise_matrices.off_statement(matrix("flip2", 0.4, 5), flip2) < 1e-15
-    assert noise_matrices.off_statement(matrix("flip", 0.4, 5), flip2) == pytest.approx(0.2)
-    assert noise_matrices.off_statement(matrix("flip2", 0.3, 5), flip2) == pytest.approx(0.1)
-
-
-def test_realised_rows_are_true_classes() -> None:
-    truth, given = torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([0, 0, 0, 1, 1, 1])
-    wanted = torch.tensor([[0.75, 0.25], [0.0, 1.0]], dtype=torch.float64)
-    assert torch.equal(noise_matrices.realised(truth, given, 2), wanted)
-
-
-def test_noise_matrices_are_drawn_and_reported(tmp_path: Path) -> None:
-    text = report(tmp_path, "noise-matrices")
-    assert "| uniform | 0.68 | 4 of 0.08 each | " in text
-    assert "| flip2 | 0.6 | 2 of 0.2 each | " in text
-    assert "| flip | 0.6 | 1 of 0.4 each | " in text
-
-
-# Limits
-
-
-@pytest.mark.parametrize("name", LIMITS)
-def test_the_limit_is_where_the_true_class_is_no_longer_the_likeliest(name: str) -> None:
-    rate = noise_limits.limit(name, 10)
-    assert rate == pytest.approx(LIMITS[name], abs=1e-12)
-    assert unlearnable(matrix(name, rate)) == list(range(10))
-    assert unlearnable(matrix(name, rate - 0.001)) == []
-    assert unlearnable(matrix(name, min(1, rate + 0.001))) == list(range(10))
-
-
-def test_only_the_rows_concerned_are_unlearnable() -> None:
-    some = torch.tensor([[0.5, 0.5, 0.0], [0.3, 0.4, 0.3], [0.6, 0.0, 0.4]])
-    kept = some.clone()
-    assert unlearnable(some) == [0, 2]
-    assert torch.equal(some, kept)
-    assert unlearnable(matrix("asymmetric", 0.6)) == [2, 3, 5, 6, 7]
-    assert noise_limits.limit("asymmetric", 10, "digits") == 0.5
-
-
-def test_a_rate_printed_with_two_digits_is_at_its_limit() -> None:
-    rates = (0.6, 0.66, 0.67, 0.75)
-    assert [noise_limits.side(rate, 2 / 3) for rate in rates] == ["below", "below", "at", "above"]
-
-
-def test_noise_limits_are_reported(tmp_path: Path) -> None:
-    argv = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--model.width", "8"]
-    text = report(tmp_path, "noise-limits", *argv, "--only", "noise=flip2,row=plain*")
-    assert text.count("| flip2 | ") == 4
-    assert "with flip2 (limit 0.667): plain training " in text
-    assert "| flip2 | 0.6 | below | " in text
-    assert "| flip2 | 0.67 | at | " in text
-
-
-# The warning
-
-
-def warnings(capsys: Capture) -> list[str]:
-    lines = capsys.readouterr().out.splitlines()
-    return [line for line in lines if "cannot be learnt from the given labels" in line]
-
-
-def test_the_warning_names_the_classes(capsys: Capture) -> None:
-    warn_unlearnable(torch.tensor([[0.4, 0.6], [0.1, 0.9]]), "this", ["cat", "dog"])
-    warn_unlearnable(torch.eye(3), "this")
-    warn_unlearnable(torch.full((3, 3), 1 / 3), "that")
-    warn_unlearnable(torch.tensor([[0.0, 1, 0], [0, 0, 1], [0, 0, 1]]), "those")
-    one, every, two = warnings(capsys)
-    assert one.startswith("warning: by this class 'cat' gets another label at least as often as ")
-    assert every.startswith("warning: by that all 3 classes get another label ")
-    assert two.startswith("warning: by those classes 0, 1 get another label ")
-
-
-def test_added_noise_beyond_its_limit_is_warned_of(tmp_path: Path, capsys: Capture) -> None:
-    few = ["--method", "erm", "--epochs", "1", "--noise", "asymmetric", "--noise-rate"]
-    run(tmp_path / "beyond", *few, "0.6")
-    (warning,) = warnings(capsys)
-    assert "by the matrix of the added noise classes '2', '3', '5', '6', '7' get " in warning
-    run(tmp_path / "within", *few, "0.4")
-    assert not warnings(capsys)
-
-
-@pytest.mark.parametrize(
-    ("flag", "argv"),
-    [
-        ("loss", ["--method", "erm", "--loss", "forward"]),
-        ("meta-loss", ["--method", "mwnet", "--meta-noisy", "--meta-loss", "forward"]),
-    ],
-)
-def test_a_given_matrix_is_warned_of(
-    tmp_path: Path, capsys: Capture, flag: str, argv: list[str]
-) -> None:
-    rows = np.eye(10)
-    rows[3, 3:5] = 0.4, 0.6
-    np.save(tmp_path / "rows.npy", rows)
-    run(tmp_path / "run", *argv, f"--{flag}.matrix", str(tmp_path / "rows.npy"), "--epochs", "1")
-    (warning,) = warnings(capsys)
-    assert f"by the matrix of --{flag}.matrix class '3' gets " in warning
-
-
-@pytest.mark.parametrize("name", ESTIMATED)
-def test_an_estimated_matrix_is_warned_of(
-    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    estimator, argv = ESTIMATED[name]
-    few = ["--method", name, *argv, "--epochs", "2"]
-    for rate in (0.6, 0.4):
-        estimate = matrix("asymmetric", rate).float()
-        monkeypatch.setattr(estimator, lambda *_, estimate=estimate: estimate)
-        run(tmp_path / str(rate), *few)
-    (warning,) = warnings(capsys)  # of the first
-    assert "by the estimated matrix classes 2, 3, 5, 6, 7 get " in warning
-
-
-def test_glc_sees_noise_beyond_the_limit(tmp_path: Path, capsys: Capture) -> None:
-    argv = ["--method", "glc", "--epochs", "4", "--noise", "pairflip", "--noise-rate", "0.8"]
-    run(tmp_path / "run", *argv)
-    added, estimated = warnings(capsys)
-    assert "by the matrix of the added noise all 10 classes" in added
-    assert "by the estimated matrix " in estimated
 
 
 # Flip noise

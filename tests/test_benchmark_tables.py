@@ -7,7 +7,9 @@ import pytest
 from commands import ROOT
 
 from mwnet.benchmark.cells import Cell, plan
+from mwnet.benchmark.records import known, of_cell, records
 from mwnet.benchmark.report import archived
+from mwnet.benchmark.statistics import spread
 from mwnet.benchmark.table import Table, as_the_paper, load_table
 from mwnet.config import Config
 from mwnet.methods import METHODS
@@ -234,3 +236,19 @@ def test_the_results_are_what_their_cells_give() -> None:
     for name, path in kept.items():
         assert archived(path) == parts[name]
         assert all((docs / of).is_file() for of in re.findall(r"!\[.*\]\((.*)\)", parts[name]))
+
+
+def test_the_table_of_the_readme_is_that_of_the_results() -> None:
+    text = (ROOT / "README.md").read_text().split("five seeds; * has clean meta")[1]
+    lines = [line for line in text.split("\n## ")[0].splitlines() if " ± " in line]
+    folder = ROOT / "docs/tables/wacv_small_digits"
+    found = records(load_table(folder / "table.yaml"), folder)
+    assert len(lines) == 4
+    for line in lines:
+        row, *cells = line.strip("| ").split(" | ")
+        wanted = []
+        for column in ("uniform 0.6", "flip2 0.4"):
+            own = of_cell(found, row, column)
+            wanted.append(spread(known(own, "accuracy_last"), scale=100, digits=2))
+            wanted.append(spread(known(own, "auc_own_last"), digits=4))
+        assert cells == wanted

@@ -6,8 +6,8 @@
     ROOT/category_names_eng.txt                               one class name a line
 
 Xiao, Xia, Yang, Huang and Wang, "Learning from massive noisy labeled data for image
-classification", CVPR 2015: a million training images with labels from the text around them, about ten thousand test
-images with labels by hand.
+classification", CVPR 2015: a million training images with labels from the text around them, about
+ten thousand test images with labels by hand.
 """
 
 import hashlib

@@ -1,0 +1,26 @@
+"""How the tests of analyses run one and draw noise."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mwnet.analysis.__main__ import main
+from noise import NOISES
+
+
+def matrix(name: str, rate: float, classes: int = 10) -> Tensor:
+    """A transition matrix of a fixed seed."""
+    return NOISES[name](classes, rate, torch.Generator().manual_seed(5), dataset="digits")
+
+
+def rng() -> torch.Generator:
+    """A generator that starts alike each time."""
+    return torch.Generator().manual_seed(0)
+
+
+def report(out: Path, name: str, *argv: str) -> str:
+    """Run an analysis; its report, after a look at the figure."""
+    assert main([name, "--out", str(out), *argv]) == 0
+    assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
+    return (out / "report.md").read_text()
