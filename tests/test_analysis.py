@@ -8,7 +8,7 @@ from commands import ROBUST, ROOT, run
 
 from mwnet.analysis import NAMES, report
 from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import Analysis, Finding, Runs, grid, of_folder, seeds_of
+from mwnet.analysis.base import Analysis, Finding, Run, Runs, grid, of_folders, seeds_of
 from mwnet.detection import Scored
 from mwnet.experiment import Experiment
 from mwnet.report.figures import figure
@@ -72,7 +72,7 @@ def test_it_trains_once_measures_each_epoch_and_reports(tmp_path: Path, capsys: 
 @pytest.mark.usefixtures("own")
 def test_a_watch_sees_the_experiment_after_every_epoch(tmp_path: Path) -> None:
     assert main(["weight-spread", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]) == 0
-    one = of_folder(tmp_path / "plain/uniform/seed-0")
+    (one,) = of_folders([tmp_path / "plain/uniform/seed-0"])
     assert [line["epoch_seen"] for line in one.history] == [0, 1]
     scored = one.experiment().score(one.experiment().parts.train)
     assert one.history[-1]["suspects"] == scored.is_issue.sum()  # restored as it was
@@ -100,6 +100,8 @@ def test_a_report_goes_into_a_document(tmp_path: Path) -> None:
     [
         (["weight-sprea"], "did you mean weight-spread?"),
         (["weight-spread", "--epoch", "3"], "--epoch"),
+        (["weight-spread", "--noise-rate", "0.3"], "noise_rate = 0.4, and flags make it 0.3"),
+        (["weight-spread", "--method", "elr"], "method = erm, and flags make it elr"),
         (["weight-spread", "--seeds", "x"], "seeds must be different numbers"),
         (["weight-spread", "--run", "OUT"], "leave --run out"),
         (["weight-spread", "--into", "OUT"], "cannot read"),
@@ -136,13 +138,30 @@ def test_finished_runs_of_any_kind_can_be_examined(tmp_path: Path, capsys: Captu
     capsys.readouterr()
     assert main(["weight-spread", *runs, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out/report.md").read_text()
-    assert "n = 2, seeds 0, 3" in text
-    assert "mwnet-mae-noisy" in text
+    assert "n = 1, seeds 0, 3" in text
+    assert "mwnet-mae-noisy, mlp2, 2 epochs" in text
     assert main(["weight-spread", *runs, "--epochs", "3", "--out", str(tmp_path / "two")]) == 2
     assert "weight-spread trains nothing when it is given runs" in capsys.readouterr().err
     (tmp_path / "a/summary.json").unlink()
     assert main(["weight-spread", *runs, "--out", str(tmp_path / "two")]) == 2
     assert "cannot read " in capsys.readouterr().err
+
+
+def test_runs_that_look_alike_are_told_apart(tmp_path: Path) -> None:
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        run(tmp_path / name, *TINY, "--seed", seed)
+    rows = [one.row for one in of_folders([tmp_path / name for name in "abc"])]
+    common = "mwnet-ce-clean, mlp2, 2 epochs"
+    assert rows == [f"{common} (a)", f"{common} (b)", common]
+
+
+def test_seeds_are_counted_by_row_and_column() -> None:
+    def runs(*keys: tuple[str, int]) -> Runs:
+        return [Run(row, "noise", seed, Path()) for row, seed in keys]
+
+    assert seeds_of(runs(("a", 4), ("b", 4))) == "n = 1, seed 4"
+    assert seeds_of(runs(("a", 0), ("a", 1), ("b", 0), ("b", 1))) == "n = 2, seeds 0 to 1"
+    assert seeds_of(runs(("a", 0), ("a", 2), ("b", 3))) == "n = 1 to 2, seeds 0, 2, 3"
 
 
 def test_the_list_has_every_analysis(capsys: Capture) -> None:

@@ -39,7 +39,7 @@ def _analyse(argv: list[str]) -> int:
     if name not in NAMES:
         raise UserError(f"unknown analysis '{name}' ({nearest(name, NAMES)})")
     from mwnet.accelerate import keep_freed_memory
-    from mwnet.analysis.base import of_cells, of_folder
+    from mwnet.analysis.base import check_labels, of_cells, of_folders
     from mwnet.analysis.report import load, put_into, write
     from mwnet.benchmark.cells import plan
     from mwnet.benchmark.runner import run
@@ -49,9 +49,9 @@ def _analyse(argv: list[str]) -> int:
     keep_freed_memory()
     analysis = load(name)
     out = args.out or Path("runs") / "analysis" / name
-    runs = [of_folder(folder) for folder in args.run]
+    runs = of_folders(args.run)
     if runs and not analysis.takes_runs:
-        raise UserError(f"{name} measures while it trains, or needs no training: leave --run out")
+        raise UserError(f"{name} cannot examine runs of other kinds: leave --run out")
     if args.into is not None:
         find_part(args.into, name)
     table = None if runs else analysis.grid
@@ -64,6 +64,7 @@ def _analyse(argv: list[str]) -> int:
     if table is not None:
         seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
         cells = plan(replace(table, seeds=seeds), out, flags, args.only)
+        check_labels(table, cells)
         left = [cell for cell in cells if cell.state() != "finished"]
         if left:
             print(f"{len(left)} of {len(cells)} runs to train; {out}", flush=True)

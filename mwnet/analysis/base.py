@@ -1,19 +1,35 @@
 """What an analysis is: a claim, the runs that it needs, and what was found in them."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mwnet.benchmark.cells import Cell, read_summary
+from torch import Tensor
+
+from mwnet.benchmark.cells import Cell, plan, read_summary
 from mwnet.benchmark.table import Table, Values
+from mwnet.errors import UserError
 from mwnet.experiment import Experiment, Watch, finished
 from mwnet.recipe import load_yaml
 from mwnet.report.folder import CONFIG, describe
 from mwnet.trainer import METRICS
 from mwnet.validation import validate
+
+METHODS: dict[str, Values] = {
+    "MW-Net*": {"method": "mwnet"},
+    "MNW-Net": {"method": "mwnet", "meta_noisy": True},
+    "RMNW-Net": {"method": "mwnet", "meta_loss": "mae", "meta_noisy": True},
+}
+"""Rows of many grids: with clean meta samples (*), with noisy ones, with noisy ones and MAE."""
+NOISES: dict[str, Values] = {
+    "uniform 0.4": {"noise": "uniform", "noise_rate": 0.4},
+    "flip2 0.4": {"noise": "flip2", "noise_rate": 0.4},
+}
+"""Columns of many grids."""
 
 GHOSH = "Ghosh and Lan (WACV 2021)"
 GAO = "Gao, Gouk and Hospedales (2021)"
@@ -44,6 +60,11 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """One line of metrics for each epoch."""
         return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return self.summary["classes"]
 
     @property
     def auc(self) -> float | None:
@@ -112,14 +133,43 @@ def of_cells(cells: Iterable[Cell]) -> Runs:
     return [Run(cell.row, cell.column, cell.seed, cell.folder) for cell in cells]
 
 
-def of_folder(folder: Path) -> Run:
-    """Any finished run."""
+def check_labels(table: Table, cells: Iterable[Cell]) -> None:
+    """Refuse flags that make runs something else than their labels say.
+
+    Raises:
+        UserError: an option that a label stands for has another value than in the grid.
+    """
+    meant = {cell.folder: cell for cell in plan(replace(table, seeds=(0,)), Path())}
+    for cell in cells:
+        config = meant[table.folder(Path(), cell.row, cell.column) / "seed-0"].config
+        for key in {**table.columns[cell.column], **table.rows[cell.row]}:
+            wanted, got = getattr(config, key), getattr(cell.config, key)
+            if wanted != got:
+                raise UserError(
+                    f"'{cell.row}', '{cell.column}' stands for runs with {key} = {wanted}, and "
+                    f"flags make it {got}: leave that out, or select other runs with --only"
+                )
+
+
+def of_folders(folders: Sequence[Path]) -> Runs:
+    """Any finished runs; those that look alike have their folder's name in the label."""
+    runs = [_of_folder(folder) for folder in folders]
+    alike = Counter((run.row, run.column, run.seed) for run in runs)
+    return [
+        replace(run, row=f"{run.row} ({run.folder.name})")
+        if alike[run.row, run.column, run.seed] > 1
+        else run
+        for run in runs
+    ]
+
+
+def _of_folder(folder: Path) -> Run:
     read_summary(folder)  # which says whether it is finished
     config = validate(load_yaml(folder / CONFIG), f"{folder / CONFIG}: ")
     rate = f" {config.noise_rate:g}" if config.noise_rate else ""
     loss = f", {config.loss}" if config.loss != "ce" else ""
-    column = f"{config.dataset}, {config.noise}{rate}"
-    return Run(describe(config) + loss, column, config.seed, folder)
+    row = f"{describe(config)}{loss}, {config.model}, {config.epochs} epochs"
+    return Run(row, f"{config.dataset}, {config.noise}{rate}", config.seed, folder)
 
 
 def of(runs: Runs, *, row: str | None = None, column: str | None = None) -> Runs:
@@ -135,11 +185,38 @@ def labels(runs: Runs) -> tuple[list[str], list[str]]:
     )
 
 
+def groups(runs: Runs) -> dict[tuple[str, str], Runs]:
+    """The runs that differ in nothing but the seed, by row and column, in the grid's order."""
+    rows, columns = labels(runs)
+    found = {(row, column): of(runs, row=row, column=column) for column in columns for row in rows}
+    return {name: own for name, own in found.items() if own}
+
+
+def accuracies(runs: Runs, row: str, column: str) -> list[float]:
+    """Test accuracies after the last epoch, in [0, 1], one for each seed."""
+    return [run.accuracy for run in of(runs, row=row, column=column)]
+
+
+def true_labels(run: Run, experiment: Experiment) -> Tensor:
+    """``(n,)`` true labels by sample id.
+
+    Raises:
+        UserError: the data has none.
+    """
+    if experiment.truth is None:
+        raise UserError(
+            f"{run.folder}: its data has no true labels (y_true), which are needed here"
+        )
+    return experiment.truth
+
+
 def seeds_of(runs: Runs) -> str:
-    """How many seeds and which, for the sentence on what was measured."""
+    """How many seeds each row and column has, and which: for what was measured."""
+    sizes = sorted({len(own) for own in groups(runs).values()})
+    n = f"n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
     seeds = sorted({run.seed for run in runs})
     if len(seeds) == 1:
-        return f"n = 1, seed {seeds[0]}"
+        return f"{n}, seed {seeds[0]}"
     consecutive = seeds == list(range(seeds[0], seeds[-1] + 1))
     listed = f"{seeds[0]} to {seeds[-1]}" if consecutive else ", ".join(map(str, seeds))
-    return f"n = {len(seeds)}, seeds {listed}"
+    return f"{n}, seeds {listed}"

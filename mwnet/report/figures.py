@@ -18,6 +18,8 @@ from mwnet.detection import Scored
 
 # Blue and orange of Okabe and Ito's palette: told apart by everyone, also in grey.
 RIGHT, WRONG, NEUTRAL = "#0072b2", "#d55e00", "#555555"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's colours, to tell several things apart."""
 STYLE: dict[Any, Any] = {
     "figure.dpi": 130,
     "font.size": 10,
