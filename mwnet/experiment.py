@@ -111,7 +111,12 @@ class Experiment:
         meta_labels = []
         if isinstance(self.meta, Batches):
             meta_labels = [self.meta.labels[self.parts.meta]]
-        for part in (self.source.x, self.labels, *meta_labels):
+        pixels = []
+        if self.source.fingerprint is None:
+            pixels = [self.source.x]
+        else:
+            digest.update(self.source.fingerprint.encode())
+        for part in (*pixels, self.labels, *meta_labels):
             digest.update(part.cpu().contiguous().numpy().data)
         options = self.config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
         for kind in ("loss_options", "meta_loss_options"):

@@ -35,7 +35,8 @@ def warn_unlearnable(matrix: Tensor, which: str, classes: Sequence[str] | None =
     else:
         every = f"all {len(names)} classes" if len(names) == len(matrix) else f"classes {listed}"
         text = f"{every} get another label at least as often as their own: they"
-    tqdm.write(f"warning: by {which} {text} cannot be learnt from the given labels alone")
+    unless = "cannot be learnt from given labels unless the training corrects for the noise"
+    tqdm.write(f"warning: by {which} {text} {unless}")
 
 
 class Tracker:

@@ -10,9 +10,11 @@ from commands import run
 from PIL import Image
 
 import train
+from mwnet.config import Config
 from mwnet.data import batches
 from mwnet.data.batches import Pixels
 from mwnet.data.clothing1m import clothing1m
+from mwnet.experiment import build
 
 CLASSES = ["T-Shirt", "Down Coat", "Underwear"]
 
@@ -69,6 +71,26 @@ def test_images_are_decoded_once_for_a_size_and_a_list(tmp_path: Path) -> None:
     (root / "noisy_train_key_list.txt").write_text("\n".join(keys[1:]))
     assert clothing1m(root, 16).x.equal(first[1:])
     assert not list(root.glob(".*"))
+
+
+def test_a_damaged_file_of_decoded_images_is_refused(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    clothing1m(root, 16)
+    (decoded,) = root.glob("*.uint8")
+    decoded.write_bytes(decoded.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"has 18431 bytes instead of 18432: remove it"):
+        clothing1m(root, 16)
+
+
+def test_a_run_is_known_by_lists_and_labels(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    config = Config(dataset="clothing1m", data_root=root, image_size=16, method="erm", meta_size=0,
+                    model="mlp2", noise="none", noise_rate=0.0, batch_size=8)  # fmt: skip
+    before = build(config).identity()
+    assert build(config).identity() == before
+    labels = root / "noisy_label_kv.txt"
+    labels.write_text(labels.read_text().replace("0 a.jpg 0", "0 a.jpg 2"))
+    assert build(config).identity() != before
 
 
 def test_a_run_measures_with_clean_test_labels(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def clothing1m(root: Path, image_size: int) -> Source:
 
     Images are decoded once, their shorter side scaled to ``image_size`` and the centre kept, into
     one file beside the lists (150 GB at 224 pixels), which later runs map into memory; so the set
-    may be larger than memory. True labels of the training part are not known.
+    may be larger than memory. The file is known by the size and the lists: remove it after
+    replacing images. Runs that begin at the same time each decode, and one of their files stays.
+    True labels of the training part are not known.
 
     Raises:
         ValueError: a missing list or image, a label that is no class number, an unreadable image,
@@ -56,15 +58,18 @@ def clothing1m(root: Path, image_size: int) -> Source:
         keys += part
         labels += [given[key] for key in part]
         sizes.append(len(part))
+    digest = hashlib.blake2b("\n".join(keys).encode(), digest_size=6).hexdigest()
+    path = root / f"mwnet-{image_size}-{digest}.uint8"
     return Source(
         name="clothing1m",
-        x=_decoded(root, keys, image_size),
+        x=_decoded(path, root, keys, image_size),
         labels=torch.tensor(labels),
         truth=None,
         classes=classes,
         test_ids=torch.arange(sizes[0], sum(sizes)),
         names=tuple(keys),
         clean_test=True,
+        fingerprint=path.name,
     )
 
 
@@ -95,10 +100,8 @@ def _labels(path: Path, num_classes: int) -> dict[str, int]:
     return labels
 
 
-def _decoded(root: Path, keys: list[str], size: int) -> Tensor:
+def _decoded(path: Path, root: Path, keys: list[str], size: int) -> Tensor:
     """``(n, 3, size, size)`` uint8 of the keys, mapped from a file that is made if need be."""
-    digest = hashlib.blake2b("\n".join(keys).encode(), digest_size=6).hexdigest()
-    path = root / f"mwnet-{size}-{digest}.uint8"
     if not path.exists():
         print(f"decoding {len(keys):,} images once into {path}", flush=True)
         try:
@@ -111,7 +114,10 @@ def _decoded(root: Path, keys: list[str], size: int) -> Tensor:
                         file.write(image.numpy().data)
         except OSError as error:
             raise ValueError(f"cannot write {path}: {reason(error)}") from None
-    mapped = torch.from_file(str(path), False, len(keys) * 3 * size * size, dtype=torch.uint8)
+    expected = len(keys) * 3 * size * size
+    if path.stat().st_size != expected:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {expected}: remove it")
+    mapped = torch.from_file(str(path), False, expected, dtype=torch.uint8)
     return mapped.view(len(keys), 3, size, size)
 
 

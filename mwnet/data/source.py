@@ -22,6 +22,7 @@ class Source:
         names: file names where samples have them, position = id.
         skipped: unreadable samples that were left out.
         clean_test: whether the labels of its test part are right even where ``truth`` is None.
+        fingerprint: tells the pixels apart from others without reading them; None: read them.
         notes: sentences for the user about what was found while loading.
     """
 
@@ -34,6 +35,7 @@ class Source:
     names: tuple[str, ...] | None = None
     skipped: int = 0
     clean_test: bool = False
+    fingerprint: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
