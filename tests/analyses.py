@@ -1,5 +1,6 @@
 """How the tests of analyses run one and draw noise."""
 
+import re
 from pathlib import Path
 
 import torch
@@ -23,4 +24,6 @@ def report(out: Path, name: str, *argv: str) -> str:
     """Run an analysis; its report, after a look at the figure."""
     assert main([name, "--out", str(out), *argv]) == 0
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
-    return (out / "report.md").read_text()
+    text = (out / "report.md").read_text()
+    assert re.search(r"\bnan\b", text) is None
+    return text

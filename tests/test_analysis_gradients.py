@@ -2,20 +2,26 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from analyses import report
+from commands import run
+from sklearn.metrics import silhouette_score
 from torch import Tensor, nn
 
 from models import MODELS
 from mwnet.analysis import features, gradient_magnitude, gradient_ranking, gradient_sign
 from mwnet.analysis.__main__ import main
+from mwnet.analysis.base import Run, of_folders
 from mwnet.analysis.gradient_magnitude import Magnitude, logit_gradients, moments
 from mwnet.errors import UserError
 from mwnet.losses import LOSSES, mae
+from mwnet.methods.base import predict
 
 QUICK = ["--seeds", "1", "--jobs", "1", "--epochs", "2", "--model.width", "8", "--device", "cpu"]
 Capture = pytest.CaptureFixture[str]
@@ -23,14 +29,6 @@ GEN = torch.Generator().manual_seed(0)
 LOGITS = 3 * torch.randn(8, 5, generator=GEN, dtype=torch.float64)
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
 TRUTH = torch.tensor([0, 1, 3, 3, 1, 2, 1, 2])
-
-
-def analyse(name: str, out: Path, *argv: str) -> str:
-    assert main([name, "--out", str(out), *argv]) == 0
-    assert (out / "figure.png").stat().st_size > 5000
-    text = (out / "report.md").read_text()
-    assert "nan" not in text
-    return text
 
 
 def test_purity_and_silhouette_by_hand() -> None:
@@ -81,15 +79,55 @@ def test_the_projection_keeps_clusters_apart() -> None:
 
 def test_features_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "project", lambda points: points[:, :2])  # t-SNE takes seconds
-    text = analyse("features", tmp_path / "a", *QUICK, "--only", "column=symmetric 0.4")
+    text = report(tmp_path / "a", "features", *QUICK, "--only", "column=symmetric 0.4")
     folders = sorted((tmp_path / "a").glob("*/*/seed-0"))
     assert len(folders) == 3
     for folder in folders:
         accuracy = json.loads((folder / "summary.json").read_text())["test_accuracy"]["last"]
-        assert f"| {100 * accuracy:.2f} |" in text
-    for row in ("CE", "FW", "Taylor"):
-        assert f"\n| {row} | 0." in text or f"\n| {row} | -0." in text
-    assert "n = 1, seed 0" in analyse("features", tmp_path / "b", "--run", str(folders[0]))
+        experiment = of_folders([folder])[0].experiment()
+        assert experiment.truth is not None
+        inputs = features.penultimate(experiment, experiment.parts.test).numpy()
+        classes = experiment.truth[experiment.parts.test].numpy()
+        width, pure = silhouette_score(inputs, classes), features.purity(inputs, classes)
+        row = folder.parts[-3]
+        assert f"| {row} | {width:.3f} | {100 * pure:.2f} | {100 * accuracy:.2f} |" in text
+    assert "The claimed order, CE below FW below Taylor, " in text
+    assert "n = 1, seed 0" in report(tmp_path / "b", "features", "--run", str(folders[0]))
+
+
+@pytest.mark.parametrize(
+    ("means", "rising"),
+    [
+        ({"Taylor": 0.3, "CE": 0.1, "FW": 0.2}, True),
+        ({"CE": 0.1, "FW": 0.3, "Taylor": 0.2}, False),
+        ({"CE": 0.1, "Taylor": 0.2, "other": 0.0}, True),
+        ({"CE": 0.1, "other": 0.0}, None),
+    ],
+)
+def test_the_claimed_order(means: dict[str, float], rising: bool | None) -> None:
+    assert features.in_order(means) is rising
+
+
+def test_verdicts() -> None:
+    found = [features.verdict(checks) for checks in ([True] * 2, [True, False], [False] * 2)]
+    assert found == ["holds", "holds in part", "does not hold"]
+
+
+def test_features_of_clean_test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with Clothing1M: no true labels but those of the test part."""
+    run(tmp_path / "run", "--epochs", "1", "--model.width", "8", "--method", "erm")
+    finished = of_folders([tmp_path / "run"])[0]
+    known = finished.experiment()
+    assert known.truth is not None
+    for clean in (True, False):
+        hidden = replace(known, truth=None, source=replace(known.source, clean_test=clean))
+        monkeypatch.setattr(Run, "experiment", lambda _, hidden=hidden: hidden)
+        if clean:
+            _, classes, _ = features.of_test_samples(finished)
+            assert classes.tolist() == known.truth[known.parts.test].tolist()
+        else:
+            with pytest.raises(UserError, match="its data has no true labels"):
+                features.of_test_samples(finished)
 
 
 def test_other_data_with_and_without_truth(
@@ -98,15 +136,16 @@ def test_other_data_with_and_without_truth(
     monkeypatch.setattr(features, "project", lambda points: points[:, :2])
     path, rng = tmp_path / "own.npz", np.random.default_rng(0)
     x, y = rng.normal(size=(60, 4)).astype("float32"), np.arange(60) % 2
-    own = ["--dataset", "arrays", "--data", str(path), "--noise", "none", "--noise-rate", "0"]
-    argv = [*QUICK, *own, "--batch-size", "20", "--only", "row=CE,seed=0"]
+    own = ["--dataset", "arrays", "--data", str(path), "--method", "erm", "--batch-size", "20"]
     np.savez(path, x=x, y=y)
+    run(tmp_path / "run", *own)
     for name in ("features", "gradient-sign"):
-        assert main([name, "--out", str(tmp_path / "without" / name), *argv]) == 2
+        assert main([name, "--out", str(tmp_path / name), "--run", str(tmp_path / "run")]) == 2
         assert "its data has no true labels" in capsys.readouterr().err
     np.savez(path, x=x, y=np.where(np.arange(60) < 20, 1 - y, y), y_true=y)
+    run(tmp_path / "known", *own)
     for name in ("features", "gradient-sign", "gradient-ranking"):
-        analyse(name, tmp_path / "with" / name, *argv)
+        report(tmp_path / "with" / name, name, "--run", str(tmp_path / "known"))
 
 
 def test_moments_are_those_of_the_exact_integrals() -> None:
@@ -154,7 +193,7 @@ def test_which_norms_depend_on_p_alone() -> None:
 
 
 def test_gradient_magnitude_reports(tmp_path: Path) -> None:
-    text = analyse("gradient-magnitude", tmp_path)
+    text = report(tmp_path, "gradient-magnitude")
     assert "| MAE | 0.6667 | 0.0889 | 0.4472 | 0.5000 |" in text
     assert "| CE | 1.0000 | 0.3333 | 0.5774 | 0.0000 |" in text
     assert main(["gradient-magnitude", "--seeds", "2", "--out", str(tmp_path)]) == 2
@@ -212,14 +251,22 @@ def test_discordant_pairs_and_rank_correlation_by_hand() -> None:
 
 def test_gradient_ranking_reports(tmp_path: Path, capsys: Capture) -> None:
     flags = [*QUICK, "--only", "column=2 epochs"]
-    text = analyse("gradient-ranking", tmp_path / "a", *flags, "--train-size", "300")
+    text = report(tmp_path / "a", "gradient-ranking", *flags, "--train-size", "300")
     assert text.count("| CE | ") == text.count("| MAE | ") == 2
     given = [f for path in (tmp_path / "a").glob("*/*/seed-0") for f in ("--run", str(path))]
-    text = analyse("gradient-ranking", tmp_path / "b", *given)
-    assert text.count("| erm | ") == text.count("| erm, mae | ") == 2
+    text = report(tmp_path / "b", "gradient-ranking", *given)
+    for row in ("erm, mlp2, 2 epochs", "erm, mae, mlp2, 2 epochs"):
+        assert text.count(f"\n| {row} | ") == 2
     assert "n = 1, seed 0" in text
     capsys.readouterr()
-    argv = ["gradient-ranking", "--out", str(tmp_path / "c"), *QUICK, "--only", "row=CE"]
+    argv = [
+        "gradient-ranking",
+        "--out",
+        str(tmp_path / "c"),
+        *QUICK,
+        "--only",
+        "row=CE,column=2 epochs",
+    ]
     assert main([*argv, "--loss", "elr"]) == 2
     assert "--loss elr, which is not a function" in capsys.readouterr().err
 
@@ -277,13 +324,23 @@ def test_signs_of_losses_of_p_alone_never_turn_and_those_of_mse_may() -> None:
 
 
 def test_gradient_sign_reports(tmp_path: Path, capsys: Capture) -> None:
-    text = analyse("gradient-sign", tmp_path / "a", *QUICK)
+    text = report(tmp_path / "a", "gradient-sign", *QUICK)
     for name in gradient_magnitude.PURE:
         assert f"| {name} | " in text
     line = next(line for line in text.splitlines() if line.startswith("| ce | "))
     assert line.count("100.0 %") == 4
-    assert "0.90" in text
+    experiment = of_folders([tmp_path / "a" / "CE" / "uniform-0.4" / "seed-0"])[0].experiment()
+    assert experiment.truth is not None
+    ids = experiment.parts.train
+    wrong = ids[experiment.labels[ids] != experiment.truth[ids]]
+    p = predict(experiment.method, experiment.pixels, wrong).double().softmax(1)
+    least = float(p.gather(1, experiment.labels[wrong, None]).min())
+    off = 0.9 * (1 - least)  # (1 - alpha) times cross-entropy's largest derivative
+    assert f"with alpha = 0.1, beta = 1 it is off by up to {off:.2f}." in text
+    assert "with ce and mae, whose signs thus tell nothing, " in text
+    assert "Left out: dmi (of a whole batch) and forward, backward, elr, peer, cores (" in text
+    run(tmp_path / "clean", "--method", "erm", "--noise", "none", "--model.width", "8")
     capsys.readouterr()
-    clean = [*QUICK, "--noise", "none", "--noise-rate", "0"]
-    assert main(["gradient-sign", "--out", str(tmp_path / "b"), *clean]) == 2
+    argv = ["--out", str(tmp_path / "b"), "--run", str(tmp_path / "clean")]
+    assert main(["gradient-sign", *argv]) == 2
     assert "right and wrong labels are compared" in capsys.readouterr().err

@@ -1,29 +1,31 @@
-"""Class-wise accuracy, mutual information and DMI, on joint distributions small enough to know."""
+"""Mutual information and DMI, on joint distributions small enough to know."""
 
-import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from analyses import report
 
+from mwnet.analysis import dmi_independence
 from mwnet.analysis.__main__ import main
-from mwnet.analysis.class_bias import by_class, chance_gap, gap, lost, lost_by_hard
-from mwnet.analysis.dmi_independence import (
+from mwnet.analysis.dmi_independence import verdict
+from mwnet.analysis.information import (
+    Estimate,
     conditional_information,
-    joint_of_three,
-    measure,
-    permuted_within,
-)
-from mwnet.analysis.mutual_information import (
-    agreement,
+    fresh_labels,
     joint,
+    joint_of_three,
     log_dmi,
+    measure,
     mutual_information,
-    random_joints,
+    permuted_within,
     reversal,
 )
+from mwnet.analysis.mutual_information import agreement, random_joints
+from mwnet.analysis.mutual_information import verdict as mi_verdict
 from mwnet.seeding import generator
 from noise import NOISES
 
@@ -124,6 +126,19 @@ def test_conditional_information_by_hand() -> None:
     assert conditional_information(q.transpose(2, 1, 0)) == pytest.approx(0, abs=1e-15)
 
 
+def test_eq_32_can_hold_without_the_independence_that_it_assumes() -> None:
+    """Dependence of opposite sign in the two classes cancels in the joint of h(X) and Y~."""
+    t, h = np.array([[0.7, 0.3], [0.3, 0.7]]), np.array([[0.8, 0.2], [0.2, 0.8]])
+    q = 0.5 * t[:, :, None] * h[:, None, :]
+    sign = np.array([[1, -1], [-1, 1]])
+    q += 0.0175 * np.array([sign, -sign])
+    assert q.min() > 0
+    np.testing.assert_allclose(q.sum(2) / q.sum((1, 2))[:, None], t)  # T is still T
+    assert conditional_information(q) > 0.015
+    ratio = log_dmi(q.sum(0)) - log_dmi(q.sum(1)) - log_dmi(t)
+    assert ratio == pytest.approx(0, abs=1e-12)
+
+
 def test_the_joint_of_three_sums_to_both_joints() -> None:
     p, truth, given = (
         RNG.dirichlet(np.ones(3), 30),
@@ -158,63 +173,91 @@ def test_a_classifier_that_memorised_is_found_and_a_fixed_one_is_not() -> None:
     assert information.significant
     assert information.excess > 0.2
     assert ratio.significant
+    # Labels that the classifier avoids: the ratio is off downwards, which only two sides tell.
+    avoided = measure(0.6 * np.eye(3)[truth] + 0.2 * (1 - np.eye(3)[given]), truth, given, t, 50)
+    assert avoided["ratio"].excess < 0
+    assert avoided["ratio"].significant
     # The exact joint of a classifier that saw only Y obeys eq. 32; sampled labels nearly do.
     assert of_fixed["ratio"].value == pytest.approx(0, abs=0.3)
 
 
-def test_accuracy_by_class_and_its_gap() -> None:
-    truth = torch.tensor([0, 0, 0, 1, 1, 3])
-    counts = by_class(torch.tensor([0, 0, 1, 1, 0, 3]), truth, 4)
-    assert counts == {"right": [2, 1, 0, 1], "all": [3, 2, 0, 1]}
-    assert gap(np.array([0.9, 0.4, np.nan, 0.7])) == pytest.approx(0.5)
+def test_bands_of_one_and_of_two_sides() -> None:
+    null = np.arange(1001) / 1000
+    one, two = (Estimate(0.03, null, two_sided=sided) for sided in (False, True))
+    assert one.band == pytest.approx((0.05, 0.95))
+    assert two.band == pytest.approx((0.025, 0.975))
+    assert not one.significant  # far below is no dependence
+    assert not two.significant
+    assert Estimate(0.02, null, two_sided=True).significant
+    assert not Estimate(0.96, null, two_sided=True).significant
+    assert Estimate(0.96, null, two_sided=False).significant
+    assert Estimate(0.96, null, two_sided=False).excess == pytest.approx(0.46)
 
 
-def test_the_gap_by_chance() -> None:
-    """Of two classes of one sample each it is 2 a (1 - a); a class without samples has no part."""
-    assert chance_gap(0.3, np.array([1.0, 1, 0]), draws=100_000) == pytest.approx(0.42, abs=0.01)
-    assert chance_gap(1.0, np.array([5.0, 7])) == 0
-    assert chance_gap(0.5, np.full(10, 1e6)) < 0.003
+def test_fresh_labels_are_another_draw_for_each_purpose() -> None:
+    truth, t = torch.arange(4).repeat(500), NOISES["uniform"](4, 0.4, torch.Generator()).numpy()
+    first = fresh_labels(truth, t, 0, "CE", 0)
+    np.testing.assert_array_equal(first, fresh_labels(truth, t, 0, "CE", 0))
+    for other in ((0, "GCE", 0), (0, "CE", 1), (1, "CE", 0)):
+        assert (first != fresh_labels(truth, t, *other)).mean() > 0.3
+    assert (first != truth.numpy()).mean() == pytest.approx(0.3, abs=0.04)
 
 
-def test_what_is_lost_by_mean_worst_and_hard_class() -> None:
-    clean, noisy = np.array([0.9, 0.8, 1.0]), np.array([0.3, 0.6, 0.9])
-    assert lost(clean, noisy) == pytest.approx((0.3, 0.5))
-    # Class 1 is the worst of seed 0 and class 0 of seed 1: each loses in the other seed.
-    others = np.array([0.5, 0.8, 1.0]), np.array([0.4, 0.1, 1.0])
-    assert lost_by_hard([clean, others[0]], [noisy, others[1]]) == pytest.approx([0.6, 0.7])
-    assert lost_by_hard([clean], [noisy]) == []
-
-
-def test_class_bias_reports_and_keeps_every_epoch(tmp_path: Path, capsys: Capture) -> None:
-    argv = ["class-bias", *TINY, "--only", "row=CE,noise=[nu]*", "--out", str(tmp_path / "a")]
-    assert main(argv) == 0
-    text = (tmp_path / "a" / "report.md").read_text()
-    assert text in capsys.readouterr().out
-    assert "n = 1, seed 0" in text
-    assert "| uniform 0.4 | CE |" in text
-    assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
-    folder = tmp_path / "a" / "CE" / "uniform-0.4" / "seed-0"
-    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    for line in history:
-        right, total = (sum(line["test_classes"][key]) for key in ("right", "all"))
-        assert right / total == pytest.approx(line["test_accuracy"])
+def test_the_verdicts() -> None:
+    assert verdict(6, 6) == "holds"
+    assert verdict(6, 30) == "holds in part"  # which chance gives in 0.3 % of cases
+    assert verdict(5, 30) == "does not hold here"  # 1.6 %
+    assert verdict(0, 30) == "does not hold here"
+    assert mi_verdict(mi=True, dmi=False) == "holds"
+    assert mi_verdict(mi=True, dmi=True) == "holds in part"
+    assert mi_verdict(mi=False, dmi=False) == "holds in part"
+    assert mi_verdict(mi=False, dmi=True) == "does not hold here"
 
 
 def test_mutual_information_compares_runs_of_the_same_noise(tmp_path: Path) -> None:
-    only = ["--only", "column=flip2*,row=[CM]*"]
-    assert main(["mutual-information", *TINY, *only, "--out", str(tmp_path / "a")]) == 0
-    text = (tmp_path / "a" / "report.md").read_text()
-    assert "| flip2 0.4 | 6 |" in text  # four classifiers
-    assert "DMI 6 in order under the exact noise" in text
-    assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
+    only = ["--only", "column=flip2*,row=*E"]
+    text = report(tmp_path / "a", "mutual-information", *TINY, *only)
+    assert "| flip2 0.4 | 3 |" in text  # three classifiers
+    assert "of 3 pairs of trained classifiers" in text
+    assert "DMI 3, which is true by construction" in text
 
 
-def test_dmi_independence_reports_training_and_fresh_noise(tmp_path: Path) -> None:
-    argv = ["dmi-independence", *TINY, "--only", "row=CE", "--out", str(tmp_path / "a")]
-    assert main(argv) == 0
-    text = (tmp_path / "a" / "report.md").read_text()
-    assert "| uniform 0.4 | CE |" in text
-    assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
+@pytest.fixture
+def memorised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Classifiers that repeat the given label of a training sample and know nothing of others."""
+
+    def probabilities(experiment: object, ids: torch.Tensor) -> np.ndarray:
+        eye = np.eye(experiment.source.num_classes)  # type: ignore[attr-defined]
+        known = experiment.labels if len(ids) == len(experiment.parts.train) else None  # type: ignore[attr-defined]
+        labels = experiment.source.labels if known is None else known  # type: ignore[attr-defined]
+        return 0.9 * eye[labels[ids].numpy()] + 0.01
+
+    monkeypatch.setattr(dmi_independence, "probabilities", probabilities)
+    return
+
+
+def test_dmi_independence_tells_training_from_held_out_samples(
+    tmp_path: Path, memorised: None
+) -> None:
+    text = report(tmp_path / "a", "dmi-independence", *TINY, "--only", "row=CE")
+    for noise in ("uniform 0.4", "flip2 0.4"):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| {noise} | CE |")]
+        training, held_out, of_training, of_held_out = line.split(" | ")[2:]
+        assert training.endswith("(1 of 1)")
+        assert of_training.endswith("(1 of 1)")
+        assert held_out.endswith("(0 of 10)")
+        assert of_held_out.strip(" |").endswith("(0 of 10)")
+    assert "the doubt holds: " in text
+    assert "outside its null in 2 of 2 runs" in text
+    assert "above its null in 2 of 2" in text
+    assert "in 0 of 20 and 0 of 20 draws" in text
+
+
+def test_the_results_that_the_dmi_legend_names_are_there() -> None:
+    results = Path(__file__).parents[1] / "docs" / "RESULTS.md"
+    _, part = results.read_text().split("## Every loss, plain training on digits\n")
+    assert '"Every loss, plain training on digits"' in dmi_independence.LEGEND
+    assert "| dmi | " in part.split("\n## ")[0]
 
 
 @pytest.mark.parametrize("name", ["mutual-information", "dmi-independence"])

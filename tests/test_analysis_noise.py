@@ -9,6 +9,7 @@ from analyses import matrix, report
 from commands import run
 
 from mwnet.analysis import noise_limits, noise_matrices
+from mwnet.analysis.__main__ import main
 from mwnet.tracking import warn_unlearnable
 from noise import unlearnable
 
@@ -78,13 +79,51 @@ def test_a_rate_printed_with_two_digits_is_at_its_limit() -> None:
     assert [noise_limits.side(rate, 2 / 3) for rate in rates] == ["below", "below", "at", "above"]
 
 
+def test_how_steeply_accuracy_falls() -> None:
+    steps = noise_limits.falls({0.5: 0.4, 0.3: 0.8, 0.6: 0.45})
+    assert steps == [(0.5, pytest.approx(0.02)), (0.6, pytest.approx(-0.005))]
+
+
+def test_labels_say_nothing_where_all_rows_are_alike() -> None:
+    assert noise_limits.says_nothing("uniform", 4, 1.0)
+    assert not noise_limits.says_nothing("uniform", 4, 0.9)
+    assert noise_limits.says_nothing("symmetric", 4, 0.75)
+    assert not noise_limits.says_nothing("flip", 4, 0.5)
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    # t(0.975, 2) = 4.3027, standard error 1 / sqrt(3)
+    assert noise_limits.interval([1, 2, 3]) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
+
+
 def test_noise_limits_are_reported(tmp_path: Path) -> None:
     argv = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--model.width", "8"]
     text = report(tmp_path, "noise-limits", *argv, "--only", "noise=flip2,row=plain*")
     assert text.count("| flip2 | ") == 4
-    assert "with flip2 (limit 0.667): plain training " in text
     assert "| flip2 | 0.6 | below | " in text
-    assert "| flip2 | 0.67 | at | " in text
+    (at,) = [line for line in text.splitlines() if line.startswith("| flip2 | 0.67 | at | ")]
+    times = float(at.split(" | ")[3].removesuffix(" |")) / 10
+    assert f"mean accuracy over the methods is {times:.1f} times chance with flip2; for" in text
+    assert ("Holds here" in text) == (times < 1.5)
+    assert "by the true labels of test data" in text
+    assert "Where labels say nothing" not in text
+
+
+def test_noise_limits_of_finished_runs(tmp_path: Path, capsys: Capture) -> None:
+    few = ["--method", "erm", "--epochs", "1", "--noise"]
+    run(tmp_path / "one", *few, "uniform", "--noise-rate", "1.0")
+    run(tmp_path / "two", *few, "uniform", "--noise-rate", "1.0", "--seed", "1")
+    run(tmp_path / "half", *few, "pairflip", "--noise-rate", "0.5")
+    runs = [part for name in ("one", "two", "half") for part in ("--run", str(tmp_path / name))]
+    text = report(tmp_path / "out", "noise-limits", *runs)
+    assert "| uniform | 1 | at | " in text
+    assert "| pairflip | 0.5 | at | " in text
+    assert "Where labels say nothing (digits, uniform 1) accuracy is chance, 10.0%" in text
+    run(tmp_path / "none", *few, "none", "--noise-rate", "0")
+    capsys.readouterr()
+    argv = ["--run", str(tmp_path / "none"), "--out", str(tmp_path / "two")]
+    assert main(["noise-limits", *argv]) == 2
+    assert "its noise is 'none', which has no limit" in capsys.readouterr().err
 
 
 # The warning
@@ -92,7 +131,8 @@ def test_noise_limits_are_reported(tmp_path: Path) -> None:
 
 def warnings(capsys: Capture) -> list[str]:
     lines = capsys.readouterr().out.splitlines()
-    return [line for line in lines if "cannot be learnt from the given labels" in line]
+    unless = "cannot be learnt from given labels unless the training corrects for the noise"
+    return [line for line in lines if line.endswith(unless)]
 
 
 def test_the_warning_names_the_classes(capsys: Capture) -> None:

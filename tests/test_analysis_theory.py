@@ -12,9 +12,10 @@ from problems import CLASSES, batch, flat, network, relative
 from torch import Tensor
 from torch.optim import SGD
 
-from mwnet.analysis import flip_expectation, meta_variance
+from mwnet.analysis import flip_expectation, gradient_ranking, meta_gradients, meta_variance
 from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import of_folder
+from mwnet.analysis.base import of_folders
+from mwnet.analysis.meta_gradients import contributions_of
 from mwnet.bilevel import Bilevel, higher_engine
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
@@ -62,7 +63,7 @@ def test_every_flip_matrix_enumerated_gives_a_multiple_of_the_clean_gradient_for
             flips = (1 - rate) * identity + rate * identity[list(targets)]
             noisy.append(flip_expectation.expected_gradient(net, x, flips[y], loss))
             flipped = flip_expectation.expected_gradient(net, x, identity[list(targets)][y], loss)
-            cosine, length = flip_expectation.compare(clean, flipped, rate)
+            cosine, length = flip_expectation.compare(clean, flipped, CLASSES).at(rate)
             assert cosine == pytest.approx(float(torch.cosine_similarity(noisy[-1], clean, 0)))
             assert length == pytest.approx(float(noisy[-1].norm() / clean.norm()))
         expected = torch.stack(noisy).mean(0)
@@ -92,7 +93,32 @@ def test_flip_expectation_is_reported(
     run(tmp_path / "run", "--method", "erm", "--epochs", "1", *data)
     refused = ["flip-expectation", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "b")]
     assert main(refused) == 2
-    assert "need true labels" in capsys.readouterr().err
+    assert "its data has no true labels" in capsys.readouterr().err
+
+
+def test_what_is_kept_of_two_gradients_by_hand() -> None:
+    clean, flipped = torch.tensor([2.0, 0.0]), torch.tensor([-1.0, 2.0])
+    pair = flip_expectation.compare(clean, flipped, 3)
+    assert pair == flip_expectation.Pair(clean=4, both=-2, flipped=5, off=1)
+    assert pair.at(0.5) == pytest.approx((0.25**0.5 / 1.25**0.5, 1.25**0.5 / 2))  # (0.5, 1)
+    turned = flip_expectation.compare(clean, -clean, 2)  # two classes, a symmetric loss
+    assert turned.off == 0
+    assert turned.at(0.25) == pytest.approx((1, 0.5))
+    assert np.isnan(turned.at(0.5)[0])
+    assert turned.at(0.5)[1] == 0
+
+
+def test_flip_expectation_of_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flip_expectation, "DRAWS", 2)
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    np.savez(tmp_path / "two.npz", x=x, y=y, y_true=y)
+    data = ["--dataset", "arrays", "--data", str(tmp_path / "two.npz")]
+    run(tmp_path / "run", "--method", "erm", "--epochs", "1", *data)
+    text = report(tmp_path / "a", "flip-expectation", "--run", str(tmp_path / "run"))
+    cells = "1.0000, length 0.7000 | 1.0000, length 0.4000 | 1.0000, length 0.1000 |"
+    assert f"| MAE | flip, fixed | {cells}" in text
+    assert "| MAE | flip2" not in text
+    assert "The claim holds in part here" in text  # the only target there is changes nothing
 
 
 # Variance of the meta-gradient
@@ -133,6 +159,19 @@ def test_the_expectation_shrinks_and_the_variance_keeps_to_the_bound(rate: float
     assert meta_variance.bound(2.0, 0.4, 3.0, 8) == pytest.approx((2 + 2 * 0.4 * 9) / 8)
 
 
+def test_the_bound_is_of_symmetric_losses_only() -> None:
+    """The true label's contribution is one vector and all others are its opposite."""
+    contributions = -torch.ones(4, 10, 2, dtype=torch.float64)
+    truth = torch.tensor([0, 1, 2, 1])
+    contributions[torch.arange(4), truth] *= -1
+    contributions[0] *= 0.9  # clean samples differ
+    found = meta_variance.measure(contributions, truth, 0)
+    assert [rate for rate, measured in found.items() if measured.above()] == [0.2, 0.4]
+    symmetric = contributions - contributions.mean(1, keepdim=True)
+    found = meta_variance.measure(symmetric, truth, 0)
+    assert not any(measured.above() for measured in found.values())
+
+
 def test_drawn_meta_batches_have_these_moments() -> None:
     contributions, truth = cells()
     noise = matrix("uniform", 0.4, 3)
@@ -149,8 +188,8 @@ def test_drawn_meta_batches_have_these_moments() -> None:
 def test_contributions_add_up_to_the_meta_gradient(tmp_path: Path) -> None:
     argv = [*ROBUST, "--meta-size", "12", "--model.width", "8", "--epochs", "1"]
     run(tmp_path / "run", *argv)
-    finished = of_folder(tmp_path / "run")
-    contributions, truth = meta_variance.contributions_of(finished)
+    finished = of_folders([tmp_path / "run"])[0]
+    contributions, truth = contributions_of(finished)
     assert contributions.shape[:2] == (12, 10)
     assert float(contributions.sum(1).abs().max()) < 1e-12 * float(contributions.abs().max()) * 10
     experiment = finished.experiment()
@@ -173,10 +212,35 @@ def test_meta_variance_is_reported(
     monkeypatch.setattr(meta_variance, "DRAWN", 50)
     argv = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--model.width", "8"]
     text = report(tmp_path / "a", "meta-variance", *argv, "--meta-size", "10", "--only", "row=t*")
+    contributions, truth = contributions_of(of_folders(list((tmp_path / "a").glob("t*/*/*")))[0])
+    noise = matrix("uniform", 0.4)
+    given = [(j, k, float(noise[truth[j], k]) / 10) for j in range(10) for k in range(10)]
+    center = sum(p * contributions[j, k] for j, k, p in given)
+    variance = sum(p * float((contributions[j, k] - center).square().sum()) for j, k, p in given)
+    clean = contributions[torch.arange(10), truth]
+    ratio = variance / float((clean - clean.mean(0)).square().sum() / 10)
     line = next(line for line in text.splitlines() if line.startswith("| trained | 0.4 |"))
-    assert "| 0.6000 |" in line
-    assert "in 0 of 5 cases" in text
+    assert f"| trained | 0.4 | {ratio:.3f} |" in line
+    assert f"| 0.6000 | {ratio**0.5 / 0.6:.2f} |" in line
+    assert "of 4 cases with noise" in text  # without noise both are equal
     run(tmp_path / "run", "--method", "erm", "--epochs", "1")
     refused = ["meta-variance", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "b")]
     assert main(refused) == 2
     assert "only --method mwnet" in capsys.readouterr().err
+
+
+# With batch norm
+
+
+def test_a_residual_network_goes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flip_expectation, "DRAWS", 1)
+    monkeypatch.setattr(gradient_ranking, "SAMPLES", 20)
+    monkeypatch.setattr(meta_gradients, "CALLS", 20)
+    monkeypatch.setattr(meta_variance, "DRAWN", 50)
+    small = ["--model", "resnet32", "--model.depth", "8", "--model.width", "4", "--epochs", "1"]
+    sizes = ["--train-size", "100", "--meta-size", "10", "--batch-size", "25"]
+    run(tmp_path / "run", *ROBUST, *small, *sizes)
+    for name in ("gradient-ranking", "flip-expectation", "meta-variance"):
+        text = report(tmp_path / name, name, "--run", str(tmp_path / "run"))
+        assert "n = 1, seed 0" in text
+    assert "the expected meta-gradient is 1 - η times the clean one up to" in text

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from analyses import report
+from commands import run
 
-from mwnet.analysis import normalisation
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import of_folder
+from mwnet.analysis import noise_levels, normalisation, weight_spread
+from mwnet.analysis.base import of_folders
 from mwnet.analysis.heavy_noise import differences
 from mwnet.analysis.noise_levels import ranks_and_gaps
 from mwnet.analysis.weight_curve import curve, falling_share, falls_from, per_nat
@@ -23,11 +24,9 @@ SMALL = ["--epochs", "2", "--model.width", "8", "--device", "cpu", "--train-size
 
 def analyse(name: str, out: Path, *flags: str) -> tuple[str, dict[str, dict]]:
     """The report of a small problem, and the summaries of its runs by folder."""
-    assert main([name, "--seeds", "1", "--jobs", "1", "--out", str(out), *SMALL, *flags]) == 0
-    assert (out / "figure.png").read_bytes()[1:4] == b"PNG"
+    text = report(out, name, "--seeds", "1", "--jobs", "1", *SMALL, *flags)
     paths = sorted(out.glob("*/*/seed-*/summary.json"))
-    summaries = {str(p.parent.relative_to(out)): json.loads(p.read_text()) for p in paths}
-    return (out / "report.md").read_text(), summaries
+    return text, {str(p.parent.relative_to(out)): json.loads(p.read_text()) for p in paths}
 
 
 def last(summary: dict) -> float:
@@ -50,11 +49,80 @@ def test_heavy_noise(tmp_path: Path) -> None:
 
     ahead = np.subtract(of("RMNW-Net"), of("MNW-Net"))
     spread = f"{statistics.mean(ahead):.2f} ± {statistics.stdev(ahead):.2f}"
-    assert f"RMNW-Net minus MNW-Net {spread} points" in text
+    assert (
+        f"RMNW-Net minus MNW-Net is {spread} points at uniform 0.7 (n = 2, seeds 0 to 1)." in text
+    )
+    holds = "Holds here" if ahead.min() > 0 else "Does not hold in every seed here"
+    assert f"{holds} for uniform noise" in text
     row = next(line for line in text.splitlines() if line.startswith("| uniform 0.7 | MNW-Net |"))
     assert f"| {statistics.mean(of('MNW-Net')):.2f} ± " in row
     assert row.endswith(f"| {spread} |")
-    assert "n = 2, seeds 0 to 1" in text
+
+
+def test_the_range_of_the_weights_is_of_their_mean() -> None:
+    weights = np.linspace(0, 2, 101)
+    assert weight_spread.width(weights) == pytest.approx(1.8)
+    assert weight_spread.width(7 * weights) == pytest.approx(1.8)
+    assert weight_spread.width(np.zeros(5)) == 0
+
+
+def test_wrong_labels_weigh_this_many_times_what_right_ones_do() -> None:
+    right = np.array([True, True, False, False])
+    assert weight_spread.wrong_over_right(np.array([1.0, 3.0, 0.5, 0.5]), right) == 0.25
+    assert weight_spread.wrong_over_right(np.ones(4), right | True) is None
+    assert weight_spread.wrong_over_right(np.zeros(4), right) is None
+
+
+def test_rank_correlation_is_of_the_known_pairs() -> None:
+    assert weight_spread.rank_correlation([(1, 0.1), (2, 0.5), (9, 0.6)]) == pytest.approx(1)
+    assert weight_spread.rank_correlation([(1, 3), (2, 1), (3, 2), (None, 9)]) == pytest.approx(
+        -0.5
+    )
+    assert weight_spread.rank_correlation([(1, 3), (2, 1), (None, 2)]) is None
+    assert weight_spread.rank_correlation([(1, 3), (1, 1), (1, 2)]) is None
+
+
+def test_weights_are_tighter_if_they_are_in_every_seed() -> None:
+    assert weight_spread.verdict({"a": [True, True], "b": [True]}) == "Holds"
+    assert weight_spread.verdict({"a": [True, False], "b": [True]}) == "Holds in part"
+    assert weight_spread.verdict({"a": [True, False], "b": [False]}) == "Does not hold"
+
+
+def test_weight_spread(tmp_path: Path) -> None:
+    text, runs = analyse("weight-spread", tmp_path, "--only", "noise=uniform")
+    widths, accuracies = {}, {}
+    for folder, summary in runs.items():
+        experiment = of_folders([tmp_path / folder])[0].experiment()
+        ids = experiment.parts.train
+        weights = experiment.score(ids).weight
+        assert experiment.truth is not None
+        right = (experiment.labels[ids] == experiment.truth[ids]).numpy()
+        row = folder.split("/")[0].replace("MW-Net", "MW-Net*").replace("RMW-Net*", "RMW-Net")
+        widths[row] = np.subtract(*np.percentile(weights, [95, 5])) / weights.mean()
+        accuracies[row] = last(summary)
+        ratio = weights[~right].mean() / weights[right].mean()
+        assert f"| uniform 0.4 | {row} | {widths[row]:.3f} | {ratio:.3f} | " in text
+    tighter = widths["RMNW-Net"] < widths["MW-Net*"]
+    better = accuracies["RMNW-Net"] > accuracies["MW-Net*"]
+    assert f"{'Holds' if tighter else 'Does not hold'} here: of 1 pairs " in text
+    assert f"has the tighter weights in {int(tighter)} (" in text
+    assert f"the higher accuracy in {int(better)} (n = 1, seed 0)." in text
+    assert "| uniform 0.4 | 3 | " in text
+    assert "At uniform 0.4 the run with the lowest AUC, " in text
+
+
+def test_weight_spread_of_data_without_truth(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.normal(size=(90, 4)).astype(np.float32), "y": np.arange(90) % 3}
+    np.savez(tmp_path / "three.npz", **arrays)
+    options = ["--method", "mwnet", "--meta-noisy", "--dataset", "arrays"]
+    options += ["--data", str(tmp_path / "three.npz"), "--noise", "none", "--noise-rate", "0"]
+    run(tmp_path / "run", *options, "--epochs", "1")
+    text = report(tmp_path / "out", "weight-spread", "--run", str(tmp_path / "run"))
+    assert "90 % of the weights span, in mean weights, mwnet-ce-noisy, " in text
+    assert "lowest AUC" not in text
+    row = next(line for line in text.splitlines() if line.startswith("| arrays, none | mwnet"))
+    assert row.split(" | ")[3] == "-"
 
 
 def test_a_curve_goes_through_the_percentiles_of_the_loss() -> None:
@@ -79,7 +147,7 @@ def test_weight_curve(tmp_path: Path) -> None:
     text, runs = analyse("weight-curve", tmp_path, "--only", "noise=uniform")
     assert set(runs) == {f"{row}/uniform-0.4/seed-0" for row in ("MNW-Net", "MW-Net", "RMNW-Net")}
     for folder, summary in runs.items():
-        run = of_folder(tmp_path / folder)
+        run = of_folders([tmp_path / folder])[0]
         assert [line["epoch"] for line in run.history] == [1, 2]
         points = run.history[-1]["weight_curve"]
         assert len(points["loss"]) == 41
@@ -94,6 +162,9 @@ def test_weight_curve(tmp_path: Path) -> None:
         slope = summary["weights"]["slope"]
         assert f"| {slope:.3f} |" in line
         assert f"{row} {int(slope < 0)} of 1 (" in text
+        assert (f"{row} 1 of 1 (rank correlation negative from epoch " in text) == (slope < 0)
+    falling = sum(summary["weights"]["slope"] < 0 for summary in runs.values())
+    assert f"in {falling} of 3 runs: " in text
 
 
 def test_a_rank_is_one_more_than_how_many_are_better() -> None:
@@ -115,21 +186,54 @@ def test_noise_levels(tmp_path: Path) -> None:
     # Finished runs are not trained again.
     text, runs = analyse("noise-levels", tmp_path, "--only", "noise_rate=0.8,loss=[mt]a*")
     mae, taylor = (last(runs[f"{row}/symmetric-0.8/seed-0"]) for row in ("MAE", "Taylor"))
-    place = f"place {1 + (mae > taylor)} at symmetric 0.8 ({100 * (taylor - mae):+.1f})"
-    assert f"the recipe's weight decay: Taylor has {place}" in text
+    row = "| the recipe's weight decay |"
+    assert f"\n{row} place of 2 | {1 + (mae > taylor)} |\n" in text
+    assert f"\n{row} points ahead | {100 * (taylor - mae):+.2f} |\n" in text
+    assert "No run of Taylor beside other losses at another rate than 0.8 (n = 1" in text
+
+
+@pytest.mark.parametrize(
+    ("with_it", "without", "verdict"),
+    [
+        ([True, True], [True, False, True], "Holds here"),
+        ([True, False], [True], "Holds in part here"),
+        ([False], [False, True], "Does not hold here"),
+    ],
+)
+def test_a_loss_serves_where_it_is_mostly_in_the_better_half(
+    with_it: list[bool], without: list[bool], verdict: str
+) -> None:
+    sentence = noise_levels.told({"decay": with_it, "no decay": without, "unknown": []}, 6)
+    assert sentence.startswith(f"{verdict}: ")
+    assert f"at {sum(with_it)} of {len(with_it)} other rates with decay and at " in sentence
+    assert "unknown" not in sentence
 
 
 def test_normalisation(tmp_path: Path) -> None:
     text, runs = analyse("normalisation", tmp_path, "--only", "lr=0.25,row=ar_sym80*")
-    one, bare = (last(run) for run in runs.values())
+    values = [100 * last(run) for run in runs.values()]  # by eta, then no decay
     lowest, highest = taylor_range(normalisation.FOUND["ar_sym80"].theta, 10)
-    assert f"| ar_sym80 | 1.000 | {1 / (highest - lowest):.3f} | {100 * one:.2f} |" in text
-    assert f"| ar_sym80 | {highest - lowest:.3f} | 1.000 | {100 * bare:.2f} |" in text
-    assert (
-        f"with eta 1 and without eq. 5 (n = 1, seed 0): lr 0.25 {one:.2%} and {bare:.2%}." in text
-    )
-    etas = [load_yaml(tmp_path / folder / CONFIG)["loss_options"]["eta"] for folder in runs]
-    assert etas == [1.0, pytest.approx(highest - lowest)]
+    for place, setting in enumerate(("the recipe's weight decay", "no weight decay")):
+        one, bare = values[place], values[2 + place]
+        start = f"| {setting} | ar_sym80 |"
+        assert f"{start} 1.000 | {1 / (highest - lowest):.3f} | {one:.2f} |" in text
+        assert f"{start} {highest - lowest:.3f} | 1.000 | {bare:.2f} |" in text
+        assert f"| {setting} | gain |  |  | {bare - one:.2f} |" in text
+        assert f"{bare - one:+.1f} points with {setting}" in text
+    assert "training without eq. 5 changes mean accuracy by " in text
+    stays = (values[2] - values[0]) * (values[3] - values[1]) > 0
+    assert f"stays in every seed without weight decay at {int(stays)} of 1 learning rates" in text
+    configs = [load_yaml(tmp_path / folder / CONFIG) for folder in runs]
+    wanted = [1.0] * 2 + [pytest.approx(highest - lowest)] * 2
+    assert [config["loss_options"]["eta"] for config in configs] == wanted
+    assert [config["weight_decay"] for config in configs] == [0.01, 0.0] * 2
+
+
+def test_a_difference_lasts_if_every_seed_has_its_sign() -> None:
+    assert normalisation.lasts([0.2, -0.1], [0.01, 0.3])
+    assert normalisation.lasts([-0.2, 0.1], [-0.01])
+    assert not normalisation.lasts([0.2, 0.1], [0.4, -0.01])
+    assert not normalisation.lasts([0.2, 0.1], [0.4, 0.0])
 
 
 def test_normalisation_of_other_data_says_that_no_run_has_its_range(tmp_path: Path) -> None:
@@ -140,8 +244,8 @@ def test_normalisation_of_other_data_says_that_no_run_has_its_range(tmp_path: Pa
     flags = ["--dataset", "arrays", "--data", str(tmp_path / "three.npz"), "--train-size", "50"]
     text, _ = analyse("normalisation", out, "--only", "lr=0.25,row=ar_sym80*", *flags)
     lowest, highest = taylor_range(normalisation.FOUND["ar_sym80"].theta, 3)
-    assert "At 3 classes the range without eq. 5" in text
-    assert "with eta 1 and with their range at 10 classes instead" in text
+    assert "at 3 classes the range without eq. 5" in text
+    assert "training with their range at 10 classes as eta changes" in text
     assert f"| ar_sym80 | 1.000 | {1 / (highest - lowest):.3f} | " in text
 
 

@@ -1,32 +1,45 @@
 """Does the found loss, trained with on noisy labels, give features that separate the classes?"""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
 import matplotlib
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
-from mwnet.analysis.base import GAO, Analysis, Finding, Run, Runs, grid, labels, of, seeds_of
+from mwnet.analysis.base import (
+    GAO,
+    Analysis,
+    Finding,
+    Run,
+    Runs,
+    grid,
+    groups,
+    labels,
+    seeds_of,
+    true_labels,
+)
 from mwnet.benchmark.statistics import spread
 from mwnet.errors import UserError
 from mwnet.experiment import Experiment
 from mwnet.methods.base import predict
 from mwnet.report.document import markdown_table
-from mwnet.report.figures import figure
+from mwnet.report.figures import figure, panels, without
 
 SAMPLES, NEIGHBOURS, PANELS = 2000, 10, 6
+ORDER = ("CE", "FW", "Taylor")
+"""The claim's, from mixed to separate classes."""
 
 
 def examine(runs: Runs, path: Path) -> Finding:
     """t-SNE of the test samples' features for the first seed, and numbers for every seed."""
-    found = groups(runs)
+    found = labelled(runs)
     lines = [["training", "silhouette", "10-NN purity in %", "accuracy in %"]]
     means: dict[str, tuple[float, float]] = {}
     pictures: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -34,7 +47,7 @@ def examine(runs: Runs, path: Path) -> Finding:
     for name, own in found.items():
         silhouettes, purities = [], []
         for run in own:
-            features, classes, names = _features(run)
+            features, classes, names = of_test_samples(run)
             silhouettes.append(silhouette(features, classes))
             purities.append(purity(features, classes))
             if run is own[0] and len(pictures) < PANELS:
@@ -44,7 +57,7 @@ def examine(runs: Runs, path: Path) -> Finding:
         lines.append([name, *numbers, spread(accuracies, scale=100, digits=2)])
         means[name] = mean(silhouettes), mean(purities)
     _draw(path, pictures, names)
-    return Finding(_sentence(runs, means), markdown_table(lines) + f"\n\n{LEGEND}")
+    return Finding(_sentence(runs, means, len(names)), markdown_table(lines) + f"\n\n{LEGEND}")
 
 
 LEGEND = (
@@ -57,28 +70,19 @@ LEGEND = (
 )
 
 
-def groups(runs: Runs) -> dict[str, Runs]:
+def labelled(runs: Runs) -> dict[str, Runs]:
     """The runs that differ in nothing but the seed, by their row, and column if there are more."""
-    rows, columns = labels(runs)
-    found = {
-        row if len(columns) == 1 else f"{row}, {column}": of(runs, row=row, column=column)
-        for column in columns
-        for row in rows
+    several = len(labels(runs)[1]) > 1
+    return {
+        f"{row}, {column}" if several else row: own for (row, column), own in groups(runs).items()
     }
-    return {name: own for name, own in found.items() if own}
 
 
-def true_labels(run: Run, experiment: Experiment) -> Tensor:
-    """``(n,)`` true labels by sample id.
-
-    Raises:
-        UserError: the data has none.
-    """
-    if experiment.truth is None:
-        raise UserError(
-            f"{run.folder}: its data has no true labels (y_true), which are needed here"
-        )
-    return experiment.truth
+def verdict(checks: Sequence[bool]) -> str:
+    """Whether a claim of several parts holds, in words."""
+    if all(checks):
+        return "holds"
+    return "holds in part" if any(checks) else "does not hold"
 
 
 def some(ids: Tensor, most: int) -> Tensor:
@@ -147,22 +151,14 @@ def project(features: np.ndarray) -> np.ndarray:
     return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features)
 
 
-def panels(count: int) -> tuple[int, int]:
-    """Columns and rows of a figure with some panels: one line of up to three, else two."""
-    return (count, 1) if count <= 3 else ((count + 1) // 2, 2)
-
-
-def without(axes: Iterable[Axes]) -> None:
-    """Leave out the panels that stay empty."""
-    for axis in axes:
-        axis.set_axis_off()
-
-
-def _features(run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def of_test_samples(run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """``(m, E)`` features of test samples, their ``(m,)`` true classes, and the classes' names."""
     experiment = run.experiment()
     ids = some(experiment.parts.test, SAMPLES)
-    classes = true_labels(run, experiment)[ids].numpy()
-    return penultimate(experiment, ids).numpy(), classes, experiment.source.classes
+    known = experiment.truth is None and experiment.source.clean_test
+    classes = experiment.source.labels if known else true_labels(run, experiment)
+    features = penultimate(experiment, ids).numpy()
+    return features, classes[ids].numpy(), experiment.source.classes
 
 
 def _draw(
@@ -188,22 +184,35 @@ def _draw(
             canvas.legend(loc="outside right center", title="true class")
 
 
-def _sentence(runs: Runs, means: dict[str, tuple[float, float]]) -> str:
-    parts = []
+def in_order(means: dict[str, float]) -> bool | None:
+    """Whether those of ORDER that are there have strictly rising means; None if under two are."""
+    known = [means[row] for row in ORDER if row in means]
+    return all(one < two for one, two in pairwise(known)) if len(known) > 1 else None
+
+
+def _sentence(runs: Runs, means: dict[str, tuple[float, float]], classes: int) -> str:
+    parts, orders = [], []
     for column in labels(runs)[1]:
-        of_it = {
-            own[0].row: means[name] for name, own in groups(runs).items() if own[0].column == column
-        }
-        parts.append(
-            f"{column}: silhouette and 10-NN purity "
-            + ", ".join(
-                f"{name} {width:.3f} and {pure:.2%}" for name, (width, pure) in of_it.items()
-            )
-        )
-        if len(of_it) > 1:
-            best = [max(of_it, key=lambda name: of_it[name][place]) for place in range(2)]
-            parts[-1] += f" (highest: {best[0]} and {best[1]})"
-    return f"Means over seeds ({seeds_of(runs)}), test samples, {'; '.join(parts)}."
+        of_it = {of[0].row: means[n] for n, of in labelled(runs).items() if of[0].column == column}
+        widths = ", ".join(f"{row} {pair[0]:.3f}" for row, pair in of_it.items())
+        parts.append(f"{widths} ({column})")
+        found = [in_order({row: pair[place] for row, pair in of_it.items()}) for place in (0, 1)]
+        orders += [[flag for flag in found if flag is not None]]
+    orders = [flags for flags in orders if flags]
+    purities = [pair[1] for pair in means.values()]
+    numbers = (
+        f"test samples have a mean silhouette of {' and '.join(parts)}, and a 10-NN purity of "
+        f"{min(purities):.1%} to {max(purities):.1%} (about {1 / classes:.1%} by chance; "
+        f"{seeds_of(runs)})"
+    )
+    if not orders:
+        return f"{numbers[0].upper()}{numbers[1:]}."
+    counts = [f"{sum(flags)} of {len(orders)}" for flags in zip(*orders, strict=True)]
+    found = [flag for flags in orders for flag in flags]
+    return (
+        f"The claimed order, {' below '.join(ORDER)}, {verdict(found)} here: in "
+        f"{counts[0]} settings by the silhouette and in {counts[1]} by purity; {numbers}."
+    )
 
 
 ANALYSIS = Analysis(

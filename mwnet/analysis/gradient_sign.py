@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from mwnet.analysis.base import LI, Analysis, Finding, Run, Runs, grid, seeds_of
-from mwnet.analysis.features import groups, true_labels
-from mwnet.analysis.gradient_magnitude import PURE, logit_gradients
+from mwnet.analysis.base import LI, Analysis, Finding, Run, Runs, grid, seeds_of, true_labels
+from mwnet.analysis.features import labelled, verdict
+from mwnet.analysis.gradient_magnitude import LEFT_OUT, PURE, logit_gradients
 from mwnet.benchmark.statistics import spread
 from mwnet.errors import UserError
 from mwnet.losses import LOSSES
@@ -27,6 +27,8 @@ ZERO = 1e-12
 """What is smaller counts as zero: gradients are of the order of 1, in float64."""
 PANELS = 3
 PLACES = ("given", "true", "others")
+STATED = ("ce", "mae")
+"""The losses that the claim is about."""
 
 Signs = dict[str, float]
 BySeed = dict[str, list[Signs]]
@@ -105,10 +107,10 @@ def signs(gradient: Tensor, given: Tensor, truth: Tensor) -> Signs:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Signs and sizes for every loss at the state that training left."""
+    """Signs and sizes for the losses in PURE at the state that training left."""
     found: dict[str, BySeed] = {}
     differences = []
-    for group, own in groups(runs).items():
+    for group, own in labelled(runs).items():
         found[group] = {name: [] for name in PURE}
         for run in own:
             logits, given, truth = _state(run)
@@ -124,9 +126,10 @@ def examine(runs: Runs, path: Path) -> Finding:
 
 
 LEGEND = (
-    "Mean ± standard deviation over seeds, after the last epoch, of every loss with its default "
-    "hyper-parameters, at the same network. *Given*, *true*, *others*: mean derivative in these "
-    "logits over samples with wrong labels; descent pushes a logit up where it is negative. "
+    "Mean ± standard deviation over seeds, after the last epoch, of losses with their default "
+    f"hyper-parameters, at the same network. {LEFT_OUT} *Given*, *true*, *others*: mean derivative "
+    "in these logits over samples with wrong labels; descent pushes a logit up where it "
+    "is negative. "
     "*Given up*, *true down*: share of those samples in which it does so. *Usual signs*: share of "
     "samples without a positive derivative at the given label and without a negative one "
     "elsewhere. *AUC*: how well the L1 norm alone tells wrong labels (0.5 says nothing, below it "
@@ -200,27 +203,25 @@ def _written_out(worst: np.ndarray) -> str:
 
 
 def _sentence(runs: Runs, found: dict[str, BySeed]) -> str:
-    parts = []
+    checks, parts = [], []
     for group, of in found.items():
-        shares = {
-            name: tuple(mean(s[f"usual {kind}"] for s in seeds) for kind in ("wrong", "right"))
+        always = [
+            name
             for name, seeds in of.items()
-        }
-        same = [name for name, share in shares.items() if min(share) == 1]
-        listed = ", ".join(
-            f"{name} {wrong:.1%} and {right:.1%}"
-            for name, (wrong, right) in shares.items()
-            if name not in same
-        )
-        aucs = " and ".join(f"{mean(s['auc'] for s in of[name]):.3f}" for name in ("ce", "mae"))
+            if all(s["usual wrong"] == s["usual right"] == 1 for s in seeds)
+        ]
+        checks += [name in always for name in STATED]
+        stated = [name for name in STATED if name in always]
+        aucs = " and ".join(f"{mean(s['auc'] for s in of[name]):.3f}" for name in STATED)
         parts.append(
             f"after {group} training the gradient is nowhere above 0 at the given label and "
-            "nowhere below 0 elsewhere, for all samples with right and with wrong labels, with "
-            f"{', '.join(same) or 'no loss'}; "
-            f"of wrong and of right labels it is so with {listed or 'no other'}; the L1 norms of "
-            f"ce and mae alone tell wrong labels with an AUC of {aucs}"
+            "nowhere below 0 elsewhere, for every sample with a right or a wrong label, with "
+            + (f"{' and '.join(stated)}, whose signs thus tell nothing, " if stated else "neither ")
+            + f"and with {len(always) - len(stated)} of the other {len(of) - len(STATED)} losses; "
+            f"the L1 norms of {' and '.join(STATED)} alone tell wrong labels with a mean AUC of "
+            f"{aucs} (0.5 by chance)"
         )
-    return f"On training samples (means, {seeds_of(runs)}), {'; '.join(parts)}."
+    return f"The claim {verdict(checks)} here ({seeds_of(runs)}): {'; '.join(parts)}."
 
 
 def _draw(path: Path, found: dict[str, BySeed]) -> None:
@@ -246,11 +247,14 @@ def _draw(path: Path, found: dict[str, BySeed]) -> None:
 
 
 def _heat(axis: Axes, of: BySeed) -> AxesImage:
+    """Mean gradients by loss and place; with two classes there are no others."""
     values = np.array([[mean(s[p] for s in seeds) for p in PLACES] for seeds in of.values()])
+    values = values[:, ~np.isnan(values).all(0)]
     sizes = np.array([[mean(s["size"] for s in seeds)] for seeds in of.values()])
     sizes = np.maximum(sizes, ZERO)
     image = axis.imshow(values / sizes, cmap="RdBu_r", vmin=-0.5, vmax=0.5, aspect="auto")
-    axis.set_xticks(range(len(PLACES)), ["given label", "true label", "others"])
+    names = ["given label", "true label", "others"][: values.shape[1]]
+    axis.set_xticks(range(len(names)), names)
     axis.set_yticks(range(len(of)), list(of))
     axis.grid(False)
     for (row, column), value in np.ndenumerate(values):

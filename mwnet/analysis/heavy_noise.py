@@ -3,10 +3,21 @@
 from pathlib import Path
 from statistics import mean
 
-from mwnet.analysis.base import GHOSH, Analysis, Finding, Runs, grid, labels, of, seeds_of
+from mwnet.analysis.base import (
+    GHOSH,
+    METHODS,
+    Analysis,
+    Finding,
+    Runs,
+    accuracies,
+    grid,
+    labels,
+    of,
+    seeds_of,
+)
 from mwnet.benchmark.statistics import spread
 from mwnet.report.document import markdown_table
-from mwnet.report.figures import NEUTRAL, RIGHT, WRONG, figure
+from mwnet.report.figures import PALETTE, figure
 
 ROBUST, PLAIN = "RMNW-Net", "MNW-Net"
 
@@ -14,13 +25,13 @@ ROBUST, PLAIN = "RMNW-Net", "MNW-Net"
 def examine(runs: Runs, path: Path) -> Finding:
     """Accuracy by method and noise, and what the robust meta loss adds, seed by seed."""
     rows, columns = labels(runs)
-    colors = dict(zip(rows, (NEUTRAL, RIGHT, "#009e73", WRONG), strict=False))
     with figure(path, 3.4 * len(columns) + 0.6, 3.6, len(columns)) as (_, axes):
         for axis, column in zip(axes, columns, strict=True):
             for place, row in enumerate(rows):
-                values = [100 * value for value in _by_seed(runs, row, column).values()]
-                axis.bar(place, mean(values), color=colors[row], alpha=0.45, width=0.7)
-                axis.plot([place] * len(values), values, "o", color=colors[row], ms=4)
+                values = [100 * value for value in accuracies(runs, row, column)]
+                color = PALETTE[place % len(PALETTE)]
+                axis.bar(place, mean(values), color=color, alpha=0.45, width=0.7)
+                axis.plot([place] * len(values), values, "o", color=color, ms=4)
             axis.set_xticks(range(len(rows)), rows, rotation=20)
             axis.set_ylim(0, 100)
             axis.set_title(column)
@@ -28,12 +39,12 @@ def examine(runs: Runs, path: Path) -> Finding:
     lines = [["noise", "method", "accuracy in %", "best epoch", "AUC", f"{ROBUST} ahead by"]]
     for column in columns:
         for row in rows:
-            own = [run.summary for run in of(runs, row=row, column=column)]
-            last, best = ([each["test_accuracy"][key] for each in own] for key in ("last", "best"))
-            accuracies = [spread(values, scale=100, digits=2) for values in (last, best)]
-            aucs = [((each["detection_auc"] or {}).get("own") or {}).get("last") for each in own]
-            auc = spread([value for value in aucs if value is not None], digits=4)
-            lines.append([column, row, *accuracies, auc, _ahead(runs, row, column)])
+            own = of(runs, row=row, column=column)
+            best = [run.summary["test_accuracy"]["best"] for run in own]
+            both = (accuracies(runs, row, column), best)
+            cells = [spread(values, scale=100, digits=2) for values in both]
+            auc = spread([run.auc for run in own if run.auc is not None], digits=4)
+            lines.append([column, row, *cells, auc, _ahead(runs, row, column)])
     return Finding(_sentence(runs), markdown_table(lines) + f"\n\n{LEGEND}")
 
 
@@ -50,29 +61,36 @@ def differences(ours: dict[int, float], theirs: dict[int, float]) -> list[float]
     return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def _by_seed(runs: Runs, row: str, column: str) -> dict[int, float]:
-    return {
-        run.seed: run.summary["test_accuracy"]["last"] for run in of(runs, row=row, column=column)
-    }
+def _differences(runs: Runs, row: str, column: str) -> list[float]:
+    ours, theirs = (
+        {run.seed: run.accuracy for run in of(runs, row=name, column=column)}
+        for name in (ROBUST, row)
+    )
+    return differences(ours, theirs)
 
 
 def _ahead(runs: Runs, row: str, column: str) -> str:
-    if row == ROBUST:
-        return ""
-    ahead = differences(_by_seed(runs, ROBUST, column), _by_seed(runs, row, column))
-    return spread(ahead, scale=100, digits=2)
+    return "" if row == ROBUST else spread(_differences(runs, row, column), scale=100, digits=2)
 
 
 def _sentence(runs: Runs) -> str:
-    rows, columns = labels(runs)
-    parts = []
-    for column in columns:
-        means = [f"{row} {mean(_by_seed(runs, row, column).values()):.2%}" for row in rows]
-        part = f"{column}: {', '.join(means)}"
-        if {ROBUST, PLAIN} <= set(rows):
-            part += f"; {ROBUST} minus {PLAIN} {_ahead(runs, PLAIN, column)} points"
-        parts.append(part)
-    return f"Test accuracy ({seeds_of(runs)}). {'. '.join(parts)}."
+    ahead = {column: _differences(runs, PLAIN, column) for column in labels(runs)[1]}
+    known = {column: values for column, values in ahead.items() if values}
+    if not known:
+        return f"No runs of both {ROBUST} and {PLAIN} ({seeds_of(runs)})."
+    points = [
+        f"{spread(values, scale=100, digits=2)} points at {column}"
+        for column, values in known.items()
+    ]
+    uniform = [values for column, values in known.items() if column.startswith("uniform")]
+    verdict = f"{ROBUST} minus {PLAIN} is {' and '.join(points)} ({seeds_of(runs)})"
+    if not uniform:
+        return f"{verdict}, a noise at which the paper's data sets disagree."
+    holds = all(value > 0 for values in uniform for value in values)
+    return (
+        f"{'Holds' if holds else 'Does not hold in every seed'} here for uniform noise, "
+        f"while the paper's data sets disagree on flip2: {verdict}."
+    )
 
 
 ANALYSIS = Analysis(
@@ -90,12 +108,7 @@ ANALYSIS = Analysis(
             "uniform 0.7": {"noise": "uniform", "noise_rate": 0.7},
             "flip2 0.5": {"noise": "flip2", "noise_rate": 0.5},
         },
-        {
-            "plain training": {"method": "erm"},
-            "MW-Net*": {"method": "mwnet"},
-            "MNW-Net": {"method": "mwnet", "meta_noisy": True},
-            "RMNW-Net": {"method": "mwnet", "meta_loss": "mae", "meta_noisy": True},
-        },
+        {"plain training": {"method": "erm"}, **METHODS},
         range(5),
     ),
 )

@@ -13,7 +13,7 @@ from mwnet.loss_file import TaylorLoss, read_loss
 from mwnet.losses import LOSSES, Loss
 from mwnet.losses.taylor import taylor
 from mwnet.report.document import markdown_table
-from mwnet.report.figures import RIGHT, WRONG, figure
+from mwnet.report.figures import PALETTE, figure
 
 CLASSES = (2, 10)
 """The paper draws two classes; the found losses come from data of ten."""
@@ -23,7 +23,7 @@ HAND_MADE = (
     {"CE": "ce", "MAE": "mae", "label smoothing": "label-smoothing"},
     {"GCE": "gce", "SCE": "sce"},
 )
-LINES = ((RIGHT, "-"), (WRONG, "-"), ("#009e73", "--"))
+LINES = tuple(zip(PALETTE, ("-", "-", "--"), strict=False))
 
 
 def shipped() -> dict[str, TaylorLoss]:
@@ -134,21 +134,22 @@ LEGEND = (
 
 
 def _sentence(every: dict[str, Loss], found: list[str]) -> str:
-    parts = []
+    gentle, soft, told = set(found), set(found), []
     for k in CLASSES:
         steep = {label: steepness(loss, k) for label, loss in every.items()}
-        low = {label: lowest_at(loss, k) for label, loss in every.items()}
-        gentler = [label for label in found if steep[label] < steep["CE"]]
+        gentle &= {label for label in found if steep[label] < steep["CE"]}
         # Eq. 5 puts the minimum over all predictions, also uneven ones, at 0.
-        softer = [label for label in found if at_the_label(every[label], k) > 1e-9]
-        parts.append(
-            f"with {k} classes {len(gentler)} of {len(found)} found losses are less steep at large "
-            f"errors than CE (steepness {_range([steep[label] for label in found])}; CE "
-            f"{steep['CE']:.2f}, GCE {steep['GCE']:.2f}, MAE {steep['MAE']:.2f}), and "
-            f"{len(softer)} of {len(found)} have a minimum other than all probability on the given "
-            f"label (label smoothing has it at {low['label smoothing']:.2f})"
-        )
-    return f"Computed, without training: {'; '.join(parts)}."
+        soft &= {label for label in found if at_the_label(every[label], k) > 1e-9}
+        own = _range([steep[label] for label in found])
+        told.append(f"steepness {own} against {steep['CE']:.2f} with {k} classes")
+    both = gentle & soft
+    verdict = "Holds" if len(both) == len(found) else "Holds in part"
+    verdict = verdict if both else "Does not hold"
+    return (
+        f"{verdict} for the losses found here, computed without training: {len(gentle)} of "
+        f"{len(found)} are less steep at large errors than CE ({', '.join(told)}), and {len(soft)} "
+        f"of {len(found)} have a minimum other than all probability on the given label."
+    )
 
 
 def _range(values: list[float]) -> str:

@@ -70,13 +70,14 @@ def examine(_: Runs, path: Path) -> Finding:
         drawn[name] = float(max(gaps))
         nonzero = [entry for entry in row[1:] if entry]
         others = f"{len(nonzero)} of {nonzero[0]:g} each"
-        lines.append([name, f"{row[0]:g}", others, f"{exact[name]:.1e}", f"{drawn[name]:.4f}"])
+        lines.append([name, f"{row[0]:g}", others, f"{exact[name]:.1g}", f"{drawn[name]:.4f}"])
     largest, error = max(drawn.values()), (0.25 / DRAWS) ** 0.5
+    off = max(exact.values())
     sentence = (
-        f"The matrices differ from the statement by at most {max(exact.values()):.1e}; of "
-        f"{DRAWS} labels a class the drawn shares differ from the matrices by at most {largest:.4f}"
-        f" (standard error of a share: at most {error:.4f}; n = {len(SEEDS)}, seeds {SEEDS[0]} to "
-        f"{SEEDS[-1]})."
+        f"The claim {'holds' if off < 1e-9 else 'does not hold'} here: the matrices are "
+        f"{f'off by at most {off:.1e}' if off else 'exactly those stated'}; of {DRAWS} labels a "
+        f"class the drawn shares differ from the matrices by at most {largest:.4f} (standard error "
+        f"of a share: at most {error:.4f}; n = {len(SEEDS)}, seeds {SEEDS[0]} to {SEEDS[-1]})."
     )
     return Finding(sentence, markdown_table(lines) + f"\n\n{LEGEND}")
 

@@ -10,7 +10,19 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from mwnet.analysis.base import GHOSH, Analysis, Finding, Run, Runs, grid, labels, of, seeds_of
+from mwnet.analysis.base import (
+    GHOSH,
+    METHODS,
+    NOISES,
+    Analysis,
+    Finding,
+    Run,
+    Runs,
+    grid,
+    labels,
+    of,
+    seeds_of,
+)
 from mwnet.benchmark.statistics import spread
 from mwnet.detection import Scored
 from mwnet.experiment import Experiment
@@ -126,29 +138,31 @@ def _last(run: Run) -> dict[str, list[float]]:
 
 def _line(own: Runs) -> list[str]:
     turned = [epoch for run in own if (epoch := falls_from(_slopes(run))) is not None]
-    aucs = [(run.history[-1].get("detection_auc") or {}).get("own") for run in own]
     return [
         f"{len(turned)} of {len(own)}",
         ", ".join(map(str, turned)) or "-",
         spread([_slopes(run)[-1] for run in own], digits=3),
         spread([falling_share(_last(run)["weight"]) for run in own], scale=100, digits=0) + " %",
         spread([per_nat(_last(run)) for run in own], digits=3),
-        spread([auc for auc in aucs if auc is not None], digits=3),
+        spread([run.auc for run in own if run.auc is not None], digits=3),
     ]
 
 
 def _sentence(runs: Runs) -> str:
-    parts = []
+    parts, falling = [], 0
     for row in labels(runs)[0]:
         own = of(runs, row=row)
         turned = [epoch for run in own if (epoch := falls_from(_slopes(run))) is not None]
+        falling += len(turned)
+        since = " to ".join(dict.fromkeys(map(str, (min(turned), max(turned))))) if turned else ""
+        told = f"rank correlation negative from epoch {since} on, " * bool(turned)
         share = mean(falling_share(_last(run)["weight"]) for run in own)
-        since = f", since epoch {min(turned)} to {max(turned)}" if turned else ""
-        steps = f"{share:.0%} of the curve's steps fall"
-        parts.append(f"{row} {len(turned)} of {len(own)} ({steps}{since})")
+        parts.append(f"{row} {len(turned)} of {len(own)} ({told}{share:.0%} of steps falling)")
+    verdict = "Does not hold" if 2 * falling <= len(runs) else "Holds in part"
+    verdict = "Holds" if falling == len(runs) else verdict
     return (
-        f"Runs in which the weight falls with the loss after the last epoch ({seeds_of(runs)}, "
-        f"{len(labels(runs)[1])} kinds of noise): {'; '.join(parts)}."
+        f"{verdict} here: the weight falls with the loss after the last epoch in {falling} of "
+        f"{len(runs)} runs: {'; '.join(parts)} ({seeds_of(runs)})."
     )
 
 
@@ -158,17 +172,5 @@ ANALYSIS = Analysis(
     claim="Under label noise the learnt weight mostly falls monotonically with the sample's loss.",
     examine=examine,
     watch=watch,
-    grid=grid(
-        {"dataset": "digits"},
-        {
-            "uniform 0.4": {"noise": "uniform", "noise_rate": 0.4},
-            "flip2 0.4": {"noise": "flip2", "noise_rate": 0.4},
-        },
-        {
-            "MW-Net*": {"method": "mwnet"},
-            "MNW-Net": {"method": "mwnet", "meta_noisy": True},
-            "RMNW-Net": {"method": "mwnet", "meta_loss": "mae", "meta_noisy": True},
-        },
-        range(3),
-    ),
+    grid=grid({"dataset": "digits"}, NOISES, METHODS, range(3)),
 )

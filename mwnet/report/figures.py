@@ -1,6 +1,6 @@
 """The pictures of a run. Drawn without pyplot, so no global state and no display is needed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +42,17 @@ def figure(path: Path, width: float, height: float, columns: int = 1, rows: int 
         yield canvas, canvas.subplots(rows, columns, squeeze=False).ravel()
         with checkpoint.atomic(path) as file:
             canvas.savefig(file, format="png")
+
+
+def panels(count: int) -> tuple[int, int]:
+    """Columns and rows of a figure with some panels: one line of up to three, else two."""
+    return (count, 1) if count <= 3 else ((count + 1) // 2, 2)
+
+
+def without(axes: Iterable[Axes]) -> None:
+    """Leave out the panels that stay empty."""
+    for axis in axes:
+        axis.set_axis_off()
 
 
 def draw_all(
