@@ -8,7 +8,7 @@ from commands import ROBUST, ROOT, run
 
 from mwnet.analysis import NAMES, report
 from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import Analysis, Finding, Run, Runs, grid, of_folders, seeds_of
+from mwnet.analysis.base import Analysis, Finding, Run, Runs, grid, of_folders, seeds_of, verdict
 from mwnet.detection import Scored
 from mwnet.experiment import Experiment
 from mwnet.report.figures import figure
@@ -164,6 +164,11 @@ def test_seeds_are_counted_by_row_and_column() -> None:
     assert seeds_of(runs(("a", 0), ("a", 2), ("b", 3))) == "n = 1 to 2, seeds 0, 2, 3"
 
 
+def test_verdicts() -> None:
+    found = [verdict(checks) for checks in ([True] * 2, [True, False], [False] * 2)]
+    assert found == ["holds", "holds in part", "does not hold"]
+
+
 def test_the_list_has_every_analysis(capsys: Capture) -> None:
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -179,6 +184,7 @@ def test_the_document_has_every_analysis_with_its_picture() -> None:
     text = (docs / "ANALYSES.md").read_text()
     parts = dict(re.findall(r"<!-- (\S+) -->\n(.*?)<!-- /\1 -->", text, re.DOTALL))
     assert tuple(parts) == NAMES
+    assert tuple(re.findall(r"^\| `(\S+)` \| ", text, re.MULTILINE)) == NAMES
     for name, part in parts.items():
         analysis = report.load(name)
         assert part.startswith(f"## {analysis.title}\n")

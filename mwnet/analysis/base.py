@@ -192,6 +192,21 @@ def groups(runs: Runs) -> dict[tuple[str, str], Runs]:
     return {name: own for name, own in found.items() if own}
 
 
+def labelled(runs: Runs) -> dict[str, Runs]:
+    """The runs that differ in nothing but the seed, by their row, and column if there are more."""
+    several = len(labels(runs)[1]) > 1
+    return {
+        f"{row}, {column}" if several else row: own for (row, column), own in groups(runs).items()
+    }
+
+
+def verdict(checks: Sequence[bool]) -> str:
+    """Whether a claim of several parts holds, in words."""
+    if all(checks):
+        return "holds"
+    return "holds in part" if any(checks) else "does not hold"
+
+
 def accuracies(runs: Runs, row: str, column: str) -> list[float]:
     """Test accuracies after the last epoch, in [0, 1], one for each seed."""
     return [run.accuracy for run in of(runs, row=row, column=column)]

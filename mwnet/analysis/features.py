@@ -1,6 +1,5 @@
 """Does the found loss, trained with on noisy labels, give features that separate the classes?"""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -20,10 +19,11 @@ from mwnet.analysis.base import (
     Run,
     Runs,
     grid,
-    groups,
+    labelled,
     labels,
     seeds_of,
     true_labels,
+    verdict,
 )
 from mwnet.benchmark.statistics import spread
 from mwnet.errors import UserError
@@ -68,21 +68,6 @@ LEGEND = (
     "which keeps neighbourhoods but neither distances nor sizes. Accuracy is that of all test "
     f"samples. The picture shows the first seed, and {PANELS} trainings at most."
 )
-
-
-def labelled(runs: Runs) -> dict[str, Runs]:
-    """The runs that differ in nothing but the seed, by their row, and column if there are more."""
-    several = len(labels(runs)[1]) > 1
-    return {
-        f"{row}, {column}" if several else row: own for (row, column), own in groups(runs).items()
-    }
-
-
-def verdict(checks: Sequence[bool]) -> str:
-    """Whether a claim of several parts holds, in words."""
-    if all(checks):
-        return "holds"
-    return "holds in part" if any(checks) else "does not hold"
 
 
 def some(ids: Tensor, most: int) -> Tensor:

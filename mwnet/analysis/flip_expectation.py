@@ -11,8 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mwnet.analysis.base import GHOSH, Analysis, Finding, Run, Runs, grid, seeds_of, true_labels
-from mwnet.analysis.features import verdict
+from mwnet.analysis.base import (
+    GHOSH,
+    Analysis,
+    Finding,
+    Run,
+    Runs,
+    grid,
+    seeds_of,
+    true_labels,
+    verdict,
+)
 from mwnet.losses import LOSSES, Loss
 from mwnet.report.document import markdown_table
 from mwnet.report.figures import PALETTE, RIGHT, WRONG, figure

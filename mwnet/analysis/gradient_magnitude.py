@@ -11,8 +11,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar, root_scalar
 from torch import Tensor
 
-from mwnet.analysis.base import LI, Analysis, Finding, Runs
-from mwnet.analysis.features import verdict
+from mwnet.analysis.base import LI, Analysis, Finding, Runs, verdict
 from mwnet.losses import LOSSES, OF_BATCH, STATEFUL
 from mwnet.report.document import markdown_table
 from mwnet.report.figures import NEUTRAL, RIGHT, WRONG, figure

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from mwnet.analysis.base import LI, Analysis, Finding, Run, Runs, grid, seeds_of
-from mwnet.analysis.features import PANELS, head, labelled, some, verdict
+from mwnet.analysis.base import LI, Analysis, Finding, Run, Runs, grid, labelled, seeds_of, verdict
+from mwnet.analysis.features import PANELS, head, some
 from mwnet.benchmark.statistics import spread
 from mwnet.errors import UserError
 from mwnet.experiment import Experiment

@@ -12,8 +12,18 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from mwnet.analysis.base import LI, Analysis, Finding, Run, Runs, grid, seeds_of, true_labels
-from mwnet.analysis.features import labelled, verdict
+from mwnet.analysis.base import (
+    LI,
+    Analysis,
+    Finding,
+    Run,
+    Runs,
+    grid,
+    labelled,
+    seeds_of,
+    true_labels,
+    verdict,
+)
 from mwnet.analysis.gradient_magnitude import LEFT_OUT, PURE, logit_gradients
 from mwnet.benchmark.statistics import spread
 from mwnet.errors import UserError

@@ -10,8 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Generator, Tensor
 
-from mwnet.analysis.base import GHOSH, Analysis, Finding, Runs, grid, seeds_of
-from mwnet.analysis.features import labelled, verdict
+from mwnet.analysis.base import GHOSH, Analysis, Finding, Runs, grid, labelled, seeds_of, verdict
 from mwnet.analysis.meta_gradients import contributions_of
 from mwnet.errors import UserError
 from mwnet.report.document import markdown_table
