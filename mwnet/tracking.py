@@ -1,42 +1,16 @@
 """What the user sees while a run goes on: a progress bar or lines, and TensorBoard."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from tqdm import tqdm
-
-import noise
 
 COLLAPSE = {
     "zero": "all are near zero",
     "constant": "all are the same, so nothing is learnt about the labels",
     "rising": "they rise with the loss, so wrong labels count more than right ones",
 }
-
-
-def warn_unlearnable(matrix: Tensor, which: str, classes: Sequence[str] | None = None) -> None:
-    """Say so if by a transition matrix another label is as likely as the right one.
-
-    Args:
-        matrix: ``(K, K)``, see :func:`noise.unlearnable`.
-        which: matrix it is, for instance "the estimated matrix".
-        classes: their names; ids where they are not known.
-    """
-    found = noise.unlearnable(matrix)
-    if not found:
-        return
-    names = [f"'{classes[i]}'" if classes else str(i) for i in found]
-    listed = ", ".join(names[:10]) + f" and {len(names) - 10} more" * (len(names) > 10)
-    if len(names) == 1:
-        text = f"class {listed} gets another label at least as often as its own: it"
-    else:
-        every = f"all {len(names)} classes" if len(names) == len(matrix) else f"classes {listed}"
-        text = f"{every} get another label at least as often as their own: they"
-    unless = "cannot be learnt from given labels unless the training corrects for the noise"
-    tqdm.write(f"warning: by {which} {text} {unless}")
 
 
 class Tracker:

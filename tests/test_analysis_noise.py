@@ -10,7 +10,7 @@ from commands import run
 
 from mwnet.analysis import noise_limits, noise_matrices
 from mwnet.analysis.__main__ import main
-from mwnet.tracking import warn_unlearnable
+from mwnet.unlearnable import warn_unlearnable
 from noise import unlearnable
 
 Capture = pytest.CaptureFixture[str]

@@ -15,6 +15,7 @@ from mwnet.analysis.base import (
     labels,
     of,
     seeds_of,
+    verdict,
 )
 from mwnet.benchmark.statistics import spread
 from mwnet.report.document import markdown_table
@@ -109,14 +110,13 @@ def told(better: dict[str, list[bool]], losses: int) -> str:
     if not known:
         return f"No run of {FOUND} beside other losses at another rate than {FOUND_AT:g}"
     mostly = [sum(rates) > len(rates) / 2 for rates in known.values()]
-    verdict = "Holds" if all(mostly) else "Holds in part" if any(mostly) else "Does not hold"
     counts = [
         f"at {sum(rates)} of {len(rates)} other rates with {setting}"
         for setting, rates in known.items()
     ]
     return (
-        f"{verdict} here: by mean accuracy the loss found at a rate of {FOUND_AT:g} is in the "
-        f"better half of {losses} losses {' and '.join(counts)}"
+        f"{verdict(mostly).capitalize()} here: by mean accuracy the loss found at a "
+        f"rate of {FOUND_AT:g} is in the better half of {losses} losses {' and '.join(counts)}"
     )
 
 

@@ -18,6 +18,7 @@ from mwnet.analysis.base import (
     labels,
     of,
     seeds_of,
+    verdict,
 )
 from mwnet.benchmark.statistics import spread
 from mwnet.errors import UserError
@@ -177,8 +178,6 @@ def _sentence(at_limit: dict[str, float], into: list[float], elsewhere: list[flo
     if not at_limit:
         return "No run is at a limit"
     infeasible = [times < NEAR_CHANCE for times in at_limit.values()]
-    verdict = "Holds in part" if any(infeasible) else "Does not hold"
-    verdict = "Holds" if all(infeasible) else verdict
     told = ", ".join(f"{times:.1f} times chance with {name}" for name, times in at_limit.items())
     steps = ""
     if into and elsewhere:
@@ -186,7 +185,8 @@ def _sentence(at_limit: dict[str, float], into: list[float], elsewhere: list[flo
             f"; for each 0.01 of the rate it falls by {_from_to(into)} points on the last step to "
             f"the limit and by {_from_to(elsewhere)} on other steps"
         )
-    return f"{verdict} here: at the limit mean accuracy over the methods is {told}{steps}"
+    holds = verdict(infeasible).capitalize()
+    return f"{holds} here: at the limit mean accuracy over the methods is {told}{steps}"
 
 
 def _from_to(values: list[float]) -> str:

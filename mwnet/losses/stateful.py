@@ -15,7 +15,7 @@ from mwnet.losses._probabilities import require
 from mwnet.losses.generalized import gce, truncated_gce
 from mwnet.losses.paired import cores, elr, peer
 from mwnet.losses.targets import backward_correction, forward_correction, invertible
-from mwnet.tracking import warn_unlearnable
+from mwnet.unlearnable import warn_unlearnable
 
 
 @dataclass(frozen=True)

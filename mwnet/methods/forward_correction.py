@@ -11,7 +11,7 @@ from mwnet.losses import cross_entropy
 from mwnet.losses.targets import forward_correction
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Parts
-from mwnet.tracking import warn_unlearnable
+from mwnet.unlearnable import warn_unlearnable
 
 
 @final

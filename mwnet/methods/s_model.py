@@ -10,7 +10,7 @@ from mwnet.data.batches import Batch, Batches
 from mwnet.losses import cross_entropy
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Parts
-from mwnet.tracking import warn_unlearnable
+from mwnet.unlearnable import warn_unlearnable
 
 
 class NoiseLayer(nn.Module):

@@ -8,7 +8,8 @@ import torch
 import noise
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.report.folder import describe
-from mwnet.tracking import COLLAPSE, warn_unlearnable
+from mwnet.tracking import COLLAPSE
+from mwnet.unlearnable import warn_unlearnable
 
 if TYPE_CHECKING:
     from mwnet.experiment import Experiment
