@@ -25,6 +25,21 @@ class Autocast(nn.Module):
             return self.network(x).float()
 
 
+def warn_slow_bfloat16(device: torch.device) -> None:
+    """Say so where bfloat16 would have to be emulated, which takes many times as long as float32.
+
+    Nothing is said where an older torch cannot tell what the processor is able to do.
+    """
+    abilities = getattr(torch.cpu, "get_capabilities", dict)()
+    native = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if device.type == "cpu" and abilities and not native:
+        print(
+            "warning: this processor has no instructions for bfloat16 and emulates it, many times "
+            "slower than float32: leave --amp off",
+            flush=True,
+        )
+
+
 def compile_in_place(network: nn.Module, device: torch.device) -> None:
     """Have torch compile the passes of a network; its names and its state stay as they are.
 

@@ -269,6 +269,9 @@ class Config(BaseModel):
     )
 
     # What is kept
+    eval_every: int = _field(
+        "output", 1, "Epochs between measurements on training and test samples.", ge=1
+    )
     checkpoint_every: int = _field("output", 1, "Epochs between checkpoints.", ge=1)
     figures: bool = _field("output", True, "Draw the figures at the end.")
     log_every: int | None = _field(

@@ -150,7 +150,7 @@ def build(config: Config) -> Experiment:
 
 
 Watch = Callable[[Experiment, detection.Scored], dict[str, Any]]
-"""Looks at a run after each epoch; what it returns is added to that line of ``metrics.jsonl``."""
+"""Looks at a run when it is measured; what it returns is added to that line of the metrics."""
 
 
 def run(config: Config, resume: Path | None = None, watch: Watch | None = None) -> dict[str, Any]:
@@ -190,6 +190,7 @@ def run(config: Config, resume: Path | None = None, watch: Watch | None = None) 
             identity=experiment.identity(),
             max_steps=config.max_steps,
             checkpoint_every=config.checkpoint_every,
+            eval_every=config.eval_every,
             events=config.tensorboard,
             log_every=config.log_every,
         )

@@ -21,7 +21,8 @@ class Tracker:
         done: steps that an earlier part of the run has taken.
         epochs: name of the phase of each epoch of the run; empty names are not shown.
         events: folder for TensorBoard events, or None.
-        history: lines of the epochs that an earlier part of the run has reported.
+        history: lines that an earlier part of the run has reported.
+        lines: how many the whole run will report.
         steps: whether :meth:`within` will be called; its events go to a folder of their own, since
             they count steps, not epochs.
     """
@@ -34,12 +35,14 @@ class Tracker:
         events: Path | None,
         history: list[dict[str, Any]],
         *,
+        lines: int,
         steps: bool = False,
     ) -> None:
         self.total = total
         self.epochs = epochs
         self.health = [line["weights"]["collapse"] for line in history]
-        self.said = lasting_collapse(self.health, len(epochs))
+        self.lines = lines
+        self.said = lasting_collapse(self.health, lines)
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -47,7 +50,8 @@ class Tracker:
         if events is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(events), purge_step=len(history) + 1)
+            reported = history[-1]["epoch"] if history else 0
+            self.writer = SummaryWriter(str(events), purge_step=reported + 1)
             if steps:
                 self.step_writer = SummaryWriter(str(events / "steps"), purge_step=done + 1)
 
@@ -69,9 +73,9 @@ class Tracker:
                 self.step_writer.add_scalar(name, value, step)
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch is done; ``line`` is its entry in metrics.jsonl."""
+        """An epoch has been measured; ``line`` is its entry in metrics.jsonl."""
         self.health.append(line["weights"]["collapse"])
-        collapse = lasting_collapse(self.health, len(self.epochs))
+        collapse = lasting_collapse(self.health, self.lines)
         if collapse != self.said:
             state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
             self.say(f"epoch {line['epoch']}: the weights {state}")
@@ -105,13 +109,14 @@ class Tracker:
                 writer.close()
 
 
-def lasting_collapse(health: list[str | None], epochs: int) -> str | None:
-    """What the weights have been for a fifth of the run, None if they were fine in any epoch of it.
+def lasting_collapse(health: list[str | None], lines: int) -> str | None:
+    """What the weights have been for a fifth of the run, None if they were fine at any time of it.
 
+    ``health`` has an entry for each measurement so far, ``lines`` is how many a whole run has.
     Less proves nothing: half of all weight nets start out rising with the loss and are turned
     around in the first epochs.
     """
-    span = max(2, epochs // 5)
+    span = max(2, lines // 5)
     recent = health[-span:]
     return recent[0] if len(recent) == span and len(set(recent)) == 1 else None
 

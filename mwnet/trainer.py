@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,13 @@ class Trainer:
     Args:
         method: what is trained.
         train, meta: endless batches; ``meta`` may be None where the method needs none.
-        evaluate: called after each epoch.
+        evaluate: measures after an epoch.
         selector: name of the metric that makes a checkpoint the best one.
         folder: an existing run folder.
         identity: plain values that a checkpoint must agree with to be resumed.
         max_steps: stop after this many steps, or None.
         checkpoint_every: epochs between checkpoints.
+        eval_every: epochs between measurements; the last epoch of each phase has one.
         events: whether to write TensorBoard events.
         log_every: steps between reports within an epoch, or None.
     """
@@ -69,6 +71,7 @@ class Trainer:
         identity: dict[str, Any],
         max_steps: int | None,
         checkpoint_every: int,
+        eval_every: int,
         events: bool,
         log_every: int | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class Trainer:
         self.identity = identity
         self.total = min(method.epochs * len(train), max_steps or sys.maxsize)
         self.checkpoint_every = checkpoint_every
+        self.eval_every = eval_every
         self.events = events
         self.log_every = log_every
         self.device = train.labels.device
@@ -106,8 +110,9 @@ class Trainer:
         """Run to the end.
 
         Returns:
-            One dictionary of metrics for each epoch, as in ``metrics.jsonl``. Where ``max_steps``
-            cuts an epoch short, the last one is of a part of it.
+            One dictionary of metrics for each measured epoch, as in ``metrics.jsonl``, with the
+            means of what the steps since the one before reported. Where ``max_steps`` cuts an epoch
+            short, the last one is of a part of it.
 
         Raises:
             Interrupted: on SIGINT or SIGTERM, after writing a checkpoint.
@@ -118,8 +123,15 @@ class Trainer:
         events = self.folder if self.events else None
         phases = self.method.phases
         epochs = [phase.name * (len(phases) > 1) for phase in phases for _ in range(phase.epochs)]
+        measured = self._measured()
         tracker = Tracker(
-            self.total, done.step, epochs, events, done.history, steps=bool(self.log_every)
+            self.total,
+            done.step,
+            epochs,
+            events,
+            done.history,
+            lines=math.ceil(len(epochs) / self.eval_every),
+            steps=bool(self.log_every),
         )
         lines = "".join(json.dumps(line) + "\n" for line in done.history)
         checkpoint.write_text(self.folder / METRICS, lines)
@@ -137,7 +149,7 @@ class Trainer:
                 if self.log_every and done.step % self.log_every == 0 and done.step % steps:
                     tracker.within(epoch, done.step, self._means())
                 if done.step % steps == 0:
-                    best = self._end_epoch(tracker)
+                    best = epoch in measured and self._measure(tracker)
                     due = done.step == self.total or (epoch + 1) % self.checkpoint_every == 0
                     if best or due:
                         self._save(best)
@@ -148,19 +160,28 @@ class Trainer:
                         f"python train.py --resume {self.folder}",
                         stop.signum,
                     )
-            if done.step % steps:
-                # Saved without the line of the unfinished epoch, so that a resumed run with more
-                # steps goes on as if it had never stopped.
+            if done.sums:
+                # Saved without the line of an epoch that is unfinished or not to be measured, so
+                # that a resumed run with more steps goes on as if it had never stopped.
                 self._save(best=not (self.folder / checkpoint.BEST).exists())
-                self._end_epoch(tracker)
+                self._measure(tracker)
         return done.history
+
+    def _measured(self) -> set[int]:
+        """The epochs of the whole run, from 0, that are measured: the last of each phase is."""
+        ends = accumulate(phase.epochs for phase in self.method.phases)
+        return {
+            epoch
+            for phase, end in zip(self.method.phases, ends, strict=True)
+            for epoch in range(end - 1, end - phase.epochs - 1, -self.eval_every)
+        }
 
     def _step(self) -> None:
         done = self.progress
         meta_batch = self.meta[done.step] if self.meta is not None else None
         report = self.method.step(self.train[done.step], meta_batch)
         for name, value in report.items():
-            # Sums stay on the device; they are read once an epoch.
+            # Sums stay on the device; they are read once a measured epoch.
             total = done.sums.get(name, torch.zeros_like(value, dtype=torch.float64))
             done.sums[name] = total + value
             done.counts[name] = done.counts.get(name, 0) + 1
@@ -181,16 +202,16 @@ class Trainer:
         )
 
     def _means(self) -> dict[str, float]:
-        """What the steps of this epoch reported, on average: the only read of the device."""
+        """What the steps since the last line reported, on average: the only read of the device."""
         done = self.progress
         self._check(done.sums)
         return {name: float(total) / done.counts[name] for name, total in done.sums.items()}
 
-    def _end_epoch(self, tracker: Tracker) -> bool:
+    def _measure(self, tracker: Tracker) -> bool:
         """Measure, report, and say whether this epoch is the best so far."""
         done = self.progress
         means = self._means()
-        line: dict[str, Any] = {"epoch": len(done.history) + 1, "step": done.step}
+        line: dict[str, Any] = {"epoch": self.method.epoch + 1, "step": done.step}
         if len(self.method.phases) > 1:
             line["phase"] = self.method.phase
         if done.history and done.history[-1].get("phase") != line.get("phase"):

@@ -226,11 +226,13 @@ def test_table_3_of_gao_and_others() -> None:
 
 
 def test_the_results_are_what_their_cells_give() -> None:
-    """Every part of docs/RESULTS.md that a table wrote, from the cells kept beside it."""
+    """Every table and picture of docs/RESULTS.md, from the cells kept beside it."""
     docs = ROOT / "docs"
     text = (docs / "RESULTS.md").read_text()
     parts = dict(re.findall(r"<!-- (\S+) -->\n(.*?)<!-- /\1 -->", text, re.DOTALL))
     assert text.count("<!--") == 2 * len(parts)
+    around = re.sub(r"<!-- (\S+) -->\n.*?<!-- /\1 -->", "", text, flags=re.DOTALL)
+    assert not re.search(r"^\||!\[", around, re.MULTILINE)  # none was put there by hand
     kept = {path.name: path for path in (docs / "tables").glob("*") if path.is_dir()}
     assert parts.keys() == kept.keys()
     for name, path in kept.items():

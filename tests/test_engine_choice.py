@@ -1,6 +1,8 @@
 """The automatic choice never ends in a silently wrong gradient."""
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 from torch.optim import SGD
 
 from mwnet.bilevel import Bilevel, EngineChoice, higher_engine
+from mwnet.bilevel.step import MetaGradient
 from mwnet.errors import UserError
 
 
@@ -172,6 +175,75 @@ def test_right_gradient_or_announced_fallback(name: str) -> None:
     assert choice.name == ("higher" if name in FALL_BACK else "forward"), said
     assert len(said) == (choice.name == "higher")
     assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
+
+
+class WrongFor(torch.autograd.Function):
+    """x -> 2x, whose forward-mode rule is wrong for samples that the second argument marks."""
+
+    @staticmethod
+    def forward(x: Tensor, marked: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        ctx.marked = inputs[1]
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, None]:
+        return 2 * gradient, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return 2 * tangent * (1 + 0.1 * ctx.marked)
+
+
+class Marked(nn.Module):
+    """Goes wrong for samples with a first feature above 100, as one at a kink does by rounding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = around(nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return WrongFor.apply(self.inner(x.clamp(max=3)), (x[:, :1] > 100).double())
+
+
+@pytest.mark.parametrize(
+    ("size", "marked", "name"),
+    [
+        (50, [3], "forward"),  # two slices without it agree
+        (50, [3, 40], "higher"),
+        (50, [20], "forward"),  # the first slice is fine: nobody looks further
+        (36, [3], "forward"),  # one other slice is all there is
+        (20, [3], "higher"),  # there is no other slice
+        (50, [3, 20, 40], "higher"),
+    ],
+)
+def test_disagreement_that_other_samples_do_not_confirm_is_rounding(
+    size: int, marked: list[int], name: str
+) -> None:
+    torch.manual_seed(0)
+    task = task_with(Marked())
+    data = batch(size, seed=1)
+    data.x[marked, 0] = 1000
+    said: list[str] = []
+    choice = EngineChoice("auto", say=said.append)
+    choice(task, SGD(task.classifier.parameters(), lr=0.1), data, batch(16, seed=2))
+    assert choice.name == name
+    assert len(said) == (name == "higher")
+
+
+def test_an_engine_that_returns_nan_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> MetaGradient:
+        right = higher_engine(*args)
+        return replace(right, theta=(*right.theta[:-1], right.theta[-1] * torch.nan))
+
+    monkeypatch.setattr("mwnet.bilevel.choice.forward_engine", broken)
+    task, said = problem(), list[str]()
+    choice = EngineChoice("auto", say=said.append)
+    choice(task, SGD(task.classifier.parameters(), lr=0.1), batch(48, seed=1), batch(seed=2))
+    assert choice.name == "higher"
+    assert "off by nan" in said[0]
 
 
 def test_a_network_without_double_backward_is_one_sentence_and_forward_takes_it() -> None:

@@ -38,21 +38,23 @@ def test_bf16_takes_forward_and_stays_near_float32() -> None:
     experiment = build(config)
     network = experiment.method.learner.network
     assert isinstance(network, Autocast)
-    fields = {"loss": LOSSES["ce"], "meta_loss": LOSSES["mae"], "normalise": by_mean}
+    # The batch is its own meta batch: then the samples' shares of dM/dTheta add up. Where they
+    # nearly cancel, rounding to bfloat16 can be tens of per cent, with either engine.
+    fields = {"loss": LOSSES["ce"], "meta_loss": LOSSES["ce"], "normalise": by_mean}
     torch.manual_seed(0)
     weight_net = WeightNet()
     seen: list[torch.Tensor] = []
     weight_net.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     optimizer = SGD(network.parameters(), lr=0.05)
-    data, meta = images(16, 1), images(16, 2)
+    data = images(16, 1)
     said: list[str] = []
     choice = EngineChoice("auto", precision="bfloat16", say=said.append)
-    got = choice(Bilevel(network, weight_net, **fields), optimizer, data, meta)
+    got = choice(Bilevel(network, weight_net, **fields), optimizer, data, data)
     assert (choice.name, said) == ("forward", [])
     plain = Bilevel(network.network, weight_net, **fields)
-    want = higher_engine(plain, SGD(network.network.parameters(), lr=0.05), data, meta)
+    want = higher_engine(plain, SGD(network.network.parameters(), lr=0.05), data, data)
     apart = relative(flat(got.theta), flat(want.theta))
-    assert 1e-5 < apart < 0.1  # bfloat16 has taken part
+    assert 1e-5 < apart < 0.05  # bfloat16 has taken part
     assert all(losses.dtype == torch.float32 for losses in seen)
     assert got.losses is not None
     assert got.losses.dtype == torch.float32
@@ -80,6 +82,27 @@ def test_in_float32_the_probe_would_not_pass_an_error_of_bfloat16() -> None:
     choice(Bilevel(coarse, weight_net, **fields), optimizer, images(16, 1), images(16, 2))
     assert choice.name == "higher"
     assert "forward mode is off by" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("abilities", "warned"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, True),
+        ({"avx2": True, "avx512_bf16": True}, False),
+        ({"neon": True, "bf16": True}, False),
+        ({}, False),
+    ],
+)
+def test_emulated_bfloat16_is_said_aloud(
+    abilities: dict, warned: bool, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    few = ["--method", "erm", "--max-steps", "1"]
+    run(tmp_path / "bf16", "--amp", "bf16", *few)
+    assert ("no instructions for bfloat16" in capsys.readouterr().out) == warned
+    run(tmp_path / "float32", *few)
+    assert "no instructions" not in capsys.readouterr().out
 
 
 def test_amp_off_in_yaml_is_no_boolean(tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ def _footer(table: Table, found: list[Record]) -> str:
         lines.insert(2, f"Wrong training labels: {'; '.join(rates)}.")
     if any(record["method"] == "clean-learning" for record in found):
         lines.insert(1, "Seconds include measuring after every epoch, but for CleanLearning's.")
+    if "eval_every" in table.base:
+        lines.insert(1, f"Measured after every {table.base['eval_every']} epochs.")
     if table.paper is not None:
         lines.insert(0, f"Protocol: {_protocol(table)}")
     return "\n".join(f"- {line}" for line in lines)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import noise
+from mwnet.accelerate import warn_slow_bfloat16
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.report.folder import describe
 from mwnet.tracking import COLLAPSE
@@ -23,6 +24,8 @@ def announce(experiment: "Experiment", folder: Path) -> None:
     config, source, parts = experiment.config, experiment.source, experiment.parts
     for note in source.notes:
         print(note)
+    if config.amp == "bf16":
+        warn_slow_bfloat16(experiment.device)
     parameters = sum(p.numel() for p in experiment.method.parameters())
     print(
         f"{describe(config)} on {source.name}: {len(parts.train)} training, "

@@ -71,7 +71,7 @@ def draw_all(
         scored: the training samples at the end of the run.
         truth: their true labels, or None.
         classes: class names.
-        history: metrics of every epoch.
+        history: metrics of every measured epoch.
         by_loss: whether the weight of a sample depends on its loss alone.
     """
     folder.mkdir(exist_ok=True)
@@ -179,7 +179,7 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
                 values = [line.get(key) for line in history]
                 curve(losses, values, key.replace("_", " "), color)
         losses.set_title("losses (the training loss as weighted)")
-        losses.set_ylabel("mean over the steps of an epoch")
+        losses.set_ylabel("mean over steps")
         for key, color in (("test_accuracy", RIGHT), ("validation_accuracy", WRONG)):
             if key in history[0]:
                 curve(accuracy, [line[key] for line in history], key.split("_")[0], color)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ def finish(
     Args:
         experiment: after training.
         scored: the training samples at the end.
-        history: metrics of every epoch.
+        history: metrics of every measured epoch.
         progress: steps and seconds.
         folder: the run folder.
 
@@ -79,7 +80,8 @@ def finish(
         by_loss = experiment.method.weight_of_loss
         draw_all(folder / "figures", scored, train_truth, classes, history, by_loss=by_loss)
     health = [line["weights"]["collapse"] for line in history]
-    collapse = lasting_collapse(health, experiment.method.epochs)
+    lines = math.ceil(experiment.method.epochs / experiment.config.eval_every)
+    collapse = lasting_collapse(health, lines)
     # Collapsed weights say nothing about labels, or the opposite; the prediction still does.
     ranking = scored.quality if collapse is None else scored.probability
     order = np.argsort(ranking, kind="stable")[:10]

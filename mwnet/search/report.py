@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mwnet import checkpoint
+from mwnet.accelerate import warn_slow_bfloat16
 from mwnet.config import Config
 from mwnet.errors import UserError
 from mwnet.loss_file import FILE, TaylorLoss, write_loss
@@ -31,6 +32,8 @@ WAY = {
 
 def announce(config: Config, tasks: "list[Task]", workers: int, folder: Path) -> None:
     """Say what is about to run."""
+    if config.amp == "bf16":
+        warn_slow_bfloat16(tasks[0].device)
     print(
         f"searching a Taylor loss of order {config.search_order}: {config.search_generations} "
         f"generations of {config.search_population}, each loss trained for {config.epochs} epochs; "
