@@ -26,16 +26,17 @@ class Autocast(nn.Module):
 
 
 def warn_slow_bfloat16(device: torch.device) -> None:
-    """Say so where bfloat16 would have to be emulated, which takes many times as long as float32.
+    """Say so where bfloat16 has to be emulated, which can take many times as long as float32.
 
-    Nothing is said where an older torch cannot tell what the processor is able to do.
+    Nothing is said where torch cannot tell what the processor is able to do, as older ones cannot,
+    nor with AVX-512, whose kernels for bfloat16 do with its other instructions.
     """
     abilities = getattr(torch.cpu, "get_capabilities", dict)()
-    native = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    if device.type == "cpu" and abilities and not native:
+    fast = any(abilities.get(name) for name in ("bf16", "amx_bf16", "avx_ne_convert", "avx512_bw"))
+    if device.type == "cpu" and ("avx2" in abilities or "neon" in abilities) and not fast:
         print(
-            "warning: this processor has no instructions for bfloat16 and emulates it, many times "
-            "slower than float32: leave --amp off",
+            "warning: this processor has no instructions for bfloat16; --amp bf16 can take many "
+            "times as long as --amp off",
             flush=True,
         )
 

@@ -6,7 +6,7 @@ rest is trained on once more. So it costs six trainings where plain training cos
 
 The network, its initial weights, batches, optimizer and schedule are those of ``--method erm`` with
 the same options; each of the six trainings has all of ``--epochs``. The seconds of its summary are
-those of the six trainings; unlike those of other runs, no measuring after every epoch is in them.
+those of the six trainings; unlike those of other runs, no measuring is in them.
 """
 
 import dataclasses

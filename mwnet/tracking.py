@@ -14,7 +14,7 @@ COLLAPSE = {
 
 
 class Tracker:
-    """Progress on stderr where stdout is a terminal, else one line an epoch; optional TensorBoard.
+    """Progress on stderr where stdout is a terminal, else one line a measured epoch; TensorBoard.
 
     Args:
         total: steps of the run.
@@ -22,7 +22,6 @@ class Tracker:
         epochs: name of the phase of each epoch of the run; empty names are not shown.
         events: folder for TensorBoard events, or None.
         history: lines that an earlier part of the run has reported.
-        lines: how many the whole run will report.
         steps: whether :meth:`within` will be called; its events go to a folder of their own, since
             they count steps, not epochs.
     """
@@ -35,14 +34,12 @@ class Tracker:
         events: Path | None,
         history: list[dict[str, Any]],
         *,
-        lines: int,
         steps: bool = False,
     ) -> None:
         self.total = total
         self.epochs = epochs
-        self.health = [line["weights"]["collapse"] for line in history]
-        self.lines = lines
-        self.said = lasting_collapse(self.health, lines)
+        self.history = list(history)
+        self.said = lasting_collapse(history, len(epochs))
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
@@ -62,7 +59,7 @@ class Tracker:
             self.bar.update()
 
     def within(self, epoch: int, step: int, means: dict[str, float]) -> None:
-        """Means of the epoch so far, after ``step`` steps of the run."""
+        """Means since the last line, after ``step`` steps of the run."""
         shown = _losses(means)
         if self.bar.disable:
             print(f"{self._place(epoch)}  step {step}/{self.total}  {shown}", flush=True)
@@ -74,8 +71,8 @@ class Tracker:
 
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch has been measured; ``line`` is its entry in metrics.jsonl."""
-        self.health.append(line["weights"]["collapse"])
-        collapse = lasting_collapse(self.health, self.lines)
+        self.history.append(line)
+        collapse = lasting_collapse(self.history, len(self.epochs))
         if collapse != self.said:
             state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
             self.say(f"epoch {line['epoch']}: the weights {state}")
@@ -109,16 +106,19 @@ class Tracker:
                 writer.close()
 
 
-def lasting_collapse(health: list[str | None], lines: int) -> str | None:
+def lasting_collapse(history: list[dict[str, Any]], epochs: int) -> str | None:
     """What the weights have been for a fifth of the run, None if they were fine at any time of it.
 
-    ``health`` has an entry for each measurement so far, ``lines`` is how many a whole run has.
+    ``history`` has a line for each measured epoch so far, ``epochs`` is how many a whole run has.
     Less proves nothing: half of all weight nets start out rising with the loss and are turned
     around in the first epochs.
     """
-    span = max(2, lines // 5)
-    recent = health[-span:]
-    return recent[0] if len(recent) == span and len(set(recent)) == 1 else None
+    states = [(line["epoch"], line["weights"]["collapse"]) for line in history]
+    if not states:
+        return None
+    epoch, now = states[-1]
+    before = max((then for then, state in states if state != now), default=0)
+    return now if epoch - before >= max(2, epochs // 5) else None
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -125,13 +125,7 @@ class Trainer:
         epochs = [phase.name * (len(phases) > 1) for phase in phases for _ in range(phase.epochs)]
         measured = self._measured()
         tracker = Tracker(
-            self.total,
-            done.step,
-            epochs,
-            events,
-            done.history,
-            lines=math.ceil(len(epochs) / self.eval_every),
-            steps=bool(self.log_every),
+            self.total, done.step, epochs, events, done.history, steps=bool(self.log_every)
         )
         lines = "".join(json.dumps(line) + "\n" for line in done.history)
         checkpoint.write_text(self.folder / METRICS, lines)
@@ -146,10 +140,13 @@ class Trainer:
                 self._step()
                 tracker.step(epoch)
                 done.seconds = time.perf_counter() - started
-                if self.log_every and done.step % self.log_every == 0 and done.step % steps:
+                ends = done.step % steps == 0
+                line_follows = ends and epoch in measured
+                if self.log_every and done.step % self.log_every == 0 and not line_follows:
                     tracker.within(epoch, done.step, self._means())
-                if done.step % steps == 0:
-                    best = epoch in measured and self._measure(tracker)
+                if ends:
+                    self._check(done.sums)
+                    best = line_follows and self._measure(tracker)
                     due = done.step == self.total or (epoch + 1) % self.checkpoint_every == 0
                     if best or due:
                         self._save(best)

@@ -57,8 +57,8 @@ def _check_search(config: Config) -> None:
             )
     if config.train_size is not None:
         raise UserError("--train-size is for one training; a search has --search-samples")
-    for flag in ("compile", "cuda_graphs"):
-        if getattr(config, flag):
+    for flag in ("compile", "cuda_graphs", "eval_every"):
+        if getattr(config, flag) != Config.model_fields[flag].default:
             raise UserError(f"--mode loss-search does not go with --{flag.replace('_', '-')}")
 
 

@@ -52,6 +52,18 @@ def test_class_bias_reports_and_keeps_every_epoch(tmp_path: Path) -> None:
         assert right / total == pytest.approx(line["test_accuracy"])
 
 
+def test_epochs_are_looked_up_where_not_all_are_measured(tmp_path: Path) -> None:
+    few = ["--epochs", "5", "--eval-every", "2", "--seeds", "1", *SETTINGS]
+    text = report(tmp_path / "a", "class-bias", *few, "--only", "row=CE,noise=[nu]*")
+    folder = tmp_path / "a" / "CE" / "uniform-0.4" / "seed-0"
+    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in history] == [1, 3, 5]
+    best = max(history, key=lambda line: line["test_accuracy"])["test_classes"]
+    worst = min(right / total for right, total in zip(best["right"], best["all"], strict=True))
+    (line,) = [line for line in text.splitlines() if line.startswith("| uniform 0.4 | CE |")][:1]
+    assert f"| {100 * worst:.1f} |" in line
+
+
 def test_class_bias_says_when_the_true_labels_are_not_known(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "data.npz",

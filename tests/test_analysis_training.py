@@ -132,10 +132,10 @@ def test_a_curve_goes_through_the_percentiles_of_the_loss() -> None:
 
 
 def test_when_a_curve_falls_and_how_much_of_it() -> None:
-    assert falls_from([0.2, -0.1, 0.3, -0.2, -0.5]) == 4
-    assert falls_from([-0.2, -0.1]) == 1
-    assert falls_from([-0.2, 0.0]) is None
-    assert falls_from([-0.2, float("nan")]) is None
+    assert falls_from({1: 0.2, 2: -0.1, 3: 0.3, 4: -0.2, 5: -0.5}) == 4
+    assert falls_from({3: -0.2, 6: -0.1}) == 3
+    assert falls_from({1: -0.2, 2: 0.0}) is None
+    assert falls_from({1: -0.2, 2: float("nan")}) is None
     assert falling_share([5, 4, 4, 3, 6]) == pytest.approx(2 / 3)
     assert falling_share([1, 1]) == 0
     # From the 10th to the 90th percentile, not from end to end.

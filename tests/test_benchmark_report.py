@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tables import TABLE, benchmark, interval, summaries, write
+from tables import SMALL, TABLE, benchmark, interval, summaries, write
 
 from mwnet import memory
 from mwnet.benchmark.__main__ import main
@@ -142,6 +142,14 @@ def test_ranks_are_those_of_the_mean_accuracies(runs: Path) -> None:
     assert ranked == expected
     assert "chi-squared(2) = " in text
     assert "critical difference at 5 %: 2.34." in text  # Demsar's q of 2.343, times one
+
+
+def test_the_report_says_how_seldom_it_was_measured(tmp_path: Path, runs: Path) -> None:
+    assert "one epoch in" not in (runs / "table.md").read_text()
+    table = write(tmp_path, base={**SMALL, "eval_every": 2}, seeds=[0])
+    assert benchmark(table) == 0
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert "Measured, and best, is one epoch in 2." in text
 
 
 def test_latex_has_as_many_entries_in_every_line(runs: Path) -> None:

@@ -178,7 +178,7 @@ def test_right_gradient_or_announced_fallback(name: str) -> None:
 
 
 class WrongFor(torch.autograd.Function):
-    """x -> 2x, whose forward-mode rule is wrong for samples that the second argument marks."""
+    """x -> 2x, whose forward-mode rule is wrong for samples by what the second argument says."""
 
     @staticmethod
     def forward(x: Tensor, marked: Tensor) -> Tensor:
@@ -194,36 +194,39 @@ class WrongFor(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
-        return 2 * tangent * (1 + 0.1 * ctx.marked)
+        return 2 * tangent * (1 + ctx.marked)
 
 
 class Marked(nn.Module):
     """Goes wrong for samples with a first feature above 100, as one at a kink does by rounding."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: float) -> None:
         super().__init__()
         self.inner = around(nn.Identity())
+        self.by = by
 
     def forward(self, x: Tensor) -> Tensor:
-        return WrongFor.apply(self.inner(x.clamp(max=3)), (x[:, :1] > 100).double())
+        return WrongFor.apply(self.inner(x.clamp(max=3)), self.by * (x[:, :1] > 100).double())
 
 
 @pytest.mark.parametrize(
-    ("size", "marked", "name"),
+    ("size", "marked", "by", "name"),
     [
-        (50, [3], "forward"),  # two slices without it agree
-        (50, [3, 40], "higher"),
-        (50, [20], "forward"),  # the first slice is fine: nobody looks further
-        (36, [3], "forward"),  # one other slice is all there is
-        (20, [3], "higher"),  # there is no other slice
-        (50, [3, 20, 40], "higher"),
+        (50, [3], 0.01, "forward"),  # two slices without it agree
+        (50, [3, 40], 0.01, "higher"),
+        (50, [20], 0.01, "forward"),  # the first slice is fine: nobody looks further
+        (36, [3], 0.01, "forward"),  # one other slice is all there is
+        (20, [3], 0.01, "higher"),  # there is no other slice
+        (50, [3, 20, 40], 0.01, "higher"),
+        (50, [3], 100.0, "higher"),  # more than a kink explains
+        (50, [3], float("nan"), "higher"),
     ],
 )
 def test_disagreement_that_other_samples_do_not_confirm_is_rounding(
-    size: int, marked: list[int], name: str
+    size: int, marked: list[int], by: float, name: str
 ) -> None:
     torch.manual_seed(0)
-    task = task_with(Marked())
+    task = task_with(Marked(by))
     data = batch(size, seed=1)
     data.x[marked, 0] = 1000
     said: list[str] = []

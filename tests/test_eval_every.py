@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ROBUST, fails, outcome, run
+from commands import ROBUST, fails, frozen, outcome, run
 
 import train
 from mwnet import checkpoint
@@ -22,10 +22,10 @@ def test_the_run_is_the_same_and_its_measured_epochs_too(tmp_path: Path) -> None
     often = run(tmp_path / "often", *ROBUST, *SMALL, "--epochs", "7")
     seldom = run(tmp_path / "seldom", *ROBUST, *SMALL, "--epochs", "7", "--eval-every", "3")
     states = [
-        checkpoint.load(tmp_path / name / "last.pt", torch.device("cpu"))["method"]
+        frozen(checkpoint.load(tmp_path / name / "last.pt", torch.device("cpu"))["method"])
         for name in ("often", "seldom")
     ]
-    assert all(torch.equal(states[0][k], v) for k, v in states[1].items() if torch.is_tensor(v))
+    assert states[0] == states[1]
     by_epoch = {line["epoch"]: line for line in lines(tmp_path / "often")}
     measured = lines(tmp_path / "seldom")
     assert [(line["epoch"], line["step"]) for line in measured] == [(1, 4), (4, 16), (7, 28)]
@@ -49,17 +49,65 @@ def test_the_last_epoch_of_every_phase_is_measured(tmp_path: Path) -> None:
 def test_an_epoch_that_is_not_measured_can_be_the_end_of_a_part(tmp_path: Path) -> None:
     argv = [*ROBUST, *SMALL, "--epochs", "6", "--eval-every", "3"]
     run(tmp_path / "whole", *argv)
-    part = run(tmp_path / "parts", *argv, "--max-steps", "16")  # the end of the fourth epoch
-    assert [line["epoch"] for line in lines(tmp_path / "parts")] == [3, 4]
-    assert part["test_accuracy"]["last"] == lines(tmp_path / "parts")[-1]["test_accuracy"]
+    # The end of the fourth epoch, then the middle of the fifth.
+    for stop, epoch in (("16", 4), ("18", 5)):
+        more = ["--resume", str(tmp_path / "parts")] if epoch > 4 else []
+        if more:
+            assert train.main([*more, "--max-steps", stop]) == 0
+        else:
+            run(tmp_path / "parts", *argv, "--max-steps", stop)
+        assert [line["epoch"] for line in lines(tmp_path / "parts")] == [3, epoch]
+        summary = json.loads((tmp_path / "parts" / "summary.json").read_text())
+        assert summary["test_accuracy"]["last"] == lines(tmp_path / "parts")[-1]["test_accuracy"]
     assert train.main(["--resume", str(tmp_path / "parts"), "--max-steps", "24"]) == 0
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
 
 
-def test_a_collapse_is_one_of_the_measurements() -> None:
-    """Half a run of rising weights, seen in two of four lines, is a collapse."""
-    assert lasting_collapse([None, None, "rising", "rising"], lines=4) == "rising"
-    assert lasting_collapse([None, None, "rising", "rising"], lines=40) is None
+@pytest.mark.parametrize(
+    ("states", "collapse"),
+    [
+        ({1: None, 2: "rising", 3: "rising"}, "rising"),  # two of ten epochs are a fifth
+        ({1: None, 2: "rising"}, None),
+        ({1: "zero", 2: "rising", 3: "rising"}, "rising"),
+        ({1: "rising"}, None),
+        ({4: None, 7: "rising"}, "rising"),  # since the fifth, for all that is known
+        ({5: None, 6: "rising"}, None),
+        ({10: "rising"}, "rising"),  # measured once, at the end
+        ({8: "rising", 10: None}, None),
+        ({}, None),
+    ],
+)
+def test_a_collapse_lasts_for_a_fifth_of_the_epochs(
+    states: dict[int, str | None], collapse: str | None
+) -> None:
+    history = [{"epoch": e, "weights": {"collapse": state}} for e, state in states.items()]
+    assert lasting_collapse(history, epochs=10) == collapse
+
+
+def test_a_collapse_is_said_where_only_the_end_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rising = ["--meta-noisy", "--noise-rate", "0.6", "--epochs", "20", "--eval-every", "20"]
+    summary = run(tmp_path / "run", *rising)
+    assert summary["weights"]["collapse"] == "rising"
+    assert "warning: the weights have collapsed" in capsys.readouterr().out
+
+
+def test_losses_are_reported_at_epochs_without_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*SMALL, "--epochs", "4", "--eval-every", "2", "--log-every", "4"]
+    run(tmp_path / "run", *argv)
+    printed = capsys.readouterr().out.splitlines()
+    shown = [line.split() for line in printed if line.startswith("epoch") and "/4  " in line]
+    assert [line[3] if line[2] == "step" else "line" for line in shown] == [
+        "4/16", "line", "12/16", "line",
+    ]  # fmt: skip
+
+
+def test_a_search_does_not_take_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--mode", "loss-search", "--eval-every", "2", "--out", str(tmp_path / "x")]
+    assert "loss-search does not go with --eval-every" in fails(capsys, *argv)
 
 
 def test_not_with_seeds_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

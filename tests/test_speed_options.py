@@ -9,6 +9,7 @@ import torch
 import yaml
 from commands import ROBUST, fails, run
 from problems import batch, flat, relative
+from tables import SMALL, benchmark, write
 from torch import nn
 from torch.optim import SGD
 
@@ -87,9 +88,11 @@ def test_in_float32_the_probe_would_not_pass_an_error_of_bfloat16() -> None:
 @pytest.mark.parametrize(
     ("abilities", "warned"),
     [
-        ({"avx2": True, "avx512_bf16": False}, True),
-        ({"avx2": True, "avx512_bf16": True}, False),
+        ({"avx2": True, "avx512_bw": False, "avx512_bf16": False}, True),
+        ({"avx2": True, "avx512_bw": True, "avx512_bf16": True}, False),
+        ({"neon": True, "bf16": False}, True),
         ({"neon": True, "bf16": True}, False),
+        ({"architecture": "ppc64"}, False),
         ({}, False),
     ],
 )
@@ -103,6 +106,15 @@ def test_emulated_bfloat16_is_said_aloud(
     assert ("no instructions for bfloat16" in capsys.readouterr().out) == warned
     run(tmp_path / "float32", *few)
     assert "no instructions" not in capsys.readouterr().out
+
+
+def test_a_table_says_it_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    table = write(tmp_path, base={**SMALL, "epochs": 1, "amp": "bf16"}, seeds=[0])
+    assert benchmark(table) == 0
+    assert capsys.readouterr().out.count("no instructions for bfloat16") == 1
 
 
 def test_amp_off_in_yaml_is_no_boolean(tmp_path: Path) -> None:

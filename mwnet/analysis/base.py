@@ -58,8 +58,13 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """One line of metrics for each epoch."""
+        """One line of metrics for each measured epoch."""
         return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
+
+    @property
+    def epochs(self) -> list[int]:
+        """The measured epochs, from 1."""
+        return [line["epoch"] for line in self.history]
 
     @property
     def classes(self) -> list[str]:
@@ -108,7 +113,7 @@ class Analysis:
         claim: what the document says, in one sentence.
         examine: ``(runs, path)`` -> what was found; draws the figure to ``path``.
         grid: the runs that it needs, or None; flags of ``train.py`` change them.
-        watch: what those runs measure after each epoch, beside the metrics of every run.
+        watch: what those runs measure, beside the metrics of every run.
         takes_runs: whether finished runs of any kind can be given instead.
     """
 

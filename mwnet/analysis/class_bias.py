@@ -73,7 +73,7 @@ LEGEND = (
 
 
 def _accuracies(run: Run) -> Array:
-    """``(epochs, K)``; NaN for a class without test samples."""
+    """``(measured epochs, K)``; NaN for a class without test samples."""
     counts = [line["test_classes"] for line in run.history]
     right, total = (np.array([of[key] for of in counts], float) for key in ("right", "all"))
     return right / np.where(total > 0, total, np.nan)
@@ -84,7 +84,7 @@ def _last(run: Run) -> Array:
 
 
 def _best(run: Run) -> Array:
-    return _accuracies(run)[run.summary["test_accuracy"]["best_epoch"] - 1]
+    return _accuracies(run)[run.epochs.index(run.summary["test_accuracy"]["best_epoch"])]
 
 
 def _by_chance(run: Run) -> float:
@@ -94,7 +94,7 @@ def _by_chance(run: Run) -> float:
 
 def _draw(axis: Axes, own: Runs) -> None:
     curves = np.mean([_accuracies(run) for run in own], axis=0)
-    names, epochs = own[0].summary["classes"], np.arange(1, len(curves) + 1)
+    names, epochs = own[0].summary["classes"], own[0].epochs
     marker = "." if len(curves) < 3 else ""
     axis.plot(epochs, curves, color=NEUTRAL, lw=0.6, alpha=0.5, marker=marker)
     for what, color, chosen in (

@@ -1,6 +1,6 @@
 """How the learnt weighting function develops over training, and whether it falls with the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -53,11 +53,15 @@ def curve(
     return loss[chosen].tolist(), weight[chosen].tolist()
 
 
-def falls_from(slopes: Sequence[float]) -> int | None:
-    """First epoch, counted from 1, from which on all slopes are below 0; None if there is none."""
-    rising = [epoch for epoch, slope in enumerate(slopes, start=1) if not slope < 0]
-    first = rising[-1] + 1 if rising else 1
-    return first if first <= len(slopes) else None
+def falls_from(slopes: Mapping[int, float]) -> int | None:
+    """First epoch from which on all slopes, given by epoch, are below 0; None if there is none."""
+    first = None
+    for epoch, slope in slopes.items():
+        if not slope < 0:
+            first = None
+        elif first is None:
+            first = epoch
+    return first
 
 
 def falling_share(weight: Sequence[float]) -> float:
@@ -82,7 +86,7 @@ def examine(runs: Runs, path: Path) -> Finding:
     """Curves by epoch of the first seed; when they turn down, and how far they are down."""
     rows, columns = labels(runs)
     first = min(run.seed for run in runs)
-    epochs = max(len(run.history) for run in runs)
+    epochs = max(run.epochs[-1] for run in runs)
     colors = ScalarMappable(Normalize(1, max(2, epochs)), matplotlib.colormaps["viridis_r"])
     size = (3.3 * len(rows) + 1.2, 2.9 * len(columns) + 0.3)
     with figure(path, *size, len(rows), len(columns)) as (canvas, axes):
@@ -128,8 +132,8 @@ LEGEND = (
 )
 
 
-def _slopes(run: Run) -> list[float]:
-    return [line["weights"]["slope"] for line in run.history]
+def _slopes(run: Run) -> dict[int, float]:
+    return {line["epoch"]: line["weights"]["slope"] for line in run.history}
 
 
 def _last(run: Run) -> dict[str, list[float]]:
@@ -141,7 +145,7 @@ def _line(own: Runs) -> list[str]:
     return [
         f"{len(turned)} of {len(own)}",
         ", ".join(map(str, turned)) or "-",
-        spread([_slopes(run)[-1] for run in own], digits=3),
+        spread([run.history[-1]["weights"]["slope"] for run in own], digits=3),
         spread([falling_share(_last(run)["weight"]) for run in own], scale=100, digits=0) + " %",
         spread([per_nat(_last(run)) for run in own], digits=3),
         spread([run.auc for run in own if run.auc is not None], digits=3),

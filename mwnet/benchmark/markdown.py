@@ -156,9 +156,11 @@ def _footer(table: Table, found: list[Record]) -> str:
     if rates:
         lines.insert(2, f"Wrong training labels: {'; '.join(rates)}.")
     if any(record["method"] == "clean-learning" for record in found):
-        lines.insert(1, "Seconds include measuring after every epoch, but for CleanLearning's.")
-    if "eval_every" in table.base:
-        lines.insert(1, f"Measured after every {table.base['eval_every']} epochs.")
+        lines.insert(1, "Seconds include measuring, but for CleanLearning's.")
+    parts = (table.base, *table.columns.values(), *table.rows.values())
+    seldom = {part["eval_every"] for part in parts if part.get("eval_every", 1) != 1}
+    if seldom:
+        lines.insert(1, f"Measured, and best, is one epoch in {_listed(seldom)}.")
     if table.paper is not None:
         lines.insert(0, f"Protocol: {_protocol(table)}")
     return "\n".join(f"- {line}" for line in lines)

@@ -15,7 +15,7 @@ from multiprocessing.synchronize import Event
 from typing import Any, Literal
 
 from mwnet import checkpoint, clean_learning, experiment
-from mwnet.accelerate import keep_freed_memory
+from mwnet.accelerate import find_device, keep_freed_memory, warn_slow_bfloat16
 from mwnet.benchmark.cells import Cell
 from mwnet.config import Config
 from mwnet.errors import Interrupted, UserError, first_line
@@ -43,11 +43,13 @@ def run(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[Outcom
     Args:
         cells: none of them finished.
         jobs: how many processes; with 1 it is this one.
-        watch: looks at every training after each epoch; a function of a module.
+        watch: looks at every training when it is measured; a function of a module.
 
     Raises:
         Interrupted: on Ctrl-C or SIGTERM, after every running cell has written a checkpoint.
     """
+    for device in {cell.config.device for cell in cells if cell.config.amp == "bf16"}:
+        warn_slow_bfloat16(find_device(device))
     outcomes: list[Outcome] = []
 
     def note(outcome: Outcome) -> bool:

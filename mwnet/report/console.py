@@ -94,8 +94,8 @@ def conclude(
         score = "probability of the given label"
         print(
             f"\nwarning: the weights have collapsed: {COLLAPSE[collapse]}; label_quality cannot be "
-            "trusted, rank by the loss instead, and try --meta-loss mae, --normalisation sum or "
-            "another --weight-net-lr"
+            "trusted, rank by the loss instead, and try --meta-loss mae, --normalisation sum, "
+            "--weight-net-optimizer adam or another --weight-net-lr"
         )
     print("\nmost suspect training samples")
     print(f"{'sample_id':>28}  {'given':>12}  {'predicted':>12}  {score}")

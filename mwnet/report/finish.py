@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +78,7 @@ def finish(
         train_truth = None if truth is None else truth[experiment.parts.train].numpy()
         by_loss = experiment.method.weight_of_loss
         draw_all(folder / "figures", scored, train_truth, classes, history, by_loss=by_loss)
-    health = [line["weights"]["collapse"] for line in history]
-    lines = math.ceil(experiment.method.epochs / experiment.config.eval_every)
-    collapse = lasting_collapse(health, lines)
+    collapse = lasting_collapse(history, experiment.method.epochs)
     # Collapsed weights say nothing about labels, or the opposite; the prediction still does.
     ranking = scored.quality if collapse is None else scored.probability
     order = np.argsort(ranking, kind="stable")[:10]

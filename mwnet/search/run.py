@@ -118,7 +118,7 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
 def _identity(config: Config, tasks: list[Task]) -> dict[str, Any]:
     """What the evaluations depend on."""
     data = {task.config.dataset: task.digest() for task in tasks}
-    options = config.model_dump(mode="json", exclude={"out", *RESUMABLE_CHANGES})
+    options = config.model_dump(mode="json", exclude={"out", "eval_every", *RESUMABLE_CHANGES})
     return {"versions": report.versions(), "options": options, "contents of the data": data}
 
 
