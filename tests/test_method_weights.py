@@ -111,7 +111,7 @@ def test_groups_by_size(sizes: list[int], clusters: int, ratio: float, groups: l
     assert groups_by_size(torch.tensor(sizes), clusters, ratio).tolist() == groups
 
 
-@pytest.mark.parametrize("groups", itertools.permutations(range(3)))
+@pytest.mark.parametrize("groups", list(itertools.permutations(range(3))))
 def test_groups_are_numbered_from_the_smallest(groups: tuple[int, ...]) -> None:
     sizes = torch.tensor([10, 50, 100])[list(groups)]
     assert groups_by_size(sizes, 3, 1.5).tolist() == list(groups)
