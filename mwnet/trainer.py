@@ -178,7 +178,7 @@ class Trainer:
         meta_batch = self.meta[done.step] if self.meta is not None else None
         report = self.method.step(self.train[done.step], meta_batch)
         for name, value in report.items():
-            # Sums stay on the device; they are read once a measured epoch.
+            # Sums stay on the device; they are read once an epoch.
             total = done.sums.get(name, torch.zeros_like(value, dtype=torch.float64))
             done.sums[name] = total + value
             done.counts[name] = done.counts.get(name, 0) + 1
@@ -199,7 +199,7 @@ class Trainer:
         )
 
     def _means(self) -> dict[str, float]:
-        """What the steps since the last line reported, on average: the only read of the device."""
+        """What the steps since the last line reported, on average."""
         done = self.progress
         self._check(done.sums)
         return {name: float(total) / done.counts[name] for name, total in done.sums.items()}

@@ -145,11 +145,11 @@ def test_ranks_are_those_of_the_mean_accuracies(runs: Path) -> None:
 
 
 def test_the_report_says_how_seldom_it_was_measured(tmp_path: Path, runs: Path) -> None:
-    assert "one epoch in" not in (runs / "table.md").read_text()
+    assert "Measured once in" not in (runs / "table.md").read_text()
     table = write(tmp_path, base={**SMALL, "eval_every": 2}, seeds=[0])
     assert benchmark(table) == 0
     text = (tmp_path / "out" / "table.md").read_text()
-    assert "Measured, and best, is one epoch in 2." in text
+    assert "Measured once in 2 epochs; the best" in text
 
 
 def test_latex_has_as_many_entries_in_every_line(runs: Path) -> None:

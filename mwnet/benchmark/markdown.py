@@ -160,7 +160,7 @@ def _footer(table: Table, found: list[Record]) -> str:
     parts = (table.base, *table.columns.values(), *table.rows.values())
     seldom = {part["eval_every"] for part in parts if part.get("eval_every", 1) != 1}
     if seldom:
-        lines.insert(1, f"Measured, and best, is one epoch in {_listed(seldom)}.")
+        lines.insert(1, f"Measured once in {_listed(seldom)} epochs; the best is one of these.")
     if table.paper is not None:
         lines.insert(0, f"Protocol: {_protocol(table)}")
     return "\n".join(f"- {line}" for line in lines)
