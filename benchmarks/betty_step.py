@@ -16,14 +16,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mwnet.models import MODELS
 from torch import nn
 from torch.optim import SGD
 
 from benchmarks.step_time import SHAPES, steps, timed
-from models import MODELS
-from mwnet.accelerate import keep_freed_memory
+from mwnet.bilevel.weighting import WeightNet
+from mwnet.core.memory import keep_freed_memory
 from mwnet.losses import mae
-from mwnet.weighting import WeightNet
 
 
 def betty_step(model: str, size: int, roll_back: bool) -> Callable[[], Any]:

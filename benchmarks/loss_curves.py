@@ -19,8 +19,8 @@ import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
-from mwnet.loss_file import TaylorLoss
 from mwnet.losses import LOSSES
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import GENERAL
 from mwnet.search import figures
 

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mwnet.accelerate import keep_freed_memory
-from mwnet.command_line import parse
-from mwnet.experiment import Experiment, build
+from mwnet.build.experiment import Experiment, build
+from mwnet.config.flags import parse_training
+from mwnet.core.memory import keep_freed_memory
 from mwnet.methods import METHODS, Context
 from mwnet.methods.noise_rate import NoiseRate
 
 
 def prepared(argv: list[str], phase: str | None) -> Experiment:
     """A method that stands at the beginning of a phase; None means its last."""
-    experiment = build(parse(argv)[0])
+    experiment = build(parse_training(argv))
     method = experiment.method.train()
     names = [p.name for p in method.phases]
     method.epoch = 0

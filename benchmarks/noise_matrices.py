@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
+from mwnet.noise import NOISES, instance, pmd
 from torch import Tensor
 
-from mwnet.report.figures import figure
-from noise import NOISES, instance, pmd
+from mwnet.runs.figures import figure
 
 RATE = 0.4
 CIFAR10 = ("plane", "auto", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

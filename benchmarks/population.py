@@ -2,7 +2,7 @@
 
     python -m benchmarks.population --json population.json
 
-64 two-layer perceptrons with 64 Taylor losses, as stacked parameters (mwnet.population) and as 64
+64 two-layer perceptrons with 64 Taylor losses, as stacked parameters (mwnet.training.population) and as 64
 plain loops of autograd through the loss; SGD with momentum 0.9, batches of 100 (digits) or 128
 (28x28 pixels of noise: the time does not depend on them). Both train the same number of steps from
 the same weights; what they end with is compared.
@@ -22,13 +22,13 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
-from models import MODELS
-from mwnet.accelerate import keep_freed_memory
+from mwnet.core.memory import keep_freed_memory
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
 from mwnet.losses.taylor import CROSS_ENTROPY
-from mwnet.population import Group, TaylorLosses, kind_for
-from mwnet.population.stacks import GROUP, Kind
+from mwnet.models import MODELS
+from mwnet.training.population import Group, TaylorLosses, kind_for
+from mwnet.training.population.stacks import GROUP, Kind
 
 MEMBERS = 64
 OTHERS: tuple[Kind, ...] = ("mapped", "looped")

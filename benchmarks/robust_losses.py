@@ -24,15 +24,15 @@ from typing import Any
 
 import torch
 
-from mwnet.accelerate import keep_freed_memory
-from mwnet.benchmark.statistics import spread
-from mwnet.command_line import parse
-from mwnet.config import Config
-from mwnet.errors import UserError, lookup
-from mwnet.loss_file import read_loss
-from mwnet.report.figures import figure
+from mwnet.config.flags import parse_training
+from mwnet.config.schema import Config
+from mwnet.core.errors import UserError, lookup
+from mwnet.core.memory import keep_freed_memory
+from mwnet.core.processes import Workers
+from mwnet.losses.loss_file import read_loss
+from mwnet.reproduce.tables.statistics import spread
+from mwnet.runs.figures import figure
 from mwnet.search.tasks import HAND_MADE, Job, Loss, Score, Task
-from mwnet.search.workers import Workers
 
 _task: list[Task] = []
 
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
     if args.command == "ranks":
         print(ranks([json.loads(path.read_text()) for path in args.files]))
         return
-    config = parse(flags)[0].model_copy(update={"search_samples": args.samples})
+    config = parse_training(flags).model_copy(update={"search_samples": args.samples})
     result = run(args, config)
     print(table(result))
     if args.json:

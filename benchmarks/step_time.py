@@ -27,17 +27,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from mwnet.models import MODELS
 from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
-from models import MODELS
-from mwnet.accelerate import Autocast, keep_freed_memory
 from mwnet.bilevel import Bilevel, MetaGradient, bilevel_step, forward_engine, higher_engine
+from mwnet.bilevel.cuda_graphs import Captured
+from mwnet.bilevel.precision import Autocast
 from mwnet.bilevel.tangents import Primals, tangent
-from mwnet.cuda_graphs import Captured
+from mwnet.bilevel.weighting import WeightNet, by_mean
+from mwnet.core.memory import keep_freed_memory
 from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import cross_entropy, mae
-from mwnet.weighting import WeightNet, by_mean
 
 SHAPES = {"mlp2": (1, 28), "mlp3": (1, 28)}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}

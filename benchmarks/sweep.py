@@ -17,21 +17,21 @@ import torch
 
 from benchmarks.common import train
 from mwnet import detection
-from mwnet.command_line import parse
-from mwnet.experiment import build
+from mwnet.build.experiment import build
+from mwnet.config.flags import parse_training
 
 
 def result(argv: list[str]) -> tuple[float, float]:
     """Validation accuracy and detection AUC after one run of train.py's flags, without files."""
     torch.set_num_threads(1)
-    experiment = build(parse([*argv, "--validation-size", "200", "--device", "cpu"])[0])
-    truth = experiment.truth
+    experiment = build(parse_training([*argv, "--validation-size", "200", "--device", "cpu"]))
+    truth = experiment.data.truth
     assert truth is not None
     train(experiment)
-    validation = experiment.score(experiment.parts.validation)
-    accuracy = (validation.predicted == truth[experiment.parts.validation].numpy()).mean()
-    scored = experiment.score(experiment.parts.train)
-    auc = detection.detection_auc(scored, truth[experiment.parts.train].numpy())["own"]
+    validation = experiment.score(experiment.data.parts.validation)
+    accuracy = (validation.predicted == truth[experiment.data.parts.validation].numpy()).mean()
+    scored = experiment.score(experiment.data.parts.train)
+    auc = detection.detection_auc(scored, truth[experiment.data.parts.train].numpy())["own"]
     return float(accuracy), float("nan") if auc is None else auc
 
 

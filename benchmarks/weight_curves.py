@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common import train
-from mwnet.command_line import parse
-from mwnet.experiment import build
-from mwnet.report.figures import figure, weight_curve_on
+from mwnet.build.experiment import build
+from mwnet.config.flags import parse_training
+from mwnet.runs.figures import figure, weight_curve_on
 
 VARIANTS = {
     "MW-Net: CE, clean meta labels": [],
@@ -24,12 +24,14 @@ def main() -> None:
     out = parser.parse_args().out
     with figure(out, 13, 3.9, columns=3) as (_, panels):
         for axes, (name, flags) in zip(panels, VARIANTS.items(), strict=True):
-            experiment = build(parse(flags)[0])
-            assert experiment.truth is not None
+            experiment = build(parse_training(flags))
+            assert experiment.data.truth is not None
             train(experiment)
-            scored = experiment.score(experiment.parts.train)
+            scored = experiment.score(experiment.data.parts.train)
             weight_curve_on(
-                axes, scored, scored.given == experiment.truth[experiment.parts.train].numpy()
+                axes,
+                scored,
+                scored.given == experiment.data.truth[experiment.data.parts.train].numpy(),
             )
             metrics = experiment.metrics(scored)
             axes.set_title(

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks.common import train
-from mwnet.command_line import parse
-from mwnet.experiment import Experiment, build
+from mwnet.bilevel.weighting import WeightNet
+from mwnet.build.experiment import Experiment, build
+from mwnet.config.flags import parse_training
+from mwnet.core.seeding import seeded
 from mwnet.methods import MWNet
-from mwnet.seeding import seeded
-from mwnet.weighting import WeightNet
 
 FLAGS = ["--meta-loss", "mae", "--meta-noisy"]
 
@@ -44,7 +44,7 @@ def random_slope(seed: int) -> float:
 
 def auc(seed: int, *flags: str, slope: float | None = None) -> tuple[float, float]:
     """Detection AUC of the weight net's output before and after training."""
-    experiment = build(parse([*FLAGS, *flags, "--seed", str(seed)])[0])
+    experiment = build(parse_training([*FLAGS, *flags, "--seed", str(seed)]))
     if slope is not None:
         rise(experiment, slope)
     before = own_auc(experiment)
@@ -54,7 +54,7 @@ def auc(seed: int, *flags: str, slope: float | None = None) -> tuple[float, floa
 
 def own_auc(experiment: Experiment) -> float:
     """AUC of the weight net's output over the training samples."""
-    scored = experiment.score(experiment.parts.train)
+    scored = experiment.score(experiment.data.parts.train)
     return experiment.metrics(scored)["detection_auc"]["own"]
 
 

@@ -19,16 +19,16 @@ from functools import partial
 
 from torch import nn
 
-from models.cnn4 import cnn4
-from models.cnn9 import cnn9
-from models.jocor import jocor_net, jocor_repo
-from models.mlp import mlp
-from models.preact_resnet import preact_resnet18
-from models.resnet import resnet
-from models.resnet18 import resnet18
-from models.torchvision_models import PREFIX, torchvision_builders
-from models.vgg import vgg11
-from models.wrn import wide_resnet
+from .cnn4 import cnn4
+from .cnn9 import cnn9
+from .jocor import jocor_net, jocor_repo
+from .mlp import mlp
+from .preact_resnet import preact_resnet18
+from .resnet import resnet
+from .resnet18 import resnet18
+from .torchvision_models import PREFIX, torchvision_builders
+from .vgg import vgg11
+from .wrn import wide_resnet
 
 MODELS = {
     "mlp2": partial(mlp, depth=2),

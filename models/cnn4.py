@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from models._parts import check_width, image_sides
+from ._parts import check_width, image_sides
 
 
 def cnn4(

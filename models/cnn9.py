@@ -4,7 +4,7 @@ from functools import partial
 
 from torch import nn
 
-from models._parts import check_width, convolution, image_sides
+from ._parts import check_width, convolution, image_sides
 
 
 def cnn9(

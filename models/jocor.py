@@ -7,7 +7,7 @@ is the 9-layer CNN of Co-teaching (:mod:`models.cnn9`).
 
 from torch import nn
 
-from models._parts import convolution, image_sides
+from ._parts import convolution, image_sides
 
 
 def jocor_net(

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models._parts import check_width, image_sides
-from models.wrn import WideBlock
+from ._parts import check_width, image_sides
+from .wrn import WideBlock
 
 
 class PreActResNet18(nn.Module):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from models._parts import image_sides
-from models.torchvision_import import torchvision
+from ._parts import image_sides
+from .torchvision_import import torchvision
 
 PREFIX = "torchvision:"
 IMAGENET_CLASSES = 1000

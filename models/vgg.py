@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from models._parts import check_width, convolution, image_sides
+from ._parts import check_width, convolution, image_sides
 
 STAGES = ((1,), (2,), (4, 4), (8, 8), (8, 8))  # channels of each convolution, in widths
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models._parts import check_width, image_sides
+from ._parts import check_width, image_sides
 
 
 class WideBlock(nn.Module):

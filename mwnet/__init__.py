@@ -1,3 +1,3 @@
-"""mwnet: train on noisy labels, learn how much each sample counts, find the wrong labels."""
+"""Train on noisy labels, learn how much each sample counts, find the labels that are wrong."""
 
 __version__ = "0.1.0"

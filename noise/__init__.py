@@ -10,13 +10,13 @@ the targets, so fewer than ``rate`` labels end up wrong; all others never draw t
 ``asymmetric`` applies to half of the classes. docs/NOISE.md shows them all.
 """
 
-from noise.class_maps import asymmetric, block5, hierarchical, superclass
-from noise.corruption import COUNTS, corrupt, realised_rate
-from noise.estimate import anchor_points, anchored_matrix, confident_joint, estimated_rate
-from noise.from_file import array_from_file, labels_from_file
-from noise.instance_dependent import instance
-from noise.margin import pmd
-from noise.matrices import (
+from .class_maps import asymmetric, block5, hierarchical, superclass
+from .corruption import COUNTS, corrupt, realised_rate
+from .estimate import anchor_points, anchored_matrix, confident_joint, estimated_rate
+from .from_file import array_from_file, labels_from_file
+from .instance_dependent import instance
+from .margin import pmd
+from .matrices import (
     Builder,
     flip,
     flip2,

@@ -6,7 +6,7 @@ No rate here counts the true class: a label that moves always becomes wrong.
 import torch
 from torch import Generator, Tensor
 
-from noise.checks import check_rate
+from .checks import check_rate
 
 MNIST = {7: 1, 2: 7, 3: 8, 5: 6, 6: 5}
 CLASS_MAPS = {

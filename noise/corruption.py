@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from noise.checks import check_labels
+from .checks import check_labels
 
 COUNTS = ("sample", "exact", "exact-per-class")
 UNIT = 2**32  # probabilities are counted in steps of 1 / UNIT, so that their sums are exact

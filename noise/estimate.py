@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from noise.checks import check_labels, check_probabilities
+from .checks import check_labels, check_probabilities
 
 
 def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> Tensor:

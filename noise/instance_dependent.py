@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from noise.checks import check_labels, check_rate
+from .checks import check_labels, check_rate
 
 SPREAD = 0.1  # standard deviation of the samples' own rates
 CHUNK = 1024  # samples in float64 at a time

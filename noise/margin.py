@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from noise.checks import check_probabilities, check_rate
+from .checks import check_probabilities, check_rate
 
 # Probability, before scaling, of moving from the best to the second class at margin d in [0, 1].
 KINDS: dict[int, Callable[[Tensor], Tensor]] = {

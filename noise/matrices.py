@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
-from noise.checks import check_rate
+from .checks import check_rate
 
 
 class Builder(Protocol):

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import torch
+from mwnet.noise import NOISES
 from torch import Tensor
 
-from mwnet.analysis.__main__ import main
-from noise import NOISES
+from mwnet.reproduce.claims.command import main
 
 
 def matrix(name: str, rate: float, classes: int = 10) -> Tensor:

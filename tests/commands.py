@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import train
-from mwnet import checkpoint
+from mwnet.training import checkpoint
 
 ROOT = Path(train.__file__).parent
 QUICK = ["--epochs", "3", "--no-tensorboard", "--no-figures", "--device", "cpu", "--threads", "1"]

@@ -8,10 +8,10 @@ import torch
 from commands import ROBUST
 from torch import Tensor
 
-from mwnet.config import Config
-from mwnet.experiment import Experiment, build
+from mwnet.build.experiment import Experiment, build
+from mwnet.config.checks import validate
+from mwnet.config.schema import Config
 from mwnet.methods import METHODS, Context
-from mwnet.validation import validate
 
 # So that few epochs show all that a method does.
 EARLY: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ def build_with_other_truth(settings: Config, monkeypatch: pytest.MonkeyPatch) ->
 
     A clean meta set carries true labels; those of its own samples stay.
     """
-    from mwnet import experiment as module
+    from mwnet.build import experiment as module
 
     original: Callable = module.given_labels
     meta = build(settings).parts.meta

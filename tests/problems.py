@@ -10,11 +10,11 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mwnet.bilevel import Bilevel, EngineChoice
+from mwnet.bilevel.weighting import NORMALISATIONS, WeightNet
+from mwnet.core.seeding import seeded
 from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS, Learner, Parts, Weighting
-from mwnet.seeding import seeded
-from mwnet.weighting import NORMALISATIONS, WeightNet
 
 CLASSES = 3
 

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 from scipy import stats
 
-from mwnet.benchmark.__main__ import main
+from mwnet.reproduce.tables.command import main
 
 SMALL = {
     "dataset": "digits", "epochs": 2, "model_options": {"width": 8}, "device": "cpu",

@@ -1,4 +1,4 @@
-"""The command ``python -m mwnet.analysis``: what is the same for all analyses."""
+"""The command ``mwnet claim``: what is the same for all analyses."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,21 @@ from pathlib import Path
 import pytest
 from commands import ROBUST, ROOT, run
 
-from mwnet.analysis import NAMES, report
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import Analysis, Finding, Run, Runs, grid, of_folders, seeds_of, verdict
+from mwnet.build.experiment import Experiment
 from mwnet.detection import Scored
-from mwnet.experiment import Experiment
-from mwnet.report.figures import figure
+from mwnet.reproduce.claims import NAMES, report
+from mwnet.reproduce.claims.base import (
+    Analysis,
+    Finding,
+    Run,
+    Runs,
+    grid,
+    of_folders,
+    seeds_of,
+    verdict,
+)
+from mwnet.reproduce.claims.command import main
+from mwnet.runs.figures import figure
 
 Capture = pytest.CaptureFixture[str]
 SMALL = {"dataset": "digits", "epochs": 2, "model_options": {"width": 8}, "device": "cpu"}
@@ -59,7 +68,7 @@ def test_it_trains_once_measures_each_epoch_and_reports(tmp_path: Path, capsys: 
         "## How many suspects\n",
         "**The claim** (Someone (2020), section 3): They become fewer.\n",
         "(n = 2, seeds 0 to 1).\n\n![How many suspects](figure.png)\n\n| a |",
-        "Command: `python -m mwnet.analysis weight-spread --meta-size 0`. 2 training runs, ",
+        "Command: `mwnet claim weight-spread --meta-size 0`. 2 training runs, ",
     ):
         assert part in text
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
@@ -118,7 +127,7 @@ def test_bad_input_gets_one_sentence(
     assert main([*arguments, "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert sentence in error
-    assert error.startswith("mwnet.analysis: ")
+    assert error.startswith("mwnet.reproduce.claims: ")
     assert error.count("\n") == 1
     assert not out.exists()
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from analyses import report
 
-from mwnet.analysis.class_accuracy import by_class, chance_gap, gap, lost, lost_by_hard
-from mwnet.analysis.class_bias import LABELS, verdict
+from mwnet.reproduce.claims.class_accuracy import by_class, chance_gap, gap, lost, lost_by_hard
+from mwnet.reproduce.claims.class_bias import LABELS, verdict
 
 SETTINGS = ["--model.width", "16", "--jobs", "1"]
 TINY = ["--epochs", "1", "--seeds", "0,", *SETTINGS]

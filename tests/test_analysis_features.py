@@ -10,14 +10,14 @@ import pytest
 import torch
 from analyses import report
 from commands import run
+from mwnet.models import MODELS
 from sklearn.metrics import silhouette_score
 from torch import Tensor
 
-from models import MODELS
-from mwnet.analysis import features
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import Run, of_folders
-from mwnet.errors import UserError
+from mwnet.core.errors import UserError
+from mwnet.reproduce.claims import features
+from mwnet.reproduce.claims.base import Run, of_folders
+from mwnet.reproduce.claims.command import main
 
 QUICK = ["--seeds", "1", "--jobs", "1", "--epochs", "2", "--model.width", "8", "--device", "cpu"]
 Capture = pytest.CaptureFixture[str]
@@ -81,9 +81,9 @@ def test_features_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for folder in folders:
         accuracy = json.loads((folder / "summary.json").read_text())["test_accuracy"]["last"]
         experiment = of_folders([folder])[0].experiment()
-        assert experiment.truth is not None
-        inputs = features.penultimate(experiment, experiment.parts.test).numpy()
-        classes = experiment.truth[experiment.parts.test].numpy()
+        assert experiment.data.truth is not None
+        inputs = features.penultimate(experiment, experiment.data.parts.test).numpy()
+        classes = experiment.data.truth[experiment.data.parts.test].numpy()
         width, pure = silhouette_score(inputs, classes), features.purity(inputs, classes)
         row = folder.parts[-3]
         assert f"| {row} | {width:.3f} | {100 * pure:.2f} | {100 * accuracy:.2f} |" in text

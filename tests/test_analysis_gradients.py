@@ -11,12 +11,12 @@ from analyses import report
 from commands import run
 from torch import nn
 
-from mwnet.analysis import gradient_magnitude, gradient_ranking, gradient_sign
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import of_folders
-from mwnet.analysis.gradient_magnitude import Magnitude, logit_gradients, moments
 from mwnet.losses import LOSSES, mae
 from mwnet.methods.base import predict
+from mwnet.reproduce.claims import gradient_magnitude, gradient_ranking, gradient_sign
+from mwnet.reproduce.claims.base import of_folders
+from mwnet.reproduce.claims.command import main
+from mwnet.reproduce.claims.gradient_magnitude import Magnitude, logit_gradients, moments
 
 QUICK = ["--seeds", "1", "--jobs", "1", "--epochs", "2", "--model.width", "8", "--device", "cpu"]
 Capture = pytest.CaptureFixture[str]
@@ -208,11 +208,11 @@ def test_gradient_sign_reports(tmp_path: Path, capsys: Capture) -> None:
     line = next(line for line in text.splitlines() if line.startswith("| ce | "))
     assert line.count("100.0 %") == 4
     experiment = of_folders([tmp_path / "a" / "CE" / "uniform-0.4" / "seed-0"])[0].experiment()
-    assert experiment.truth is not None
-    ids = experiment.parts.train
-    wrong = ids[experiment.labels[ids] != experiment.truth[ids]]
-    p = predict(experiment.method, experiment.pixels, wrong).double().softmax(1)
-    least = float(p.gather(1, experiment.labels[wrong, None]).min())
+    assert experiment.data.truth is not None
+    ids = experiment.data.parts.train
+    wrong = ids[experiment.data.labels[ids] != experiment.data.truth[ids]]
+    p = predict(experiment.method, experiment.data.pixels, wrong).double().softmax(1)
+    least = float(p.gather(1, experiment.data.labels[wrong, None]).min())
     off = 0.9 * (1 - least)  # (1 - alpha) times cross-entropy's largest derivative
     assert f"with alpha = 0.1, beta = 1 it is off by up to {off:.2f}." in text
     assert "with ce and mae, whose signs thus tell nothing, " in text

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from analyses import report
+from mwnet.noise import NOISES
 
-from mwnet.analysis import dmi_independence
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.dmi_independence import verdict
-from mwnet.analysis.information import (
+from mwnet.core.seeding import generator
+from mwnet.reproduce.claims import dmi_independence
+from mwnet.reproduce.claims.command import main
+from mwnet.reproduce.claims.dmi_independence import verdict
+from mwnet.reproduce.claims.information import (
     Estimate,
     conditional_information,
     fresh_labels,
@@ -24,10 +26,8 @@ from mwnet.analysis.information import (
     permuted_within,
     reversal,
 )
-from mwnet.analysis.mutual_information import agreement, random_joints
-from mwnet.analysis.mutual_information import verdict as mi_verdict
-from mwnet.seeding import generator
-from noise import NOISES
+from mwnet.reproduce.claims.mutual_information import agreement, random_joints
+from mwnet.reproduce.claims.mutual_information import verdict as mi_verdict
 
 Capture = pytest.CaptureFixture[str]
 RNG = np.random.default_rng(7)
@@ -227,9 +227,9 @@ def memorised(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Classifiers that repeat the given label of a training sample and know nothing of others."""
 
     def probabilities(experiment: object, ids: torch.Tensor) -> np.ndarray:
-        eye = np.eye(experiment.source.num_classes)  # type: ignore[attr-defined]
-        known = experiment.labels if len(ids) == len(experiment.parts.train) else None  # type: ignore[attr-defined]
-        labels = experiment.source.labels if known is None else known  # type: ignore[attr-defined]
+        eye = np.eye(experiment.data.source.num_classes)  # type: ignore[attr-defined]
+        known = experiment.data.labels if len(ids) == len(experiment.data.parts.train) else None  # type: ignore[attr-defined]
+        labels = experiment.data.source.labels if known is None else known  # type: ignore[attr-defined]
         return 0.9 * eye[labels[ids].numpy()] + 0.01
 
     monkeypatch.setattr(dmi_independence, "probabilities", probabilities)

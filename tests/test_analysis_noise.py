@@ -7,11 +7,11 @@ import pytest
 import torch
 from analyses import matrix, report
 from commands import run
+from mwnet.noise import unlearnable
 
-from mwnet.analysis import noise_limits, noise_matrices
-from mwnet.analysis.__main__ import main
-from mwnet.unlearnable import warn_unlearnable
-from noise import unlearnable
+from mwnet.losses.unlearnable import warn_unlearnable
+from mwnet.reproduce.claims import noise_limits, noise_matrices
+from mwnet.reproduce.claims.command import main
 
 Capture = pytest.CaptureFixture[str]
 LIMITS = {"flip": 1 / 2, "flip2": 2 / 3, "uniform": 1.0, "symmetric": 0.9, "pairflip": 1 / 2}

@@ -11,11 +11,18 @@ from analyses import report
 from problems import random_logits
 from torch import Tensor
 
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.loss_shapes import along, at_the_label, lowest_at, scaled, shipped, steepness
-from mwnet.analysis.normalisation import raw_range
 from mwnet.losses import LOSSES, taylor_range
 from mwnet.losses.taylor import taylor
+from mwnet.reproduce.claims.command import main
+from mwnet.reproduce.claims.loss_shapes import (
+    along,
+    at_the_label,
+    lowest_at,
+    scaled,
+    shipped,
+    steepness,
+)
+from mwnet.reproduce.claims.normalisation import raw_range
 
 CLASSES = 5
 

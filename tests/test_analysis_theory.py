@@ -12,13 +12,13 @@ from problems import CLASSES, batch, flat, network, relative
 from torch import Tensor
 from torch.optim import SGD
 
-from mwnet.analysis import flip_expectation, gradient_ranking, meta_gradients, meta_variance
-from mwnet.analysis.__main__ import main
-from mwnet.analysis.base import of_folders
-from mwnet.analysis.meta_gradients import contributions_of
 from mwnet.bilevel import Bilevel, higher_engine
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
+from mwnet.reproduce.claims import flip_expectation, gradient_ranking, meta_gradients, meta_variance
+from mwnet.reproduce.claims.base import of_folders
+from mwnet.reproduce.claims.command import main
+from mwnet.reproduce.claims.meta_gradients import contributions_of
 
 Capture = pytest.CaptureFixture[str]
 
@@ -196,9 +196,9 @@ def test_contributions_add_up_to_the_meta_gradient(tmp_path: Path) -> None:
     problem: Bilevel = experiment.method.problem  # pyright: ignore[reportAssignmentType]
     problem.classifier.double().eval()
     problem.weight_net.double()
-    ids, train = experiment.parts.meta, experiment.train[0]
-    assert experiment.truth is not None
-    meta = Batch(ids, experiment.pixels.take(ids).double(), experiment.truth[ids])
+    ids, train = experiment.data.parts.meta, experiment.train[0]
+    assert experiment.data.truth is not None
+    meta = Batch(ids, experiment.data.pixels.take(ids).double(), experiment.data.truth[ids])
     optimizer = SGD(problem.classifier.parameters(), lr=experiment.config.lr)
     train = Batch(train.index, train.x.double(), train.y)
     whole = flat(higher_engine(problem, optimizer, train, meta).theta)

@@ -10,14 +10,14 @@ import torch
 from analyses import report
 from commands import run
 
-from mwnet.analysis import noise_levels, normalisation, weight_spread
-from mwnet.analysis.base import of_folders
-from mwnet.analysis.heavy_noise import differences
-from mwnet.analysis.noise_levels import ranks_and_gaps
-from mwnet.analysis.weight_curve import curve, falling_share, falls_from, per_nat
+from mwnet.config.recipes import RUN_CONFIG as CONFIG
+from mwnet.config.recipes import load_yaml
 from mwnet.losses import taylor_range
-from mwnet.recipe import load_yaml
-from mwnet.report.folder import CONFIG
+from mwnet.reproduce.claims import noise_levels, normalisation, weight_spread
+from mwnet.reproduce.claims.base import of_folders
+from mwnet.reproduce.claims.heavy_noise import differences
+from mwnet.reproduce.claims.noise_levels import ranks_and_gaps
+from mwnet.reproduce.claims.weight_curve import curve, falling_share, falls_from, per_nat
 
 SMALL = ["--epochs", "2", "--model.width", "8", "--device", "cpu", "--train-size", "200"]
 
@@ -93,10 +93,10 @@ def test_weight_spread(tmp_path: Path) -> None:
     widths, accuracies = {}, {}
     for folder, summary in runs.items():
         experiment = of_folders([tmp_path / folder])[0].experiment()
-        ids = experiment.parts.train
+        ids = experiment.data.parts.train
         weights = experiment.score(ids).weight
-        assert experiment.truth is not None
-        right = (experiment.labels[ids] == experiment.truth[ids]).numpy()
+        assert experiment.data.truth is not None
+        right = (experiment.data.labels[ids] == experiment.data.truth[ids]).numpy()
         row = folder.split("/")[0].replace("MW-Net", "MW-Net*").replace("RMW-Net*", "RMW-Net")
         widths[row] = np.subtract(*np.percentile(weights, [95, 5])) / weights.mean()
         accuracies[row] = last(summary)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from commands import ROBUST, ROOT, fails, outcome, run
+from mwnet.build.components import try_out
 
 import train
-from mwnet import checkpoint
-from mwnet.components import try_out
-from mwnet.errors import UserError
+from mwnet.core.errors import UserError
 from mwnet.methods import MWNet
+from mwnet.training import checkpoint
 
 BAD_INPUT = [
     (["--method", "mwnett"], ["mwnett", "did you mean mwnet?"]),

@@ -12,11 +12,11 @@ import torch
 from commands import outcome, run
 from tables import benchmark, summaries, write
 
-from mwnet.benchmark import runner
-from mwnet.benchmark.__main__ import main
-from mwnet.benchmark.cells import plan
-from mwnet.benchmark.table import load_table
 from mwnet.methods import ERM
+from mwnet.reproduce.tables import runner
+from mwnet.reproduce.tables.cells import plan
+from mwnet.reproduce.tables.command import main
+from mwnet.reproduce.tables.table import load_table
 
 ERM_CELL = "plain-erm/uniform-40/seed-0"
 
@@ -111,7 +111,9 @@ def test_a_failing_cell_is_reported_and_the_others_run(
     assert list(summaries(tmp_path / "out")) == ["good/uniform-40/seed-0"]
     printed = capsys.readouterr()
     bad, worse = printed.err.splitlines()
-    assert bad.startswith("mwnet.benchmark: bad | uniform 40 % | seed 0 failed: --method glc ")
+    assert bad.startswith(
+        "mwnet.reproduce.tables: bad | uniform 40 % | seed 0 failed: --method glc "
+    )
     log = tmp_path / "out/worse/uniform-40/seed-0.log"
     assert worse.endswith(f"failed: RuntimeError: something new (see {log})")
     assert "Traceback" in log.read_text()
@@ -264,14 +266,17 @@ def test_clean_learning_has_the_summary_of_a_run(tmp_path: Path) -> None:
 
 def test_the_classifier_of_clean_learning_is_plain_training(tmp_path: Path) -> None:
     """On all training samples it ends in the very predictions of ``--method erm``."""
-    from mwnet.clean_learning import NetworkClassifier
-    from mwnet.experiment import build
+    from mwnet.build.experiment import build
+    from mwnet.reproduce.clean_learning import NetworkClassifier
 
     table = write(tmp_path, rows={"erm": {"method": "erm", "meta_size": 0}}, seeds=[0])
     assert benchmark(table) == 0
     cell = plan(load_table(table), tmp_path / "out")[0]
     experiment = build(cell.config)
-    x, y = (of[experiment.parts.train].numpy() for of in (experiment.source.x, experiment.labels))
+    x, y = (
+        of[experiment.data.parts.train].numpy()
+        for of in (experiment.data.source.x, experiment.data.labels)
+    )
     predicted = NetworkClassifier(cell.config, 10, experiment.device).fit(x, y).predict_proba(x)
     np.testing.assert_array_equal(predicted, np.load(cell.folder / "pred_probs.npy"))
 

@@ -13,10 +13,10 @@ import torch
 import yaml
 from tables import SMALL, TABLE, benchmark, interval, summaries, write
 
-from mwnet import memory
-from mwnet.benchmark.__main__ import main
-from mwnet.benchmark.report import archived, report
-from mwnet.benchmark.table import load_table
+from mwnet.core import memory
+from mwnet.reproduce.tables.command import main
+from mwnet.reproduce.tables.report import archived, report
+from mwnet.reproduce.tables.table import load_table
 
 PNG = b"\x89PNG\r\n"
 UNIFORM, FLIP = "uniform 40 %", "flip 20 %"

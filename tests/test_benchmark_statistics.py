@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from tables import interval, write
 
-from mwnet.benchmark.figures import draw, pictures
-from mwnet.benchmark.statistics import ranks, spread, welch_interval
-from mwnet.benchmark.table import load_table
+from mwnet.reproduce.tables.figures import draw, pictures
+from mwnet.reproduce.tables.statistics import ranks, spread, welch_interval
+from mwnet.reproduce.tables.table import load_table
 
 # Accuracies of Tables 1 and 2 of Gao, Gouk and Hospedales (2021), with the average rank printed.
 # Columns: MLP and CNN on MNIST, VGG-11 and ResNet-18 on CIFAR-10 and CIFAR-100.

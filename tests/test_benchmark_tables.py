@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from commands import ROOT
 
-from mwnet.benchmark.cells import Cell, plan
-from mwnet.benchmark.records import known, of_cell, records
-from mwnet.benchmark.report import archived
-from mwnet.benchmark.statistics import spread
-from mwnet.benchmark.table import Table, as_the_paper, load_table
-from mwnet.config import Config
+from mwnet.config.schema import Config
 from mwnet.methods import METHODS
-from mwnet.schedules import multistep
+from mwnet.methods.schedules import multistep
+from mwnet.reproduce.tables.cells import Cell, plan
+from mwnet.reproduce.tables.records import known, of_cell, records
+from mwnet.reproduce.tables.report import archived
+from mwnet.reproduce.tables.statistics import spread
+from mwnet.reproduce.tables.table import Table, as_the_paper, load_table
 
 TABLES = ROOT / "configs" / "tables"
 CIFAR = ["cifar10", "cifar100"]
@@ -60,7 +60,7 @@ RATES = [("symmetric", 0.2), ("symmetric", 0.5), ("symmetric", 0.8), ("pairflip"
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_table_of_the_repository_builds(path: Path, tmp_path: Path) -> None:
     table = load_table(path)
-    assert table.command == f"python -m mwnet.benchmark {path.relative_to(ROOT)}"
+    assert table.command == f"mwnet table {path.relative_to(ROOT)}"
     protocols = [table]
     if table.paper is not None and table.paper.protocol is not None:
         protocols.append(as_the_paper(table))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mwnet import checkpoint
-from mwnet.errors import UserError
+from mwnet.core import files
+from mwnet.core.errors import UserError
+from mwnet.training import checkpoint
 
 CPU = torch.device("cpu")
 
@@ -21,8 +22,8 @@ def names(folder: Path) -> list[str]:
 
 def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    checkpoint.write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), checkpoint.atomic(path) as file:
+    files.write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), files.atomic(path) as file:
         file.write(b"half of the n%d" % (1 // 0))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
@@ -46,7 +47,7 @@ def test_full_disk_leaves_the_last_checkpoint(
 
 
 def test_files_get_the_permissions_of_any_new_file(tmp_path: Path) -> None:
-    checkpoint.write_text(tmp_path / "atomic", "x")
+    files.write_text(tmp_path / "atomic", "x")
     (tmp_path / "plain").write_text("x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
@@ -69,7 +70,7 @@ def test_a_crash_between_the_two_files_leaves_both_readable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint.save(tmp_path, {"step": 1}, best=True)
-    original = checkpoint.atomic
+    original = files.atomic
 
     def crashing(path: Path) -> object:
         if path.name == "last.pt":
@@ -111,7 +112,8 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 import torch
-from mwnet import checkpoint
+from mwnet.training import checkpoint
+from mwnet.core import files
 folder = Path(sys.argv[1])
 checkpoint.save(folder, {"x": torch.zeros(10)}, best=False)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
@@ -129,5 +131,5 @@ except OSError:
 def test_sweep_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     (tmp_path / ".last.pt.abc.tmp").write_bytes(b"half")
     (tmp_path / "last.pt").write_bytes(b"whole")
-    checkpoint.sweep(tmp_path)
+    files.sweep(tmp_path)
     assert names(tmp_path) == ["last.pt"]

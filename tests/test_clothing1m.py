@@ -10,11 +10,11 @@ from commands import run
 from PIL import Image
 
 import train
-from mwnet.config import Config
+from mwnet.build.experiment import build
+from mwnet.config.schema import Config
 from mwnet.data import batches
 from mwnet.data.batches import Pixels
 from mwnet.data.clothing1m import clothing1m
-from mwnet.experiment import build
 
 CLASSES = ["T-Shirt", "Down Coat", "Underwear"]
 

@@ -8,16 +8,16 @@ import pytest
 import yaml
 from commands import ROOT
 
-from models import MODELS
-from mwnet.command_line import RECIPES, parse
-from mwnet.config import Config
+from mwnet.config.checks import validate
+from mwnet.config.flags import parse
+from mwnet.config.recipes import RECIPES, dump, load_yaml
+from mwnet.config.schema import Config
+from mwnet.core.errors import UserError
 from mwnet.data.load import DATASETS
-from mwnet.errors import UserError
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
-from mwnet.recipe import dump, load_yaml
-from mwnet.validation import validate
-from noise import NOISES
+from mwnet.models import MODELS
+from mwnet.noise import NOISES
 
 
 def config(*argv: str) -> Config:

@@ -11,8 +11,8 @@ from experiments import build_with_other_truth, config, drive, flags
 from torch import Tensor
 
 import train
+from mwnet.build.experiment import build
 from mwnet.data import Batches, Pixels
-from mwnet.experiment import build
 from mwnet.losses import TrainingSet
 from mwnet.methods import METHODS
 from mwnet.methods.confident import ConfidentBatches
@@ -107,15 +107,15 @@ FLAGS = ["--meta-source", "confident", "--no-meta-noisy"]
 @pytest.mark.parametrize("method", ANY)
 def test_no_samples_are_held_out_and_the_first_epoch_has_no_meta_loss(method: str) -> None:
     experiment = build(config(method, **CONFIDENT, meta_size=60))
-    assert len(experiment.parts.meta) == 0
+    assert len(experiment.data.parts.meta) == 0
     assert not experiment.clean_meta
-    assert len(experiment.parts.train) == 1437
+    assert len(experiment.data.parts.train) == 1437
     reports = drive(experiment)
     steps = len(experiment.train)
     assert ["meta_loss" in report for report in reports] == [False] * steps + [True] * 2 * steps
     batches = experiment.meta
     assert isinstance(batches, ConfidentBatches)
-    labels = experiment.labels[batches.chosen]
+    labels = experiment.data.labels[batches.chosen]
     assert labels.bincount().tolist() == [6] * 10
 
 

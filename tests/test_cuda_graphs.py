@@ -10,12 +10,12 @@ from commands import ROBUST, fails
 from problems import batch, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mwnet import components
-from mwnet.command_line import parse
-from mwnet.config import Config
-from mwnet.cuda_graphs import WARM_UP, Captured, Report
-from mwnet.errors import UserError
-from mwnet.experiment import Experiment, build
+from mwnet.bilevel.cuda_graphs import WARM_UP, Captured, Report
+from mwnet.build import components
+from mwnet.build.experiment import Experiment, build
+from mwnet.config.flags import parse
+from mwnet.config.schema import Config
+from mwnet.core.errors import UserError
 from mwnet.methods import METHODS, Method
 from mwnet.methods.cmw_net import CMWNet
 
@@ -42,7 +42,7 @@ def graph_method(*flags: str, meta: list[str] = ROBUST) -> tuple[Method, Experim
     config = parse([*meta, *flags])[0]
     experiment = build(config)
     recorded = Config(**{**config.model_dump(), "cuda_graphs": True})
-    source, device = experiment.source, experiment.device
+    source, device = experiment.data.source, experiment.device
     method = components.method(
         recorded,
         lambda purpose: components.classifier(config, source, device, purpose),

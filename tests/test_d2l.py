@@ -8,9 +8,9 @@ import torch
 from experiments import config, same
 from torch import nn
 
+from mwnet.build.experiment import Experiment, build
+from mwnet.core.errors import UserError
 from mwnet.data import Batches, Pixels
-from mwnet.errors import UserError
-from mwnet.experiment import Experiment, build
 from mwnet.methods import Context, d2l
 from mwnet.methods.d2l import dimensionality, penultimate
 

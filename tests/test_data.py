@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mwnet.command_line import parse
+from mwnet.build.experiment import build
+from mwnet.config.flags import parse
 from mwnet.data import Batches, Pixels, Source, split
 from mwnet.data.batches import crop_flip
 from mwnet.data.load import load
 from mwnet.data.source import channels_first
-from mwnet.experiment import build
 
 
 def source(counts: list[int], test: int = 0, truth: bool = True) -> Source:
@@ -137,9 +137,9 @@ def test_training_samples_are_drawn_anew_for_every_seed() -> None:
 
 def test_train_size_is_what_a_run_trains_on() -> None:
     experiment = build(parse(["--train-size", "200", "--device", "cpu"])[0])
-    assert len(experiment.parts.train) == 200
+    assert len(experiment.data.parts.train) == 200
     batches = [experiment.train[step].index for step in range(len(experiment.train))]
-    assert sorted(torch.cat(batches).tolist()) == experiment.parts.train.tolist()
+    assert sorted(torch.cat(batches).tolist()) == experiment.data.parts.train.tolist()
 
 
 def test_clean_meta_set_needs_the_truth() -> None:

@@ -13,7 +13,7 @@ from torch.optim import SGD
 
 from mwnet.bilevel import Bilevel, EngineChoice, higher_engine
 from mwnet.bilevel.step import MetaGradient
-from mwnet.errors import UserError
+from mwnet.core.errors import UserError
 
 
 class Attention(nn.Module):

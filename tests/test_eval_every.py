@@ -8,8 +8,8 @@ import torch
 from commands import ROBUST, fails, frozen, outcome, run
 
 import train
-from mwnet import checkpoint
-from mwnet.tracking import lasting_collapse
+from mwnet.detection import lasting_collapse
+from mwnet.training import checkpoint
 
 SMALL = ["--model.width", "16", "--batch-size", "300"]  # four steps an epoch
 

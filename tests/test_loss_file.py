@@ -10,9 +10,9 @@ import yaml
 from commands import ROOT
 from searches import THETA
 
-from mwnet.errors import UserError
-from mwnet.loss_file import HEADER, TaylorLoss, read_loss, write_loss
+from mwnet.core.errors import UserError
 from mwnet.losses import LOSSES
+from mwnet.losses.loss_file import HEADER, TaylorLoss, read_loss, write_loss
 from mwnet.losses.taylor import GENERAL, taylor_range
 
 
@@ -79,7 +79,7 @@ def test_binary_files_and_folders_hold_no_loss(tmp_path: Path) -> None:
 
 
 def test_theta_of_a_file_is_the_loss_that_it_says(tmp_path: Path) -> None:
-    from mwnet.options import bound
+    from mwnet.build.hyper import bound
 
     path = tmp_path / "taylor.yaml"
     write_loss(path, TaylorLoss(THETA, 3.0), {})

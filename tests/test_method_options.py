@@ -9,7 +9,7 @@ import torch
 from commands import fails, frozen
 from experiments import EARLY, config, drive, flags
 
-from mwnet.experiment import build
+from mwnet.build.experiment import build
 from mwnet.methods import METHODS
 
 # By hyper-parameter: a value that trains differently, and one that is out of range.
@@ -57,7 +57,7 @@ def ending(method: str, **changes: object) -> tuple:
     """What a run trains and how it scores, to compare bit for bit."""
     experiment = build(config(method, **changes))
     drive(experiment)
-    scored = experiment.score(experiment.parts.train)
+    scored = experiment.score(experiment.data.parts.train)
     columns = torch.tensor(scored.quality), torch.tensor(scored.weight)
     return frozen([*experiment.method.parameters(), *columns])
 

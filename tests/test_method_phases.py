@@ -5,14 +5,14 @@ import copy
 import pytest
 import torch
 from experiments import config, drive, parameters, same
+from mwnet.noise import anchor_points
 from torch import Tensor
 
+from mwnet.build.experiment import Experiment, build
 from mwnet.data import Batch
-from mwnet.detection import predict
-from mwnet.experiment import Experiment, build
 from mwnet.losses import cross_entropy
 from mwnet.methods import Context
-from noise import anchor_points
+from mwnet.methods.base import predict
 
 SECOND = {"forward-correction": "corrected", "glc": "corrected", "s-model": "noise layer"}
 
@@ -31,7 +31,7 @@ def begin_second(experiment: Experiment) -> None:
 
 
 def probabilities(experiment: Experiment, ids: Tensor) -> Tensor:
-    return predict(experiment.method, experiment.pixels, ids).softmax(-1)
+    return predict(experiment.method, experiment.data.pixels, ids).softmax(-1)
 
 
 @pytest.mark.parametrize("name", ["forward-correction", "glc"])
@@ -55,27 +55,28 @@ def test_the_noise_layer_starts_on_the_trained_network_with_a_new_schedule() -> 
 
 def test_forward_correction_estimates_its_matrix_at_anchor_points() -> None:
     experiment = trained("forward-correction")
-    wanted = anchor_points(probabilities(experiment, experiment.parts.train))
+    wanted = anchor_points(probabilities(experiment, experiment.data.parts.train))
     begin_second(experiment)
     torch.testing.assert_close(experiment.method.matrix.double(), wanted, atol=1e-6, rtol=0)
 
 
 def test_glc_measures_its_matrix_on_the_true_labels_of_the_meta_set() -> None:
     experiment = trained("glc")
-    ids = experiment.parts.meta
+    ids = experiment.data.parts.meta
     p = probabilities(experiment, ids)
-    assert experiment.truth is not None
-    wanted = torch.stack([p[experiment.truth[ids] == label].mean(0) for label in range(10)])
+    assert experiment.data.truth is not None
+    wanted = torch.stack([p[experiment.data.truth[ids] == label].mean(0) for label in range(10)])
     begin_second(experiment)
     torch.testing.assert_close(experiment.method.matrix, wanted)
 
 
 def test_s_model_starts_its_layer_at_the_confusion_of_predicted_and_given_classes() -> None:
     experiment = trained("s-model", share=1.0)  # so long that it predicts every class
-    ids = experiment.parts.train
+    ids = experiment.data.parts.train
     predicted = probabilities(experiment, ids).argmax(1)
     rows = [
-        experiment.labels[ids[predicted == label]].bincount(minlength=10) for label in range(10)
+        experiment.data.labels[ids[predicted == label]].bincount(minlength=10)
+        for label in range(10)
     ]
     counts = torch.stack(rows).double()
     assert (counts.sum(1) > 0).all()
@@ -107,7 +108,7 @@ def test_glc_with_the_identity_is_cross_entropy_on_silver_and_gold_together() ->
     begin_second(experiment)
     experiment.method.matrix.copy_(torch.eye(10))
     assert experiment.meta is not None
-    gold = round(300 * len(experiment.parts.meta) / len(experiment.parts.train))
+    gold = round(300 * len(experiment.data.parts.meta) / len(experiment.data.parts.train))
     for step in range(4):
         silver, meta = experiment.train[step], experiment.meta[step]
         experiment.method.step(silver, meta)
@@ -121,7 +122,7 @@ def test_glc_with_another_matrix_corrects_silver_but_not_gold() -> None:
     experiment = trained("glc")
     begin_second(experiment)
     matrix, (silver, meta) = experiment.method.matrix, (experiment.train[0], experiment.meta[0])
-    gold = round(300 * len(experiment.parts.meta) / len(experiment.parts.train))
+    gold = round(300 * len(experiment.data.parts.meta) / len(experiment.data.parts.train))
     p = experiment.method.logits(torch.cat([silver.x, meta.x[:gold]])).double().softmax(-1)
     given = (p[:300] @ matrix.double()).gather(1, silver.y[:, None])
     trusted = p[300:].gather(1, meta.y[:gold, None])

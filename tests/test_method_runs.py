@@ -10,10 +10,10 @@ from commands import QUICK, outcome, run
 from experiments import config, flags, middles
 
 import train
-from mwnet import checkpoint
-from mwnet import experiment as module
-from mwnet.experiment import build
+from mwnet.build import experiment as module
+from mwnet.build.experiment import build
 from mwnet.methods import METHODS
+from mwnet.training import checkpoint
 
 NEEDING = [name for name, entry in METHODS.items() if entry.needs_noise_rate]
 

@@ -11,7 +11,7 @@ import torch
 from commands import frozen
 from experiments import build_with_other_truth, config, drive, middles, parameters, same
 
-from mwnet.experiment import build
+from mwnet.build.experiment import build
 from mwnet.methods import METHODS, Context, Method
 
 methods = pytest.mark.parametrize("method", sorted(METHODS))
@@ -47,7 +47,7 @@ def test_three_steps_are_finite_and_move_the_parameters(method: str) -> None:
 @methods
 def test_every_phase_changes_what_would_be_deployed(method: str) -> None:
     experiment = build(config(method))
-    steps, x = len(experiment.train), experiment.pixels.take(torch.arange(5))
+    steps, x = len(experiment.train), experiment.data.pixels.take(torch.arange(5))
     for phase in experiment.method.phases:
         first = experiment.method.start_of(phase.name) * steps
         drive(experiment, first, first + 1)
@@ -146,12 +146,15 @@ def test_label_quality_is_a_score_that_is_low_for_planted_errors(method: str) ->
     changes = {"method_options": {}, "epochs": 10, "batch_size": 100, "weight_net_lr": 0.1}
     experiment = build(config(method, **changes))
     drive(experiment)
-    scored = experiment.score(experiment.parts.train)
-    assert experiment.truth is not None
-    wrong = scored.given != experiment.truth[experiment.parts.train].numpy()
+    scored = experiment.score(experiment.data.parts.train)
+    assert experiment.data.truth is not None
+    wrong = scored.given != experiment.data.truth[experiment.data.parts.train].numpy()
     assert scored.quality[wrong].mean() < scored.quality[~wrong].mean()
     assert experiment.metrics(scored)["detection_auc"]["own"] > 0.7
-    for ids in (experiment.parts.train, experiment.parts.test):  # also samples never trained on
+    for ids in (
+        experiment.data.parts.train,
+        experiment.data.parts.test,
+    ):  # also samples never trained on
         scored = experiment.score(ids)
         assert scored.quality.shape == scored.weight.shape == ids.shape
         assert 0 <= scored.quality.min() < scored.quality.max() <= 1

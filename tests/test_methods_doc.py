@@ -9,10 +9,10 @@ import pytest
 from commands import ROOT, run
 from experiments import config
 
-from mwnet.benchmark.table import load_table
-from mwnet.config import Config
-from mwnet.experiment import build
+from mwnet.build.experiment import build
+from mwnet.config.schema import Config
 from mwnet.methods import METHODS
+from mwnet.reproduce.tables.table import load_table
 
 
 def rows() -> dict[str, list[str]]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from mwnet.models import MODELS, find
+from mwnet.models.torchvision_import import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-import models
-from models import MODELS, find
-from models.torchvision_import import torchvision
+from mwnet import models
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_features_are_images_of_one_pixel(name: str) -> None:
 
 
 def test_option_a_shortcut_pads_new_channels_with_zeros() -> None:
-    from models.resnet import BasicBlock
+    from mwnet.models.resnet import BasicBlock
 
     block = BasicBlock(2, 4, 2).eval()
     torch.nn.init.zeros_(block.bn2.weight)
@@ -136,7 +136,7 @@ def test_option_a_shortcut_pads_new_channels_with_zeros() -> None:
 
 
 def test_the_projection_shortcut_is_there_only_where_the_shape_changes() -> None:
-    from models.resnet18 import ProjectionBlock
+    from mwnet.models.resnet18 import ProjectionBlock
 
     for channels, stride in ((2, 1), (4, 1), (2, 2)):
         block = ProjectionBlock(2, channels, stride).eval()

@@ -7,8 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from noise import NOISES, corrupt, labels_from_file, realised_rate
+from mwnet.noise import NOISES, corrupt, labels_from_file, realised_rate
 
 RATED = sorted(NOISES.keys() - {"none"})
 CLASSES = {"asymmetric": 10, "superclass": 100, "hierarchical": 100}  # others take any number

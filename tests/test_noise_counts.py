@@ -4,8 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from noise import COUNTS, NOISES, corrupt, realised_rate
+from mwnet.noise import COUNTS, NOISES, corrupt, realised_rate
 
 ANY_SIZE = ["uniform", "symmetric", "flip", "pairflip"]
 

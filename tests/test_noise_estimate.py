@@ -2,8 +2,14 @@
 
 import pytest
 import torch
-
-from noise import NOISES, anchor_points, confident_joint, corrupt, estimated_rate, realised_rate
+from mwnet.noise import (
+    NOISES,
+    anchor_points,
+    confident_joint,
+    corrupt,
+    estimated_rate,
+    realised_rate,
+)
 
 NAMES = ["symmetric", "flip", "flip2", "pairflip", "uniform"]
 TRUTH = torch.arange(5).repeat_interleave(4000)

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from noise import NOISES
-from noise.class_maps import CIFAR100_SUPERCLASS
+from mwnet.noise import NOISES
+from mwnet.noise.class_maps import CIFAR100_SUPERCLASS
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 # The official superclasses of CIFAR-100 in their order. Class ids are the alphabetical order of all

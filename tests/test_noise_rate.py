@@ -6,12 +6,12 @@ import pytest
 import torch
 from experiments import config, drive
 
-import noise
-from mwnet.command_line import parse
-from mwnet.config import Config
-from mwnet.detection import predict
-from mwnet.experiment import Experiment, build
+from mwnet import noise
+from mwnet.build.experiment import Experiment, build
+from mwnet.config.flags import parse
+from mwnet.config.schema import Config
 from mwnet.methods import Context
+from mwnet.methods.base import predict
 
 
 def estimated(settings: Config) -> Experiment:
@@ -25,9 +25,9 @@ def estimated(settings: Config) -> Experiment:
 
 
 def realised(experiment: Experiment) -> float:
-    ids = experiment.parts.train
-    assert experiment.truth is not None
-    return noise.realised_rate(experiment.labels[ids], experiment.truth[ids])
+    ids = experiment.data.parts.train
+    assert experiment.data.truth is not None
+    return noise.realised_rate(experiment.data.labels[ids], experiment.data.truth[ids])
 
 
 def test_the_estimate_of_the_usual_run_on_digits() -> None:
@@ -44,7 +44,7 @@ def test_it_is_that_of_predictions_by_the_network_that_has_not_seen_the_sample()
     before = build(settings)
     assert math.isnan(before.method.noise_rate.value)  # not known yet
     experiment = estimated(settings)
-    rate, ids = experiment.method.noise_rate, experiment.parts.train
+    rate, ids = experiment.method.noise_rate, experiment.data.parts.train
     first, second = (fold.ids for fold in rate.folds)
     assert abs(len(first) - len(second)) <= 1
     assert torch.equal(torch.cat([first, second]).sort().values, ids)
@@ -53,7 +53,7 @@ def test_it_is_that_of_predictions_by_the_network_that_has_not_seen_the_sample()
     for learner, other in zip(rate.learners, (second, first), strict=True):
         before.method.learner.network.load_state_dict(learner.network.state_dict())
         unseen.append(predict(before.method, before.pixels, other).softmax(-1))
-    labels = experiment.labels[torch.cat([second, first])]
+    labels = experiment.data.labels[torch.cat([second, first])]
     wanted = noise.estimated_rate(torch.cat(unseen), labels)
     assert rate.value == pytest.approx(wanted, abs=1e-6)
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from noise import corrupt, instance, instance_dependent, pmd, realised_rate
+from mwnet.noise import corrupt, instance, instance_dependent, pmd, realised_rate
 
 LABELS = torch.arange(3).repeat(40)
 

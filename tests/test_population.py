@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-import models
+from mwnet import models
 from mwnet.data import Batches, Pixels
 from mwnet.losses import LOSSES
-from mwnet.population import (
+from mwnet.training.population import (
     EachLoss,
     Group,
     Stack,
@@ -22,7 +22,7 @@ from mwnet.population import (
     kind_for,
     stacked,
 )
-from mwnet.population.stacks import GROUP, Kind
+from mwnet.training.population.stacks import GROUP, Kind
 
 CPU = torch.device("cpu")
 CLASSES = 4

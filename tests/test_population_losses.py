@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mwnet.losses import LOSSES
 from mwnet.losses.taylor import CROSS_ENTROPY
-from mwnet.population import EachLoss, TaylorLosses
+from mwnet.training.population import EachLoss, TaylorLosses
 
 LOSS_OF = [LOSSES["ce"], LOSSES["gce"], LOSSES["mae"]]
 MEMBERS = len(LOSS_OF)

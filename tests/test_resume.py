@@ -12,7 +12,7 @@ import yaml
 from commands import QUICK, ROBUST, ROOT, outcome, run
 
 import train
-from mwnet import checkpoint
+from mwnet.training import checkpoint
 
 KILLER = """
 import os, signal, sys
@@ -93,7 +93,7 @@ def test_resume_without_the_random_state_is_noticed(
     argv = [*ROBUST, *DROPOUT]
     run(tmp_path / "whole", *argv)
     killed(20, "SIGTERM", tmp_path / "cut", *argv)
-    monkeypatch.setattr("mwnet.trainer.restore_global_states", lambda *arguments: None)
+    monkeypatch.setattr("mwnet.training.trainer.restore_global_states", lambda *arguments: None)
     assert train.main(["--resume", str(tmp_path / "cut"), "--threads", "1"]) == 0
     assert outcome(tmp_path / "cut") != outcome(tmp_path / "whole")
 

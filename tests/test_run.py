@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 import train
-from mwnet import checkpoint
 from mwnet.data.load import load
-from mwnet.report.finish import device_name
+from mwnet.runs.outputs import device_name
+from mwnet.training import checkpoint
 
 
 def test_a_run_leaves_everything_that_is_promised(tmp_path: Path) -> None:

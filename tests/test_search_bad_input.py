@@ -10,7 +10,7 @@ from commands import fails, run
 from searches import SMALL, THETA, scored, search
 
 import train
-from mwnet.loss_file import TaylorLoss, write_loss
+from mwnet.losses.loss_file import TaylorLoss, write_loss
 from mwnet.search.space import Space
 from mwnet.search.tasks import Task
 

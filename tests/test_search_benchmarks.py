@@ -10,14 +10,14 @@ import pytest
 import torch
 import yaml
 from commands import ROOT
+from mwnet.models import MODELS
 from searches import THETA
 
 from benchmarks import population, robust_losses
-from models import MODELS
-from mwnet.errors import UserError
-from mwnet.loss_file import TaylorLoss, write_loss
+from mwnet.core.errors import UserError
+from mwnet.losses.loss_file import TaylorLoss, write_loss
 from mwnet.losses.taylor import CROSS_ENTROPY
-from mwnet.population.stacks import GROUP
+from mwnet.training.population.stacks import GROUP
 
 Capture = pytest.CaptureFixture[str]
 CPU = torch.device("cpu")

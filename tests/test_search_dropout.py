@@ -8,11 +8,11 @@ import torch
 from searches import LOG, THETA, cut, logged, result, search
 
 import train
-from mwnet.loss_file import TaylorLoss
+from mwnet.config.checks import validate
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import CROSS_ENTROPY
 from mwnet.search import tasks
 from mwnet.search.tasks import Job, Task
-from mwnet.validation import validate
 
 Patch = pytest.MonkeyPatch
 

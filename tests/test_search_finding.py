@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from searches import lines, scored, search
 
-from mwnet.loss_file import TaylorLoss
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.search.space import Space
 from mwnet.search.strategy import Strategy
 from mwnet.search.tasks import Job, Task

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from searches import THETA
 
-from mwnet.errors import UserError
-from mwnet.loss_file import TaylorLoss
+from mwnet.core.errors import UserError
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import CROSS_ENTROPY
 from mwnet.search.log import Log
 from mwnet.search.tasks import Job, Score

@@ -8,8 +8,8 @@ import pytest
 from cmaes import CMA
 from searches import CONSTANT, HUGE, THETA
 
-from mwnet.errors import UserError
-from mwnet.loss_file import TaylorLoss, write_loss
+from mwnet.core.errors import UserError
+from mwnet.losses.loss_file import TaylorLoss, write_loss
 from mwnet.losses.taylor import CROSS_ENTROPY, coefficients
 from mwnet.search.space import Space, degenerate
 from mwnet.search.strategy import Strategy

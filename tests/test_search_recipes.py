@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from commands import ROOT
 
-from mwnet.command_line import parse
-from mwnet.config import Config
-from mwnet.recipe import load_yaml
+from mwnet.config.flags import parse
+from mwnet.config.recipes import load_yaml
+from mwnet.config.schema import Config
 
 ARRAYS = ["--mode", "loss-search", "--dataset", "arrays", "--data", "x.npz"]
 

@@ -11,7 +11,7 @@ from commands import QUICK, run
 from searches import LOG, SMALL, lines, logged, scored, search
 
 import train
-from mwnet.loss_file import TaylorLoss, read_loss, write_loss
+from mwnet.losses.loss_file import TaylorLoss, read_loss, write_loss
 from mwnet.losses.taylor import CROSS_ENTROPY
 
 Capture = pytest.CaptureFixture[str]

@@ -10,9 +10,9 @@ from commands import fails
 from searches import LOG, SMALL, TWO_TASKS, lines, result, scored, search, told
 
 import train
-from mwnet.loss_file import TaylorLoss
+from mwnet.core.processes import Workers
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.search.tasks import Job, Task
-from mwnet.search.workers import Workers
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch

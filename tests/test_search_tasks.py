@@ -4,11 +4,11 @@ import pytest
 import torch
 from searches import CONSTANT, HUGE, THETA
 
-from mwnet.errors import UserError
-from mwnet.loss_file import TaylorLoss
+from mwnet.config.checks import validate
+from mwnet.core.errors import UserError
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import CROSS_ENTROPY
 from mwnet.search.tasks import HAND_MADE, Job, Score, Task, task_configs
-from mwnet.validation import validate
 
 
 def task(**changes: object) -> Task:

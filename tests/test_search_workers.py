@@ -8,7 +8,7 @@ from pathlib import Path
 import jobs
 import pytest
 
-from mwnet.search.workers import Workers
+from mwnet.core.processes import Workers
 
 
 @pytest.mark.parametrize("count", [1, 2])

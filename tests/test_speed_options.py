@@ -13,14 +13,14 @@ from tables import SMALL, benchmark, write
 from torch import nn
 from torch.optim import SGD
 
-from mwnet.accelerate import Autocast, compile_in_place
 from mwnet.bilevel import ENGINES, Bilevel, EngineChoice, higher_engine
-from mwnet.command_line import parse
+from mwnet.bilevel.precision import Autocast, compile_in_place
+from mwnet.bilevel.weighting import WeightNet, by_mean, by_sum
+from mwnet.build.experiment import build
+from mwnet.config.checks import validate
+from mwnet.config.flags import parse
 from mwnet.data import Batch, Pixels
-from mwnet.experiment import build
 from mwnet.losses import LOSSES
-from mwnet.validation import validate
-from mwnet.weighting import WeightNet, by_mean, by_sum
 
 SMALL_RESNET = ["--model", "resnet32", "--model.depth", "8", "--model.width", "4"]
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mwnet.models import torchvision_import
+from mwnet.models.torchvision_import import torchvision
 
 import train
-from models import torchvision_import
-from models.torchvision_import import torchvision
 from mwnet.data.builtin import TORCHVISION, torchvision_set
 
 
@@ -29,7 +29,7 @@ def test_missing_schemas_are_declared() -> None:
     code = """
 import sys
 import torch
-from models import torchvision_import
+from mwnet.models import torchvision_import
 assert "torchvision" not in sys.modules
 calls = []
 def importing(name):

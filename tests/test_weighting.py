@@ -2,7 +2,7 @@
 
 import torch
 
-from mwnet.weighting import NORMALISATIONS, WeightNet, by_mean, by_sum
+from mwnet.bilevel.weighting import NORMALISATIONS, WeightNet, by_mean, by_sum
 
 
 def test_weight_net_is_1_100_1_with_a_sigmoid() -> None:

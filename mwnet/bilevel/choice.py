@@ -13,9 +13,9 @@ from tqdm import tqdm
 from mwnet.bilevel.forward_engine import forward_engine
 from mwnet.bilevel.higher_engine import higher_engine
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient
+from mwnet.core.errors import UserError, first_line
+from mwnet.core.seeding import global_states, replayed
 from mwnet.data.batches import Batch
-from mwnet.errors import UserError, first_line
-from mwnet.seeding import global_states, replayed
 
 ENGINES: dict[str, Engine] = {"forward": forward_engine, "higher": higher_engine}
 

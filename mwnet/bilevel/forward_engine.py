@@ -20,8 +20,8 @@ from mwnet.bilevel.differentiable import differentiable, is_compiled
 from mwnet.bilevel.step import Bilevel, MetaGradient
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.updates import look_ahead
+from mwnet.core.seeding import global_states, replayed
 from mwnet.data.batches import Batch
-from mwnet.seeding import global_states, replayed
 
 
 def forward_engine(

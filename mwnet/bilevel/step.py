@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mwnet.bilevel.weighting import Normalise
+from mwnet.core.seeding import global_states, replayed
 from mwnet.data.batches import Batch
 from mwnet.losses import Loss
-from mwnet.seeding import global_states, replayed
-from mwnet.weighting import Normalise
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mwnet.seeding import generator
+from mwnet.core.seeding import generator
 
 CHUNK_ELEMENTS = 2**24
 """Values that are float64 at a time while mean and deviation are measured: 128 MiB."""

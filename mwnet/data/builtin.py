@@ -44,7 +44,7 @@ def torchvision_set(name: str, root: Path, download: bool) -> Source:
     Raises:
         ValueError: the set is not under ``root`` and may not be downloaded, or cannot be.
     """
-    from models.torchvision_import import torchvision
+    from mwnet.models.torchvision_import import torchvision
 
     loader = getattr(torchvision().datasets, TORCHVISION[name])
     try:

@@ -11,6 +11,7 @@ ten thousand test images with labels by hand.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mwnet import checkpoint
+from mwnet.core import files
+from mwnet.core.errors import reason
 from mwnet.data.source import Source
 from mwnet.data.user import read_image
-from mwnet.errors import reason
+
+log = logging.getLogger(__name__)
 
 PARTS = {
     "noisy_train_key_list.txt": "noisy_label_kv.txt",
@@ -103,10 +106,10 @@ def _labels(path: Path, num_classes: int) -> dict[str, int]:
 def _decoded(path: Path, root: Path, keys: list[str], size: int) -> Tensor:
     """``(n, 3, size, size)`` uint8 of the keys, mapped from a file that is made if need be."""
     if not path.exists():
-        print(f"decoding {len(keys):,} images once into {path}", flush=True)
+        log.info("decoding %s images once into %s", f"{len(keys):,}", path)
         try:
             with (
-                checkpoint.atomic(path) as file,
+                files.atomic(path) as file,
                 ThreadPoolExecutor(os.cpu_count()) as threads,
             ):
                 for images in _chunks(root, keys, size, threads):

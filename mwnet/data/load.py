@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from mwnet.core.errors import nearest
 from mwnet.data import builtin
 from mwnet.data.source import Source
-from mwnet.errors import nearest
 
 DATASETS = ("digits", *builtin.TORCHVISION, "clothing1m", "folder", "arrays", "table")
 

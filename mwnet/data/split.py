@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from mwnet.core.seeding import generator
 from mwnet.data.source import Source
-from mwnet.seeding import generator
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mwnet.errors import UserError
+from mwnet.core.errors import UserError
 from mwnet.losses._probabilities import require
 from mwnet.losses.generalized import gce, truncated_gce
 from mwnet.losses.paired import cores, elr, peer
 from mwnet.losses.targets import backward_correction, forward_correction, invertible
-from mwnet.unlearnable import warn_unlearnable
+from mwnet.losses.unlearnable import warn_unlearnable
 
 
 @dataclass(frozen=True)

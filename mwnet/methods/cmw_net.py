@@ -5,11 +5,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from mwnet.bilevel.weighting import WeightNet
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method
 from mwnet.methods.learner import Parts
 from mwnet.methods.mwnet import MWNet
-from mwnet.weighting import WeightNet
 
 
 class ClassAwareWeightNet(nn.Module):

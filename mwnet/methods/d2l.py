@@ -7,9 +7,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from mwnet import seeding
+from mwnet.core import seeding
+from mwnet.core.errors import UserError
 from mwnet.data.batches import Batch, Batches, in_order
-from mwnet.errors import UserError
 from mwnet.losses.targets import bootstrap_hard
 from mwnet.methods.base import Context, Method, Phase
 from mwnet.methods.learner import Parts

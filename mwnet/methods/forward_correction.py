@@ -5,13 +5,13 @@ from typing import final
 import torch
 from torch import Tensor
 
-import noise
+from mwnet import noise
 from mwnet.data.batches import Batch
 from mwnet.losses import cross_entropy
 from mwnet.losses.targets import forward_correction
+from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Parts
-from mwnet.unlearnable import warn_unlearnable
 
 
 @final

@@ -8,9 +8,9 @@ from torch import Tensor
 from mwnet.data.batches import Batch, Batches
 from mwnet.losses import cross_entropy
 from mwnet.losses.targets import forward_correction
+from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Learner, Parts
-from mwnet.unlearnable import warn_unlearnable
 
 
 @final

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mwnet.bilevel import Bilevel, bilevel_step
+from mwnet.bilevel.weighting import by_sum
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method, Phase, given_probability, training_set
 from mwnet.methods.learner import Parts
-from mwnet.weighting import by_sum
 
 
 class FreeWeights(nn.Module):

@@ -9,11 +9,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mwnet.bilevel import EngineChoice
-from mwnet.cuda_graphs import Update
+from mwnet.bilevel.cuda_graphs import Update
+from mwnet.bilevel.weighting import Normalise
 from mwnet.data.batches import Batches
 from mwnet.losses import Loss
 from mwnet.methods.confident import ConfidentBatches
-from mwnet.weighting import Normalise
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Adam
 
-from mwnet import seeding
+from mwnet.core import seeding
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method, Phase
 from mwnet.methods.learner import Parts

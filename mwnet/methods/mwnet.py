@@ -5,10 +5,10 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from mwnet.bilevel import Bilevel, bilevel_step
+from mwnet.bilevel.weighting import WeightNet
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method, Phase, training_set
 from mwnet.methods.learner import Parts
-from mwnet.weighting import WeightNet
 
 
 @final

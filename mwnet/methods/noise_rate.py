@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import noise
-from mwnet import seeding
+from mwnet import noise
+from mwnet.core import seeding
 from mwnet.data.batches import Batches
 from mwnet.losses import cross_entropy
 from mwnet.methods.base import Phase, predict

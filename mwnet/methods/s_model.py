@@ -8,9 +8,9 @@ from torch.optim import SGD
 
 from mwnet.data.batches import Batch, Batches
 from mwnet.losses import cross_entropy
+from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.base import Context, Method, Phase, predict
 from mwnet.methods.learner import Parts
-from mwnet.unlearnable import warn_unlearnable
 
 
 class NoiseLayer(nn.Module):

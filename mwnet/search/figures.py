@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from mwnet.loss_file import TaylorLoss
 from mwnet.losses import LOSSES
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import taylor
-from mwnet.report.figures import NEUTRAL, RIGHT, WRONG, figure
+from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure
 
 if TYPE_CHECKING:
     from mwnet.search.loop import Compared, Generation

@@ -8,12 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mwnet import checkpoint
-from mwnet.errors import UserError, reason
-from mwnet.loss_file import TaylorLoss
+from mwnet.core import files
+from mwnet.core.errors import UserError, reason
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.search.tasks import Job, Loss, Score
-
-LOG = "evaluations.jsonl"
 
 
 class Log:
@@ -79,7 +77,7 @@ class Log:
             raise UserError(f"cannot read {self.path}: {reason(error)}") from None
         whole = text[: text.rfind("\n") + 1]
         if whole != text:  # killed in the middle of a line
-            checkpoint.write_text(self.path, whole)
+            files.write_text(self.path, whole)
         if not whole:
             self.path.unlink()
             return

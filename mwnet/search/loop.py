@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mwnet.config import Config
-from mwnet.loss_file import TaylorLoss
+from mwnet.config.schema import SearchConfig
+from mwnet.core.processes import Workers
+from mwnet.core.seeding import derive
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.search.log import Log
 from mwnet.search.space import Space
 from mwnet.search.strategy import Strategy
 from mwnet.search.tasks import Job, Loss, Part, Score, Task
-from mwnet.search.workers import Workers
-from mwnet.seeding import derive
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Search:
 
     def __init__(
         self,
-        config: Config,
+        config: SearchConfig,
         tasks: list[Task],
         hand_made: list[str],
         log: Log,

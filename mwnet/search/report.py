@@ -1,24 +1,26 @@
 """What a search prints and leaves: taylor.yaml, summary.json, the comparison, two figures."""
 
-import json
+import logging
 import statistics
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mwnet import checkpoint
-from mwnet.accelerate import warn_slow_bfloat16
-from mwnet.config import Config
-from mwnet.errors import UserError
-from mwnet.loss_file import FILE, TaylorLoss, write_loss
-from mwnet.report.finish import versions as versions_of_a_run
-from mwnet.report.spread import mean_sd
+from mwnet.config.schema import SearchConfig
+from mwnet.core.device import warn_slow_bfloat16
+from mwnet.core.errors import UserError
+from mwnet.core.spread import mean_sd
+from mwnet.losses.loss_file import FILE, TaylorLoss, write_loss
+from mwnet.runs.folder import RunFolder
+from mwnet.runs.outputs import versions as versions_of_a_run
 from mwnet.search import figures
 
 if TYPE_CHECKING:
     from mwnet.search.loop import Compared, Generation, Search
     from mwnet.search.tasks import Task
+
+log = logging.getLogger(__name__)
 
 MEMORISED = 0.03
 """What cross entropy must have lost from its best epoch to the last."""
@@ -30,7 +32,7 @@ WAY = {
 }
 
 
-def announce(config: Config, tasks: "list[Task]", workers: int, folder: Path) -> None:
+def announce(config: SearchConfig, tasks: "list[Task]", workers: int, folder: RunFolder) -> None:
     """Say what is about to run."""
     if config.amp == "bf16":
         warn_slow_bfloat16(tasks[0].device)
@@ -40,9 +42,9 @@ def announce(config: Config, tasks: "list[Task]", workers: int, folder: Path) ->
         f"workers: {workers}"
     )
     for task in tasks:
-        sizes = f"{task.samples} training, {len(task.parts.validation)} clean validation"
+        sizes = f"{task.samples} training, {len(task.data.parts.validation)} clean validation"
         how = WAY[task.kind].format(size=task.losses_in_job)
-        print(f"  {task.name}: {sizes}, {len(task.parts.test)} test samples; {how}")
+        print(f"  {task.name}: {sizes}, {len(task.data.parts.test)} test samples; {how}")
     print(f"noise {config.noise} {config.noise_rate:g}; writing to {folder}", flush=True)
 
 
@@ -55,10 +57,9 @@ def memorised(reached: list[dict[str, Any]]) -> None:
             flush=True,
         )
         if entry["best"] - entry["last"] < MEMORISED:
-            print(
-                "warning: cross entropy has hardly memorised the labels by then, so that a loss "
-                "which is only slow would do as well: more --epochs or fewer --search-samples",
-                flush=True,
+            log.warning(
+                "cross entropy has hardly memorised the labels by then, so that a loss which is "
+                "only slow would do as well: more `epochs` or fewer `search_samples`"
             )
 
 
@@ -87,20 +88,37 @@ def versions() -> dict[str, str]:
     return {**versions_of_a_run(), "cmaes": version("cmaes")}
 
 
-def finish(
+@dataclass(frozen=True)
+class Found:
+    """What a search has to say.
+
+    Attributes:
+        loss: the chosen one.
+        table: the chosen loss and the hand-made ones, best first.
+        rows: the same as plain values.
+        summary: as in ``summary.json``.
+        provenance: how the loss was found, for its file.
+    """
+
+    loss: TaylorLoss
+    table: "list[Compared]"
+    rows: list[dict[str, Any]]
+    summary: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def summarise(
     search: "Search",
     reached: list[dict[str, Any]],
     results: "list[Compared]",
-    folder: Path,
     seconds: float,
-) -> dict[str, Any]:
-    """Choose the result, write everything, print the table.
+) -> Found:
+    """Choose the result, and compute what the search has to say.
 
     Args:
         search: after its last generation.
         reached: what cross entropy reaches.
         results: the candidates, then the hand-made losses, on fresh seeds.
-        folder: of the run.
         seconds: that the run has taken since it was started or resumed.
 
     Raises:
@@ -111,10 +129,9 @@ def finish(
     hand_made = [result for result in results if isinstance(result.loss, str)]
     chosen = max(candidates, key=lambda result: result.fitness)  # the first of several: the mean
     if chosen.fitness < 0:
-        raise UserError("no found loss could be trained on the fresh seeds: give a lower --lr")
+        raise UserError("no found loss could be trained on the fresh seeds: give a lower `lr`")
     loss = chosen.loss
     assert isinstance(loss, TaylorLoss)
-    write_loss(folder / FILE, loss, provenance(search, chosen))
     table = [chosen, *sorted(hand_made, key=lambda result: -result.fitness)]
     rows = [
         {
@@ -146,17 +163,24 @@ def finish(
         "device": str(tasks[0].device),
         "versions": versions(),
     }
-    path = folder / "summary.json"
-    if not search.log.added and path.exists():  # the times are those of the run that did the work
-        before = json.loads(path.read_text())
+    return Found(loss, table, rows, summary, provenance(search, chosen))
+
+
+def write(found: "Found", search: "Search", folder: RunFolder) -> dict[str, Any]:
+    """Write everything that a finished search leaves; returns the summary as written."""
+    summary = found.summary
+    if not search.log.added and folder.finished():
+        # The times are those of the run that did the work.
+        before = folder.search_summary()
         if len(before["generations"]) == len(search.history):
             summary |= {name: before[name] for name in ("generations", "seconds")}
-    checkpoint.write_text(path, json.dumps(summary, indent=2) + "\n")
-    if config.figures:
-        (folder / "figures").mkdir(exist_ok=True)
-        figures.losses(folder / "figures" / "losses.png", loss, tasks[0].source.num_classes)
-        figures.fitness(folder / "figures" / "fitness.png", search.history, table)
-    _conclude(rows, summary, folder)
+    write_loss(folder.path / FILE, found.loss, found.provenance)
+    folder.write_summary(summary)
+    if search.config.figures:
+        folder.figures.mkdir(exist_ok=True)
+        classes = search.tasks[0].data.source.num_classes
+        figures.losses(folder.figures / "losses.png", found.loss, classes)
+        figures.fitness(folder.figures / "fitness.png", search.history, found.table)
     return summary
 
 
@@ -176,7 +200,8 @@ def provenance(search: "Search", chosen: "Compared") -> dict[str, Any]:
     }
 
 
-def _conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: Path) -> None:
+def conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: RunFolder) -> None:
+    """Print the comparison, and where everything lies."""
     tasks = summary["tasks"]
     print(
         f"\ntrained from scratch on fresh seeds: test accuracy, mean and sd [%]; kept: "
@@ -192,10 +217,10 @@ def _conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: Path)
         print(f"{count} losses scored worst: {status}")
     print(f"\n{summary['seconds']:.0f} s; in {folder}:")
     print(f"  {FILE}         the loss, for")
-    print(f"      python train.py --method erm --loss taylor --loss.theta {folder / FILE}")
+    print(f"      mwnet train --method erm --loss taylor --loss.theta {folder.path / FILE}")
     print("  summary.json        the numbers")
     print("  evaluations.jsonl   every loss that was tried")
-    if (folder / "figures").is_dir():
+    if folder.figures.is_dir():
         print("  figures/            the loss beside others, and the search")
 
 

@@ -1,35 +1,30 @@
 """A search from its configuration to the files it leaves."""
 
-import contextlib
 import functools
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from mwnet import checkpoint
-from mwnet.accelerate import keep_freed_memory
-from mwnet.config import RESUMABLE_CHANGES, Config
-from mwnet.errors import Interrupted, UserError, lookup
-from mwnet.recipe import dump
-from mwnet.report.folder import CONFIG, run_folder
+from mwnet.config.schema import SearchConfig
+from mwnet.core.errors import UserError, lookup
+from mwnet.core.memory import keep_freed_memory
+from mwnet.core.processes import Workers
+from mwnet.core.signals import StopSignal
+from mwnet.runs.folder import run_folder
 from mwnet.search import report
-from mwnet.search.log import LOG, Log
+from mwnet.search.log import Log
 from mwnet.search.loop import Search
 from mwnet.search.space import Space
 from mwnet.search.tasks import HAND_MADE, Job, Score, Task, task_configs
-from mwnet.search.workers import Workers
 
-_tasks: list[Config] = []
+_tasks: list[SearchConfig] = []
 
 
-def prepare(configs: list[Config]) -> None:
+def prepare(configs: list[SearchConfig]) -> None:
     """Make a process ready for the jobs of some tasks."""
     _tasks[:] = configs
     _task.cache_clear()
@@ -47,7 +42,7 @@ def _task(number: int) -> Task:
     return Task(_tasks[number])
 
 
-def compared(config: Config) -> list[str]:
+def compared(config: SearchConfig) -> list[str]:
     """The losses of ``--search-compare``.
 
     Raises:
@@ -61,7 +56,7 @@ def compared(config: Config) -> list[str]:
     return names
 
 
-def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+def run(config: SearchConfig, resume: Path | None = None) -> dict[str, Any]:
     """Search as configured, in a new run folder or on from a log.
 
     Returns:
@@ -85,11 +80,13 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
     count = config.workers or _cores()
     if tasks[0].device.type != "cpu":
         count = config.workers or 1
+    rate = f"{config.noise_rate:g}" if config.noise_rate else ""
     workers = Workers[Job, list[Score]](evaluate, count, functools.partial(prepare, configs))
-    with _stopping(), run_folder(config, resume) as folder:
+    name = f"{config.dataset}-loss-search-{config.noise}{rate}-seed{config.seed}"
+    with StopSignal(at_once=True), run_folder(config, resume, name=name) as folder:
         if resume is not None:  # perhaps for more generations
-            checkpoint.write_text(folder / CONFIG, dump(config))
-        log = Log(folder / LOG, _identity(config, tasks))
+            folder.write_config(config)
+        log = Log(folder.evaluations, _identity(config, tasks))
         report.announce(config, tasks, count, folder)
         with workers:
             search = Search(config, tasks, hand_made, log, workers)
@@ -107,43 +104,23 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
                 bar.set_postfix_str(line) if not bar.disable else print(line, flush=True)
             if not search.finalists:
                 raise UserError(
-                    "not one of the losses could be trained: give another --search-start, or a "
+                    "not one of the losses could be trained: give another `search_start`, or a "
                     "lower --lr"
                 )
             print("fresh seeds: the found loss and the hand-made ones", flush=True)
             results = search.compare()
-        return report.finish(search, reached, results, folder, time.perf_counter() - started)
+        found = report.summarise(search, reached, results, time.perf_counter() - started)
+        summary = report.write(found, search, folder)
+        report.conclude(found.rows, summary, folder)
+        return summary
 
 
-def _identity(config: Config, tasks: list[Task]) -> dict[str, Any]:
+def _identity(config: SearchConfig, tasks: list[Task]) -> dict[str, Any]:
     """What the evaluations depend on."""
     data = {task.config.dataset: task.digest() for task in tasks}
-    options = config.model_dump(mode="json", exclude={"out", "eval_every", *RESUMABLE_CHANGES})
+    options = config.model_dump(mode="json", exclude={"out", *config.resumable()})
     return {"versions": report.versions(), "options": options, "contents of the data": data}
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    """Within the block SIGTERM is what Ctrl-C is, but for the exit code."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received = []
-
-    def stop(signum: int, frame: object) -> None:
-        received.append(signum)
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt) as stopped:
-        if received:
-            raise Interrupted(str(stopped) or "stopped", *received) from None
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mwnet.errors import UserError
-from mwnet.loss_file import is_loss_file, read_loss
+from mwnet.core.errors import UserError
+from mwnet.losses.loss_file import is_loss_file, read_loss
 from mwnet.losses.taylor import CROSS_ENTROPY, LARGEST, taylor_range
 
 Theta = tuple[float, ...]

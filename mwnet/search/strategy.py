@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from cmaes import CMA
 
-from mwnet.seeding import derive
+from mwnet.core.seeding import derive
 
 
 class Strategy:

@@ -10,17 +10,28 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mwnet import components, seeding
-from mwnet.accelerate import find_device
-from mwnet.config import USER_DATASETS, Config
-from mwnet.corruption import given_labels
-from mwnet.data import Batches, Pixels, split
-from mwnet.errors import UserError
-from mwnet.loss_file import TaylorLoss
+from mwnet.build.dataset import dataset, load_source
+from mwnet.build.labels import given_labels
+from mwnet.build.network import classifier, try_out
+from mwnet.build.optimizer import optimizer, scheduler
+from mwnet.config.schema import USER_DATASETS, DataOptions, NetworkOptions, SearchConfig
+from mwnet.core import seeding
+from mwnet.core.device import find_device
+from mwnet.core.errors import UserError
+from mwnet.data import Batches
 from mwnet.losses import LOSSES, OF_BATCH, STATEFUL, TWO_VIEWS
-from mwnet.population import EachLoss, Group, PopulationLoss, TaylorLosses, accuracy, kind_for
-from mwnet.population.stacks import GROUP, Kind
+from mwnet.losses.loss_file import TaylorLoss
 from mwnet.search.space import degenerate
+from mwnet.training.loop import steps
+from mwnet.training.population import (
+    EachLoss,
+    Group,
+    PopulationLoss,
+    TaylorLosses,
+    accuracy,
+    kind_for,
+)
+from mwnet.training.population.stacks import GROUP, Kind
 
 Part = Literal["validation", "test"]
 Loss = TaylorLoss | str
@@ -76,9 +87,7 @@ class Task:
     """A data set with noise and an architecture.
 
     Attributes:
-        source: the data as loaded.
-        parts: which sample is in which part.
-        pixels: the samples on the device.
+        data: samples, labels and parts.
         truth: ``(n,)`` labels to measure with.
         samples: how many of the training part a job trains on.
         kind: how several networks are computed.
@@ -94,46 +103,36 @@ class Task:
         UserError: the data cannot be loaded, is too small, or has no clean labels to measure with.
     """
 
-    def __init__(self, config: Config, *, validate: bool = True) -> None:
+    def __init__(self, config: SearchConfig, *, validate: bool = True) -> None:
         self.config = config
+        self.options = config.part(DataOptions)
         self.device = find_device(config.device)
-        self.source = components.source(config)
-        given, truth, _ = given_labels(config, self.source)
-        self.given = given
-        if truth is None:
-            raise UserError(
-                f"a search measures on clean labels: {config.dataset} has none (y_true), and no "
-                "--noise is added that would leave its own labels as the clean ones"
-            )
-        held_out = config.validation_size or min(5000, len(self.source.not_test()) // 5)
-        self.parts = split(
-            self.source,
-            given,
+        source = load_source(self.options)
+        held_out = config.validation_size or min(5000, len(source.not_test()) // 5)
+        divided = {"validation_size": held_out if validate else 0, "train_size": None}
+        self.data = dataset(
+            self.options.model_copy(update=divided),
+            source,
+            self.device,
             meta_size=0,
             clean_meta=False,
-            validation_size=held_out if validate else 0,
-            test_fraction=config.test_fraction,
-            seed=config.seed,
-        )
-        self.samples = config.search_samples or len(self.parts.train)
-        if self.samples > len(self.parts.train):
-            raise UserError(
-                f"--search-samples {self.samples} are more than the {len(self.parts.train)} "
-                f"training samples of {config.dataset}"
-            )
-        if config.augment != "none" and self.source.image_size == (1, 1):
-            raise UserError("--augment is for images; feature vectors take --augment none")
-        self.pixels = Pixels.of(
-            self.source.x,
-            self.parts.train,
-            self.device,
-            config.augment,
             channels_last=config.channels_last,
         )
-        self.truth = truth.to(self.device)
+        if self.data.truth is None:
+            raise UserError(
+                f"a search measures on clean labels: {config.dataset} has none (y_true), and no "
+                "`noise` is added that would leave its own labels as the clean ones"
+            )
+        self.truth = self.data.truth.to(self.device)
+        self.samples = config.search_samples or len(self.data.parts.train)
+        if self.samples > len(self.data.parts.train):
+            raise UserError(
+                f"`search_samples={self.samples}` are more than the {len(self.data.parts.train)} "
+                f"training samples of {config.dataset}"
+            )
         network = self.network(config.seed)
         self.kind: Kind = kind_for(network, self.device)
-        components.try_out(network, self.pixels.take(self.parts.train[:2].to(self.device)))
+        try_out(network, self.data.pixels.take(self.data.parts.train[:2].to(self.device)))
 
     @property
     def name(self) -> str:
@@ -143,7 +142,12 @@ class Task:
     def digest(self) -> str:
         """Of all that is trained on and measured with."""
         of = hashlib.blake2b(digest_size=8)
-        for part in (self.source.x, self.given, self.truth, self.parts.test):
+        for part in (
+            self.data.source.x,
+            self.data.labels,
+            self.truth,
+            self.data.parts.test,
+        ):
             of.update(part.cpu().contiguous().numpy().data)
         return of.hexdigest()
 
@@ -154,22 +158,22 @@ class Task:
 
     def network(self, seed: int) -> nn.Module:
         """The network with its weights from a seed."""
-        config = self.config.model_copy(update={"seed": seed, "amp": "off"})
-        return components.classifier(config, self.source, self.device)
+        options = self.config.part(NetworkOptions).model_copy(update={"seed": seed, "amp": "off"})
+        return classifier(options, self.data.source, self.device)
 
     def batches(self, seed: int) -> Batches:
         """Training samples with the noise of a seed, in its order."""
-        noise_seed = {"noise_seed": seed}
-        given = given_labels(self.config.model_copy(update=noise_seed), self.source)[0]
-        ids = self.parts.train
+        noisy = self.options.model_copy(update={"noise_seed": seed})
+        given = given_labels(noisy, self.data.source)[0]
+        ids = self.data.parts.train
         if self.samples < len(ids):
             rng = seeding.generator(seed, "search", "samples")
             ids = ids[torch.randperm(len(ids), generator=rng)[: self.samples]]
-        return Batches(self.pixels, given, ids, self.config.batch_size, seed, "train")
+        return Batches(self.data.pixels, given, ids, self.config.batch_size, seed, "train")
 
     def run(self, job: Job) -> list[Score]:
         """Train and measure; the scores are in the order of the losses."""
-        classes = self.source.num_classes
+        classes = self.data.source.num_classes
         failed = [
             not isinstance(loss, str) and degenerate(loss.theta, classes) for loss in job.losses
         ]
@@ -187,21 +191,21 @@ class Task:
         group = Group(
             [self.network(job.seed) for _ in losses],
             self.kind,
-            population_loss(losses, self.source.num_classes, self.device),
-            lambda network: components.optimizer(self.config, network),
-            lambda of: components.scheduler(self.config, of, len(train), job.epochs),
+            population_loss(losses, self.data.source.num_classes, self.device),
+            lambda network: optimizer(self.config, network),
+            lambda of: scheduler(self.config, of, len(train), job.epochs),
             torch.bfloat16 if self.config.amp == "bf16" else None,
         )
         measured: dict[Part, list[Tensor]] = {part: [] for part in job.parts}
         done = 0
         for epoch in job.at:
-            for step in range(done * len(train), epoch * len(train)):
-                group.step(train[step])
+            for _ in steps(group, train, start=done * len(train), stop=epoch * len(train)):
+                pass
             done = epoch
             for part in job.parts:
-                ids = getattr(self.parts, part)
+                ids = getattr(self.data.parts, part)
                 labels = self.truth[ids.to(self.device)]
-                measured[part].append(accuracy(group, self.pixels, ids, labels))
+                measured[part].append(accuracy(group, self.data.pixels, ids, labels))
         scores = []
         for member in range(len(losses)):
             values: dict[Part, list[float]] = {
@@ -231,7 +235,7 @@ def population_loss(
     )
 
 
-def task_configs(config: Config) -> list[Config]:
+def task_configs(config: SearchConfig) -> list[SearchConfig]:
     """One configuration for each task of ``--search-tasks``.
 
     Raises:
@@ -243,23 +247,23 @@ def task_configs(config: Config) -> list[Config]:
     pairs = [entry.strip().partition("/") for entry in listed.split(",")]
     if any(not slash or not dataset or not model for dataset, slash, model in pairs):
         raise UserError(
-            f"--search-tasks got '{config.search_tasks}': own, {', '.join(PROTOCOLS)}, or "
+            f"`search_tasks` got '{config.search_tasks}': own, {', '.join(PROTOCOLS)}, or "
             "DATASET/MODEL with commas between, as in mnist/mlp2,mnist/mlp3"
         )
-    for dataset, _, _ in pairs:
-        if dataset in USER_DATASETS and (dataset != config.dataset or config.data is None):
-            raise UserError(f"a task of {dataset} needs --dataset {dataset} --data PATH")
+    for name, _, _ in pairs:
+        if name in USER_DATASETS and (name != config.dataset or config.data is None):
+            raise UserError(f"a task of {name} needs `dataset={name!r}` and `data=PATH`")
     if len(set(pairs)) < len(pairs):
-        raise UserError(f"--search-tasks got a task twice: {config.search_tasks}")
+        raise UserError(f"`search_tasks` got a task twice: {config.search_tasks}")
     return [
         config.model_copy(
             update={
-                "dataset": dataset,
+                "dataset": name,
                 "model": model,
                 # options of the run's own model and data say nothing about another one
                 **({} if model == config.model else {"model_options": {}}),
-                **({} if dataset == config.dataset else {"data": None}),
+                **({} if name == config.dataset else {"data": None}),
             }
         )
-        for dataset, _, model in pairs
+        for name, _, model in pairs
     ]

@@ -1,0 +1,230 @@
+"""From options to an experiment: everything a run consists of, built and checked."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mwnet import detection, noise
+from mwnet.build.dataset import dataset, load_source
+from mwnet.build.meta import check_needs, meta_batches
+from mwnet.build.method import method
+from mwnet.build.network import BuildNetwork, classifier, try_out
+from mwnet.config.schema import Config, DataOptions, NetworkOptions, TrainingOptions
+from mwnet.core.device import find_device
+from mwnet.core.errors import UserError, lookup
+from mwnet.data import Batches, Source
+from mwnet.data.dataset import Dataset
+from mwnet.losses import LOSSES, TWO_VIEWS
+from mwnet.losses.loss_file import is_loss_file, read_loss
+from mwnet.methods import METHODS, Method
+from mwnet.methods.base import predict
+from mwnet.methods.confident import ConfidentBatches
+from mwnet.methods.noise_rate import NoiseRate
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a run consists of, built and checked before anything is written.
+
+    Attributes:
+        config: what was asked for.
+        data: samples, labels and parts.
+        train, meta: batches; ``meta`` is None if the method needs none.
+        clean_meta: whether the meta labels are the true ones.
+        method: what will be trained.
+    """
+
+    config: Config
+    data: Dataset
+    train: Batches
+    meta: Batches | ConfidentBatches | None
+    clean_meta: bool
+    method: Method
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks and samples are."""
+        return self.data.device
+
+    def assumed_noise_rate(self) -> dict[str, Any] | None:
+        """Return the noise rate that the method works with and where it is from, if it needs one."""
+        if not self.method.needs_noise_rate:
+            return None
+        source = "estimated"
+        if self.config.noise_rate_known:
+            source = "known"
+        elif self.config.noise_rate_estimate is not None:
+            source = "given"
+        noise_rate = self.method.noise_rate
+        assert isinstance(noise_rate, NoiseRate)  # every method that needs it has one
+        rate = noise_rate.value
+        return {"rate": None if math.isnan(rate) else rate, "source": source}
+
+    def realised_rate(self) -> float | None:
+        """Return the share of wrong training labels, None where the truth is unknown."""
+        if self.data.truth is None:
+            return None
+        train = self.data.parts.train
+        return noise.realised_rate(self.data.labels.cpu()[train], self.data.truth[train])
+
+    def metrics(self, scored: detection.Scored) -> dict[str, Any]:
+        """Measure accuracy on test and validation data, and how well wrong labels are found.
+
+        Args:
+            scored: the training samples as the method scores them now.
+        """
+        data = self.data
+        test_labels = data.source.labels if data.truth is None else data.truth
+        line: dict[str, Any] = {"test_accuracy": self._accuracy(data.parts.test, test_labels)}
+        if len(data.parts.validation):
+            # Given labels: choosing a model must not need the truth.
+            line["validation_accuracy"] = self._accuracy(data.parts.validation, data.labels.cpu())
+        if data.truth is not None:
+            truth = data.truth[data.parts.train].numpy()
+            line["detection_auc"] = detection.detection_auc(scored, truth)
+            line["precision_at_noise"] = detection.precision_at_noise_rate(
+                scored.given != truth, scored.quality
+            )
+        line["weights"] = detection.weight_health(scored, learnt=self.method.learns_weights)
+        return line
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to be resumed: options and all it learns from."""
+        digest = hashlib.blake2b(digest_size=8)
+        source, meta_labels = self.data.source, []
+        if isinstance(self.meta, Batches):
+            meta_labels = [self.meta.labels[self.data.parts.meta]]
+        pixels = []
+        if source.fingerprint is None:
+            pixels = [source.x]
+        else:
+            digest.update(source.fingerprint.encode())
+        for part in (*pixels, self.data.labels, *meta_labels):
+            digest.update(part.cpu().contiguous().numpy().data)
+        harmless = {"out", *self.config.resumable()}
+        options = self.config.model_dump(mode="json", exclude=harmless)
+        for kind in ("loss_options", "meta_loss_options"):
+            theta = options[kind].get("theta", ",")
+            if is_loss_file(theta):  # which may have changed
+                found = read_loss(Path(theta))
+                options[kind] = {"eta": found.eta, **options[kind], "theta": found.theta}
+        return {**options, "contents of the data": digest.hexdigest()}
+
+    def score(self, ids: Tensor) -> detection.Scored:
+        """Score the given labels of some samples, by the method as it is now."""
+        return detection.score(self.method, self.data.pixels, self.data.labels, ids)
+
+    def _accuracy(self, ids: Tensor, labels: Tensor) -> float:
+        if not len(ids):
+            return math.nan
+        predicted = predict(self.method, self.data.pixels, ids).argmax(1).cpu()
+        return float((predicted == labels[ids]).double().mean())
+
+
+def build(
+    config: Config, source: Source | None = None, network: BuildNetwork | None = None
+) -> Experiment:
+    """Load, corrupt and divide the data, and build method, networks and batches.
+
+    Nothing of the process changes: no seed, no number of threads.
+
+    Args:
+        config: what was asked for.
+        source: the samples, instead of those that the config names.
+        network: builds the network, instead of the model that the config names.
+
+    Raises:
+        UserError: whatever is wrong with names, files, sizes or labels.
+    """
+    try:
+        return _build(config, source, network)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _build(config: Config, source: Source | None, build_network: BuildNetwork | None) -> Experiment:
+    device = find_device(config.device)
+    if config.cuda_graphs and device.type != "cuda":
+        raise UserError(f"`cuda_graphs` needs a CUDA device, this run is on {device.type}")
+    wanted = lookup(METHODS, config.method, "method")
+    options = config.data_options, config.network_options, config.training_options
+    data, train, meta, clean_meta = _samples(*options, wanted, device, source)
+    noise_rate = config.noise_rate_estimate
+    if config.noise_rate_known:
+        if data.truth is None:
+            raise UserError("`noise_rate_known` needs true labels, and this data has none")
+        ids = data.parts.train
+        noise_rate = noise.realised_rate(data.labels.cpu()[ids], data.truth[ids])
+
+    def network(purpose: str) -> nn.Module:
+        built = classifier(options[1], data.source, device, purpose, build_network)
+        some = data.parts.train[: train.batch_size][:2]
+        try_out(built, data.pixels.take(some.to(device)))
+        return built
+
+    built = method(
+        options[2],
+        network,
+        train,
+        data.source.num_classes,
+        precision="bfloat16" if config.amp == "bf16" else None,
+        noise_rate=noise_rate,
+        queue=meta if isinstance(meta, ConfidentBatches) else None,
+    )
+    return Experiment(config, data, train, meta, clean_meta, built)
+
+
+def _samples(
+    data_options: DataOptions,
+    network_options: NetworkOptions,
+    options: TrainingOptions,
+    wanted: type[Method],
+    device: torch.device,
+    source: Source | None,
+) -> tuple[Dataset, Batches, Batches | ConfidentBatches | None, bool]:
+    """The data, the batches of training and meta samples, and whether the latter are clean."""
+    lookup(LOSSES, options.meta_loss, "meta loss")  # also where the method does not read it
+    confident = options.meta_source == "confident"
+    clean_meta = wanted.meta != "none" and not (options.meta_noisy or confident)
+    check_needs(options, wanted)
+    source = load_source(data_options) if source is None else source
+    if clean_meta and source.truth is None:
+        hint = (
+            "give `meta_noisy=True`, best with `meta_loss='mae'`, or `meta_source='confident'`"
+            if wanted.meta == "any"
+            else "take another method"
+        )
+        raise UserError(
+            f"`method={options.method!r}` has a clean meta set, which needs true labels, and this "
+            f"data has none (y_true): {hint}"
+        )
+    data = dataset(
+        data_options,
+        source,
+        device,
+        meta_size=0 if confident else options.meta_size,
+        clean_meta=clean_meta,
+        channels_last=network_options.channels_last,
+    )
+    given = data.labels.cpu()
+    two_views = wanted.takes_loss == "any" and options.loss in TWO_VIEWS
+    train = Batches(
+        data.pixels,
+        given,
+        data.parts.train,
+        options.batch_size,
+        options.seed,
+        "train",
+        two_views=two_views,
+    )
+    meta = None
+    if wanted.meta != "none":
+        meta = meta_batches(options, train, data.parts, given, data.truth if clean_meta else None)
+    return data, train, meta, clean_meta

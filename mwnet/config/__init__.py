@@ -1,0 +1,1 @@
+"""Options: their schema, recipes, checks and flags. Imports no torch."""

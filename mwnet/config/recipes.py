@@ -1,0 +1,73 @@
+"""Read recipes, YAML files of options, and write a resolved configuration as one."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mwnet.config.schema import Command, Config, SearchConfig
+from mwnet.core.errors import UserError, nearest
+from mwnet.core.yaml_file import read_yaml
+
+RECIPES = Path(str(files("mwnet"))) / "configs"
+"""Folder of the recipes that ship with the package."""
+
+
+RUN_CONFIG = "config.yaml"
+"""The resolved configuration in a run folder, itself a recipe."""
+
+
+def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
+    """Read a recipe; a ``base:`` key names another file beside it whose values come first.
+
+    Raises:
+        UserError: the file cannot be read, is no mapping, or has a key that no option is called.
+    """
+    values = read_yaml(path, "configuration")
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold 'key: value' lines, got a {type(values).__name__}")
+    fields = {**Config.model_fields, **SearchConfig.model_fields}
+    for key in values:
+        if key != "base" and key not in fields:
+            raise UserError(f"{path}: unknown key '{key}' ({nearest(str(key), fields)})")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if depth > 8:
+        raise UserError(f"{path}: the chain of base: files does not end")
+    return {**load_yaml(path.parent / str(base), depth + 1), **values}
+
+
+def recipe_of(dataset: str, mode: str) -> dict[str, Any]:
+    """Read the recipe that ships for a data set.
+
+    Raises:
+        UserError: there is none.
+    """
+    recipes = {path.stem: path for path in RECIPES.glob("*.yaml")}
+    known = [name for name in recipes if load_yaml(recipes[name]).get("dataset") == name]
+    if dataset not in known:
+        raise UserError(f"unknown data set '{dataset}' ({nearest(dataset, known)})")
+    if mode == "loss-search":
+        own = RECIPES / "search" / f"{dataset}.yaml"
+        return load_yaml(own if own.exists() else RECIPES / "search" / "default.yaml")
+    return load_yaml(recipes[dataset])
+
+
+def find_file(path: Path) -> Path:
+    """Find a recipe or table: the file itself, or one of this name that ships with the package.
+
+    ``configs/tables/digits_main.yaml`` is found wherever the program is started.
+    """
+    if path.exists() or path.is_absolute():
+        return path
+    shipped = RECIPES / path.relative_to("configs") if path.parts[:1] == ("configs",) else path
+    return shipped if shipped.exists() else path
+
+
+def dump(config: Command) -> str:
+    """Write the resolved configuration as YAML that ``--config`` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -1,0 +1,58 @@
+"""Write files that are either whole or not there."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that replaces ``path`` only when the block ends well.
+
+    The bytes go to a temporary file beside it; a crash leaves the old file as it was.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    spare = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        spare.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        spare.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            spare.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file atomically."""
+    with atomic(path) as file:
+        file.write(text.encode())
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files that a killed process left behind."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets a folder be flushed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,145 @@
+"""Measure how well a score finds the wrong labels.
+
+Every function takes label quality, one number for each label: low = suspect, as in cleanlab. The
+truth about labels is an argument of the functions of this module, and of nothing that trains.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, f1_score
+
+from mwnet.core.errors import UserError
+from mwnet.detection.scores import Scored
+
+
+def roc_auc(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
+    """Compute the area under the ROC curve of finding wrong labels by their low quality.
+
+    Args:
+        is_wrong: ``(n,)`` whether each label is wrong.
+        label_quality: ``(n,)`` scores, low = suspect.
+
+    Returns:
+        The probability that a wrong label has a lower score than a right one, in [0, 1]; ties count
+        half. None where all labels are right or all are wrong, or a score is not finite.
+
+    Raises:
+        ValueError: the arrays are not one-dimensional and equally long.
+
+    Source: Mann and Whitney (1947).
+
+    Example:
+        >>> roc_auc([True, False, False], [0.1, 0.9, 0.8])
+        1.0
+    """
+    wrong, quality = _pair(is_wrong, label_quality)
+    clean = ~wrong
+    if clean.all() or not clean.any() or not np.isfinite(quality).all():
+        return None
+    # Mann and Whitney's U; scikit-learn's function takes ten times as long to check its input.
+    right = int(clean.sum())
+    u = rankdata(quality)[clean].sum() - right * (right + 1) / 2
+    return float(u / (right * (len(clean) - right)))
+
+
+def average_precision(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
+    """Compute the average precision of finding wrong labels by their low quality.
+
+    Args:
+        is_wrong: ``(n,)`` whether each label is wrong.
+        label_quality: ``(n,)`` scores, low = suspect.
+
+    Returns:
+        The mean precision over the recall levels, in [0, 1], as scikit-learn's
+        ``average_precision_score``; None where no label is wrong or a score is not finite.
+
+    Raises:
+        ValueError: the arrays are not one-dimensional and equally long.
+
+    Example:
+        >>> average_precision([True, False, True], [0.1, 0.2, 0.9])
+        0.8333333333333333
+    """
+    wrong, quality = _pair(is_wrong, label_quality)
+    if not wrong.any() or not np.isfinite(quality).all():
+        return None
+    return float(average_precision_score(wrong, -quality))
+
+
+def precision_at_noise_rate(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
+    """Compute the share of wrong labels among the k most suspect ones, k = number of wrong labels.
+
+    Args:
+        is_wrong: ``(n,)`` whether each label is wrong.
+        label_quality: ``(n,)`` scores, low = suspect; ties keep the order of the samples.
+
+    Returns:
+        Precision in [0, 1], which at this k is also the recall; None where no label is wrong.
+
+    Raises:
+        ValueError: the arrays are not one-dimensional and equally long.
+
+    Example:
+        >>> precision_at_noise_rate([True, False, True], [0.1, 0.2, 0.9])
+        0.5
+    """
+    wrong, quality = _pair(is_wrong, label_quality)
+    k = int(wrong.sum())
+    suspects = np.argsort(quality, kind="stable")[:k]
+    return float(wrong[suspects].mean()) if k else None
+
+
+def f1(is_wrong: ArrayLike, is_label_issue: ArrayLike) -> float:
+    """Compute F1 of the labels that are called wrong.
+
+    Args:
+        is_wrong: ``(n,)`` whether each label is wrong.
+        is_label_issue: ``(n,)`` whether each label is called wrong.
+
+    Returns:
+        The harmonic mean of precision and recall, in [0, 1]; 0 where nothing is wrong and called so.
+
+    Raises:
+        ValueError: the arrays are not one-dimensional and equally long.
+
+    Example:
+        >>> f1([True, False, True], [True, False, False])
+        0.6666666666666666
+    """
+    wrong, called = _pair(is_wrong, is_label_issue)
+    return float(f1_score(wrong, called.astype(bool), zero_division=0.0))  # pyright: ignore[reportArgumentType]
+
+
+def detection_auc(scored: Scored, truth: np.ndarray) -> dict[str, float | None]:
+    """Compute :func:`roc_auc` for every score that a run reports.
+
+    Args:
+        scored: scores of n samples.
+        truth: ``(n,)`` their true labels.
+
+    Returns:
+        AUC by score name.
+    """
+    wrong = scored.given != truth
+    return {name: roc_auc(wrong, values) for name, values in scored.clean_scores().items()}
+
+
+def auc_per_class(scored: Scored, truth: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Compute :func:`roc_auc` of the method's own score among the samples of each given class."""
+    wrong = scored.given != truth
+    return {
+        name: roc_auc(wrong[scored.given == label], scored.quality[scored.given == label])
+        for label, name in enumerate(classes)
+    }
+
+
+def _pair(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(first, dtype=bool), np.asarray(second)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise UserError(
+            f"expected two one-dimensional arrays of one length, got shapes {a.shape} and {b.shape}"
+        )
+    return a, b

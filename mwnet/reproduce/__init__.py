@@ -1,0 +1,1 @@
+"""Reproduce papers: tables of runs beside the printed ones, and claims that are checked."""

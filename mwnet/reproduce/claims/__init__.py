@@ -1,0 +1,35 @@
+"""Claims of papers, checked: one module, one figure and one short report each.
+
+    mwnet claim list
+    mwnet claim weight-spread
+    mwnet claim gradient-ranking --run runs/A --run runs/B
+
+A module holds one :class:`~mwnet.reproduce.claims.base.Analysis` called ``ANALYSIS``: the claim, the runs
+that are needed to see whether it holds (a grid as in :mod:`mwnet.reproduce.tables`, trained by the same
+trainer), and a function that measures and draws. What is mathematics is tested in
+``tests/test_theorems.py`` too.
+"""
+
+NAMES = (
+    # Ghosh and Lan (WACV 2021)
+    "noise-matrices",
+    "noise-limits",
+    "flip-expectation",
+    "meta-variance",
+    "heavy-noise",
+    "weight-spread",
+    "weight-curve",
+    # Gao, Gouk and Hospedales (2021)
+    "loss-shapes",
+    "features",
+    "noise-levels",
+    "normalisation",
+    # "Robust Losses" (notes by S. Li)
+    "gradient-magnitude",
+    "gradient-ranking",
+    "gradient-sign",
+    "class-bias",
+    "mutual-information",
+    "dmi-independence",
+)
+"""All analyses in the order of docs/ANALYSES.md; ``weight-spread`` is ``weight_spread.py``."""

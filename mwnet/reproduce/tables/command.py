@@ -1,0 +1,120 @@
+"""Run a table of runs, or print the table of those that are there.
+
+mwnet table TABLE.yaml [options] [flags of train.py]
+mwnet table report FOLDER [--into DOCUMENT.md]
+"""
+
+import os
+import shlex
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from mwnet.config.schema import Config
+from mwnet.core.commands import Parser, guarded
+from mwnet.core.errors import UserError
+
+USAGE = (__doc__ or "").split("\n\n", 1)[1]
+
+OPTIONS = {
+    *Config.model_fields,
+    "config",
+    "resume",
+    *("only", "seeds", "jobs", "out", "protocol", "into"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """The command; returns the exit code."""
+    command = _table
+    if argv[:1] == ["report"]:
+        command, argv = _report, argv[1:]
+    return guarded("mwnet table", lambda: command(argv), OPTIONS)
+
+
+def _report(argv: list[str]) -> int:
+    parser = Parser(
+        "mwnet table report",
+        "mwnet table report FOLDER [--into DOCUMENT.md]",
+    )
+    parser.add_argument("folder", type=Path, help="of a table's runs: runs/NAME")
+    parser.add_argument(
+        "--into", type=Path, metavar="DOCUMENT.md", help="replace the part about it there"
+    )
+    args = parser.parse_args(argv)
+    from mwnet.reproduce.tables.report import put_into, report
+
+    if args.into is None:
+        print(report(args.folder), end="")
+    else:
+        put_into(args.into, args.folder)
+    return 0
+
+
+def _table(argv: list[str]) -> int:
+    args, flags = _parser().parse_known_args(argv)
+    from mwnet.core.memory import keep_freed_memory
+    from mwnet.reproduce.tables.cells import plan
+    from mwnet.reproduce.tables.report import report
+    from mwnet.reproduce.tables.runner import run_cells
+    from mwnet.reproduce.tables.table import as_the_paper, load_table, parse_seeds, save_table
+
+    path = Path(args.table)
+    table = load_table(path)
+    if args.protocol == "paper":
+        table = as_the_paper(table)
+    own = None if args.protocol == "common" else args.protocol
+    chosen = {"--seeds": args.seeds, "--only": args.only, "--protocol": own}
+    picked = [part for flag, value in chosen.items() if value for part in (flag, value)]
+    command = shlex.join(["mwnet", "table", str(path), *picked, *flags])
+    seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
+    table = replace(table, seeds=seeds, command=command)
+    out = args.out or Path("runs") / "-".join(filter(None, (path.stem, own)))
+    cells = plan(table, out, flags, args.only)
+    states = [cell.state() for cell in cells]
+    if args.dry_run:
+        for cell, state in zip(cells, states, strict=True):
+            print(f"{state:11}  {cell}  {cell.command} {shlex.join(cell.flags)}")
+        print(", ".join(f"{count} {state}" for state, count in Counter(states).items()))
+        return 0
+    if args.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {args.jobs}")
+    keep_freed_memory()
+    save_table(table, out)
+    left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
+    print(f"{len(cells)} cells, {len(cells) - len(left)} of them finished; {out}", flush=True)
+    failed = run_cells(left, min(args.jobs, max(1, len(left))))
+    if len(failed) < len(cells):
+        print("\n" + report(out), end="")
+    for outcome in failed:
+        print(f"mwnet table: {outcome.cell} failed: {outcome.text}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "mwnet table",
+        USAGE,
+        "The format of a table file is described in mwnet/benchmark/__init__.py.",
+    )
+    parser.add_argument("table", metavar="TABLE", help="table file, for instance in configs/tables")
+    parser.add_argument("--seeds", help="0,1,2 or how many; default: those of the table")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=max(1, (os.cpu_count() or 1) // 2),
+        help="processes; default: one for two cores, here %(default)s (give 1 on a GPU)",
+    )
+    parser.add_argument(
+        "--only", help="cells for which all holds, as in 'method=mwnet*,noise=uniform'"
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("common", "paper"),
+        default="common",
+        help="paper: the rows that the paper trained otherwise are trained so; default: all alike",
+    )
+    parser.add_argument("--out", type=Path, help="folder of all runs; default: runs/TABLE")
+    parser.add_argument("--dry-run", action="store_true", help="list the cells and stop")
+    return parser

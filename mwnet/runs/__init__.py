@@ -1,0 +1,1 @@
+"""Runs: the run folder, what goes into it, and what the user sees."""

@@ -1,0 +1,250 @@
+"""The pictures of a run. Drawn without pyplot, so no global state and no display is needed."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from mwnet.core import files
+from mwnet.detection import Scored
+
+# Blue and orange of Okabe and Ito's palette: told apart by everyone, also in grey.
+RIGHT, WRONG, NEUTRAL = "#0072b2", "#d55e00", "#555555"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's colours, to tell several things apart."""
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 130,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def figure(path: Path, width: float, height: float, columns: int = 1, rows: int = 1) -> Iterator:
+    """A figure with its axes, written to ``path`` when the block ends well."""
+    with matplotlib.rc_context(STYLE):
+        canvas = Figure(figsize=(width, height), layout="constrained")
+        yield canvas, canvas.subplots(rows, columns, squeeze=False).ravel()
+        with files.atomic(path) as file:
+            canvas.savefig(file, format="png")
+
+
+def panels(count: int) -> tuple[int, int]:
+    """Columns and rows of a figure with some panels: one line of up to three, else two."""
+    return (count, 1) if count <= 3 else ((count + 1) // 2, 2)
+
+
+def without(axes: Iterable[Axes]) -> None:
+    """Leave out the panels that stay empty."""
+    for axis in axes:
+        axis.set_axis_off()
+
+
+def draw_all(
+    folder: Path,
+    scored: Scored,
+    truth: np.ndarray | None,
+    classes: tuple[str, ...],
+    history: list[dict[str, Any]],
+    *,
+    by_loss: bool = True,
+) -> None:
+    """Draw every figure that the data allows.
+
+    Args:
+        folder: made if it is not there.
+        scored: the training samples at the end of the run.
+        truth: their true labels, or None.
+        classes: class names.
+        history: metrics of every measured epoch.
+        by_loss: whether the weight of a sample depends on its loss alone.
+    """
+    folder.mkdir(exist_ok=True)
+    clean = None if truth is None else scored.given == truth
+    if np.ptp(scored.weight) > 0:
+        weight_curve(folder / "weight_curve.png", scored, clean, by_loss=by_loss)
+    quality_histogram(folder / "label_quality.png", scored, clean)
+    if clean is not None and 0 < clean.sum() < len(clean):
+        detection_curves(folder / "detection.png", scored, clean)
+    training_curves(folder / "training.png", history)
+    columns = ("true", truth) if truth is not None else ("predicted", scored.predicted)
+    confusion(folder / "labels.png", scored.given, *columns, classes)
+
+
+def weight_curve(
+    path: Path, scored: Scored, clean: np.ndarray | None, *, by_loss: bool = True
+) -> None:
+    """The weight against the loss, over the density of the losses."""
+    with figure(path, 6.2, 4.2) as (_, (axes,)):
+        weight_curve_on(axes, scored, clean, by_loss=by_loss)
+
+
+def weight_curve_on(
+    axes: Axes, scored: Scored, clean: np.ndarray | None, *, by_loss: bool = True
+) -> None:
+    """Draw the weight curve into given axes, so that several runs can stand side by side.
+
+    ``by_loss``: the weight depends on the loss alone, so it is a curve; else it is drawn as dots.
+    """
+    order = np.argsort(scored.loss)
+    bins = np.linspace(0, float(scored.loss.max()) * 1.001 + 1e-9, 41).tolist()
+    density = axes.twinx()
+    density.grid(False)
+    density.spines["right"].set_visible(True)
+    for label, color, part in _groups(clean, len(order)):
+        density.hist(
+            scored.loss[part], bins=bins, color=color, alpha=0.35, label=f"losses, {label}"
+        )
+    density.set_ylabel("training samples")
+    density.set_yscale("symlog", linthresh=10)
+    style = {"ls": "-", "lw": 2} if by_loss else {"ls": "", "marker": ".", "ms": 3}
+    line = Line2D(scored.loss[order], scored.weight[order], color="black", label="weight", **style)
+    axes.add_line(line)
+    axes.set_zorder(density.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    axes.set_ylim(0, max(1.0, float(scored.weight.max())) * 1.02)
+    axes.set_xlim(0, bins[-1])
+    axes.set_xlabel("loss of the sample [nats]")
+    axes.set_ylabel("weight of the sample")
+    axes.set_title("weight, and where the losses are")
+    handles = [*axes.get_legend_handles_labels()[0], *density.get_legend_handles_labels()[0]]
+    axes.legend(handles, [str(handle.get_label()) for handle in handles], loc="upper right")
+
+
+def quality_histogram(path: Path, scored: Scored, clean: np.ndarray | None) -> None:
+    """How the label-quality score separates right from wrong labels."""
+    with figure(path, 6.2, 3.8) as (_, (axes,)):
+        bins = np.linspace(0, max(float(scored.quality.max()), 1e-9), 41).tolist()
+        for label, color, part in _groups(clean, len(scored.quality)):
+            axes.hist(scored.quality[part], bins=bins, color=color, alpha=0.6, label=label)
+        axes.set_xlabel("label quality (low = suspect)")
+        axes.set_ylabel("training samples")
+        axes.set_yscale("symlog", linthresh=10)
+        axes.set_title("label quality of the training samples")
+        axes.legend()
+
+
+def detection_curves(path: Path, scored: Scored, clean: np.ndarray) -> None:
+    """ROC and precision-recall curves of finding the wrong labels, for each score."""
+    with figure(path, 9, 4.2, columns=2) as (_, (roc, precision)):
+        styles = {"own": "-", "loss": "--", "probability": ":"}
+        for (name, values), color in zip(
+            scored.clean_scores().items(), (RIGHT, WRONG, NEUTRAL), strict=True
+        ):
+            false, true, _ = roc_curve(~clean, -values)
+            roc.plot(false, true, styles[name], color=color, lw=2, label=name)
+            found, recall, _ = precision_recall_curve(~clean, -values)
+            precision.plot(recall, found, styles[name], color=color, lw=2, label=name)
+        roc.plot([0, 1], [0, 1], color="#bbbbbb", lw=1)
+        roc.set_xlabel("right labels reported as wrong [share]")
+        roc.set_ylabel("wrong labels found [share]")
+        roc.set_title("ROC")
+        precision.axhline(float((~clean).mean()), color="#bbbbbb", lw=1)
+        precision.set_xlabel("wrong labels found [share]")
+        precision.set_ylabel("truly wrong among reported [share]")
+        precision.set_title("precision and recall")
+        for axes in (roc, precision):
+            axes.set_xlim(-0.01, 1.01)
+            axes.set_ylim(0, 1.02)
+            axes.legend(title="score", loc="lower right" if axes is roc else "lower left")
+
+
+def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
+    """Losses, accuracy, detection AUC and weights over the epochs."""
+    epochs = [line["epoch"] for line in history]
+    marker = "o" if len(epochs) < 3 else None
+    with figure(path, 9, 6.4, columns=2, rows=2) as (_, (losses, accuracy, auc, weights)):
+
+        def curve(axes: Axes, values: list, label: str, color: str, style: str = "-") -> None:
+            known = [np.nan if value is None else value for value in values]
+            axes.plot(epochs, known, style, color=color, lw=1.8, label=label, marker=marker)
+
+        for key, color in (("train_loss", RIGHT), ("meta_loss", WRONG)):
+            if any(key in line for line in history):  # not every epoch need have a meta step
+                values = [line.get(key) for line in history]
+                curve(losses, values, key.replace("_", " "), color)
+        losses.set_title("losses (the training loss as weighted)")
+        losses.set_ylabel("mean over steps")
+        for key, color in (("test_accuracy", RIGHT), ("validation_accuracy", WRONG)):
+            if key in history[0]:
+                curve(accuracy, [line[key] for line in history], key.split("_")[0], color)
+        accuracy.set_title("accuracy")
+        accuracy.set_ylabel("share of samples")
+        if "detection_auc" in history[0]:
+            for name, color, style in (
+                ("own", RIGHT, "-"),
+                ("loss", WRONG, "--"),
+                ("probability", NEUTRAL, ":"),
+            ):
+                curve(auc, [line["detection_auc"][name] for line in history], name, color, style)
+            auc.set_title("AUC of detecting wrong labels")
+        else:
+            auc.text(0.5, 0.5, "no AUC:\nthe true labels are not known", ha="center", va="center")
+            auc.set_axis_off()
+        for key, color, style in (("max", RIGHT, "-"), ("mean", "black", "-"), ("min", WRONG, "-")):
+            curve(weights, [line["weights"][key] for line in history], key, color, style)
+        weights.set_title("weights of the training samples")
+        weights.set_ylabel("weight")
+        auc.set_ylabel("area under the ROC curve")
+        for axes in (losses, accuracy, auc, weights):
+            axes.set_xlabel("epoch")
+            if axes.lines:
+                axes.legend()
+                phase_ends(axes, history)
+
+
+def phase_ends(axes: Axes, history: list[dict[str, Any]]) -> None:
+    """Mark where a method with phases goes from one to the next."""
+    for before, line in pairwise(history):
+        if before.get("phase") != line.get("phase"):
+            axes.axvline(before["epoch"] + 0.5, color="#888888", lw=1, ls="--")
+            place = (before["epoch"] + 0.5, 0.02)
+            frame = axes.get_xaxis_transform()
+            axes.text(*place, f" {line['phase']}", transform=frame, color="#666666", size=8)
+
+
+def confusion(
+    path: Path, given: np.ndarray, what: str, other: np.ndarray, classes: tuple[str, ...]
+) -> None:
+    """Counts of given labels against true (or predicted) ones."""
+    counts = np.zeros((len(classes), len(classes)), dtype=int)
+    np.add.at(counts, (other, given), 1)
+    size = min(12.0, 3.2 + 0.42 * len(classes))
+    with figure(path, size + 0.8, size) as (canvas, (axes,)):
+        axes.grid(False)
+        image = axes.imshow(counts, cmap="Blues", vmin=0)
+        canvas.colorbar(image, ax=axes, shrink=0.8, label="training samples")
+        if len(classes) <= 30:
+            names = [name[:14] for name in classes]
+            turned = 90 if len(max(names, key=len)) > 3 else 0
+            axes.set_xticks(range(len(classes)), names, rotation=turned, parse_math=False)
+            axes.set_yticks(range(len(classes)), names, parse_math=False)
+        if len(classes) <= 15:
+            for (row, column), count in np.ndenumerate(counts):
+                color = "white" if count > counts.max() / 2 else "black"
+                axes.text(column, row, str(count), ha="center", va="center", color=color, size=8)
+        axes.set_xlabel("given label")
+        axes.set_ylabel(f"{what} label")
+        axes.set_title(f"given and {what} labels of the training samples")
+
+
+def _groups(clean: np.ndarray | None, count: int) -> list[tuple[str, str, np.ndarray]]:
+    """The parts of the samples that a histogram shows in two colours, or all in one."""
+    if clean is None:
+        return [("all labels", NEUTRAL, np.ones(count, dtype=bool))]
+    return [("right labels", RIGHT, clean), ("wrong labels", WRONG, ~clean)]

@@ -1,0 +1,216 @@
+"""One run with several seeds, trained at once: ``--seeds 5``.
+
+Each seed is the run that it would be alone, to rounding: it has its own split, noise, first weights
+and order. Only for plain training of small networks does one pass pay; tables of anything else are
+``mwnet table TABLE.yaml --seeds``.
+"""
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.modules.dropout import _DropoutNd
+
+from mwnet.build.experiment import Experiment, build
+from mwnet.build.losses import Sizes, pure_loss
+from mwnet.build.network import classifier
+from mwnet.build.optimizer import optimizer, scheduler
+from mwnet.config.schema import Config
+from mwnet.core.errors import NonFiniteLoss, UserError
+from mwnet.core.memory import start_measuring
+from mwnet.core.spread import mean_sd
+from mwnet.losses import OF_BATCH, STATEFUL, TWO_VIEWS
+from mwnet.runs import console, outputs
+from mwnet.runs.describe import folder_name
+from mwnet.runs.folder import RunFolder, run_folder
+from mwnet.runs.run import prepare_process
+from mwnet.training.loop import steps
+from mwnet.training.population import EachLoss, Group, Together, kind_for
+from mwnet.training.population.stacks import GROUP, Kind
+from mwnet.training.trainer import Progress
+
+
+def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+    """Train with ``config.seeds`` seeds at once, in a folder for each.
+
+    Returns:
+        The summary of all: mean and standard deviation, as in its ``summary.json``.
+
+    Raises:
+        UserError: bad input, or a method that is not plain training.
+        NonFiniteLoss: a loss became NaN or infinite.
+    """
+    _check(config, resume)
+    prepare_process(config)
+    with run_folder(config, None, name=folder_name(config)) as folder:
+        runs = [
+            build(
+                config.model_copy(
+                    update={"seed": seed, "seeds": 1, "out": folder.path / f"seed-{seed}"}
+                )
+            )
+            for seed in range(config.seed, config.seed + config.seeds)
+        ]
+        sizes = {len(one.train) for one in runs}
+        if len(sizes) > 1:
+            raise UserError(f"the seeds have {sorted(sizes)} steps in an epoch: run them alone")
+        console.announce(runs[0], folder)
+        start_measuring(runs[0].device)
+        trained = _Lockstep(config, runs)
+        print(f"{config.seeds} seeds at once ({trained.kind})", flush=True)
+        for epoch in range(config.epochs):
+            trained.epoch(epoch)
+            values = [line["test_accuracy"] for line in trained.last_lines()]
+            print(
+                f"epoch {epoch + 1:{len(str(config.epochs))}d}/{config.epochs}  "
+                f"test {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}",
+                flush=True,
+            )
+        return _finish(config, trained, folder)
+
+
+class _Lockstep:
+    """Experiments whose steps are taken together."""
+
+    def __init__(self, config: Config, runs: list[Experiment]) -> None:
+        self.config, self.runs = config, runs
+        self.progress = [Progress() for _ in runs]
+        self.steps = len(runs[0].train)
+        # Networks as they are without autocast: the group has its own.
+        networks = [
+            classifier(
+                one.config.network_options.model_copy(update={"amp": "off"}),
+                one.data.source,
+                one.device,
+            )
+            for one in runs
+        ]
+        if any(isinstance(part, _DropoutNd) and part.p for part in networks[0].modules()):
+            raise UserError("`seeds` does not go with dropout, whose draws the seeds would share")
+        self.kind: Kind = kind_for(networks[0], runs[0].device)
+        sizes = [_sizes(one) for one in runs]
+        options = config.training_options
+        losses = [pure_loss(options, "loss", size) for size in sizes]
+        self.groups: list[tuple[slice, Group, Together]] = []
+        for first in range(0, len(runs), GROUP[self.kind]):
+            members = slice(first, first + GROUP[self.kind])
+            group = Group(
+                networks[members],
+                self.kind,
+                EachLoss(losses[members]),
+                lambda module: optimizer(config, module),
+                lambda of: scheduler(config, of, self.steps, config.epochs),
+                torch.bfloat16 if config.amp == "bf16" else None,
+            )
+            batches = Together([one.train for one in runs[members]])
+            self.groups.append((members, group, batches))
+
+    def epoch(self, epoch: int) -> None:
+        """Train every seed for an epoch and measure it."""
+        started = time.perf_counter()
+        for members, group, batches in self.groups:
+            total = torch.zeros(group.stack.size, dtype=torch.float64, device=self.runs[0].device)
+            first, last = epoch * self.steps, (epoch + 1) * self.steps
+            for _, report in steps(group, batches, start=first, stop=last):
+                total += report["train_loss"]  # EachLoss has it
+            for member, one in enumerate(self.runs[members]):
+                self._measure(members.start + member, one, group, member, float(total[member]))
+        seconds = time.perf_counter() - started
+        for progress in self.progress:
+            progress.seconds += seconds / len(self.runs)
+
+    def last_lines(self) -> list[dict[str, Any]]:
+        """Metrics of the last epoch, by run."""
+        return [progress.history[-1] for progress in self.progress]
+
+    def _measure(
+        self, number: int, one: Experiment, group: Group, member: int, total: float
+    ) -> None:
+        progress = self.progress[number]
+        progress.step += self.steps
+        mean = total / self.steps
+        state = group.stack.state(member)
+        if not all(bool(value.isfinite().all()) for value in state.values()):
+            raise NonFiniteLoss(
+                f"a parameter of seed {one.config.seed} became NaN or infinite in epoch "
+                f"{len(progress.history) + 1}; a lower `lr` may help"
+            )
+        network = one.method.get_submodule("learner.network")
+        inner = network.get_submodule("network") if self.config.amp == "bf16" else network
+        inner.load_state_dict(state)
+        scored = one.score(one.data.parts.train)
+        line = {"epoch": len(progress.history) + 1, "step": progress.step, "train_loss": mean}
+        progress.history.append({**line, **one.metrics(scored)})
+
+
+def _finish(config: Config, trained: _Lockstep, folder: RunFolder) -> dict[str, Any]:
+    """The files of every seed, and what they come to together."""
+    summaries = []
+    for one, progress in zip(trained.runs, trained.progress, strict=True):
+        assert one.config.out is not None
+        own = RunFolder(one.config.out)
+        own.path.mkdir()
+        own.write_config(one.config)
+        own.begin(progress.history)
+        scored = one.score(one.data.parts.train)
+        result = outputs.result(one, scored, progress)
+        outputs.write(result, own)
+        summaries.append(result.summary)
+    together = {
+        "mode": config.mode,
+        "method": config.method,
+        "loss": config.loss,
+        "seeds": [one.config.seed for one in trained.runs],
+        "way": trained.kind,
+        "test_accuracy": {
+            which: mean_sd([summary["test_accuracy"][which] for summary in summaries])
+            for which in ("last", "best")
+        },
+        "detection_auc": {
+            name: mean_sd([summary["detection_auc"][name]["last"] for summary in summaries])
+            for name in summaries[0]["detection_auc"] or {}
+        },
+        "seconds": sum(progress.seconds for progress in trained.progress),
+        "versions": outputs.versions(),
+    }
+    folder.write_summary(together)
+    print(f"\n{config.seeds} seeds{'':30}{'mean':>8}{'sd':>8}")
+    rows = [
+        (f"test accuracy, {which} epoch", entry)
+        for which, entry in together["test_accuracy"].items()
+    ]
+    rows += [
+        (f"AUC of wrong labels by {n}, last epoch", e) for n, e in together["detection_auc"].items()
+    ]
+    for name, entry in rows:
+        if entry["mean"] is not None:
+            print(f"{name:38}{entry['mean']:8.4f}{entry['sd']:8.4f}")
+    print(f"\n{together['seconds']:.1f} s of training; in {folder}, a folder for each seed")
+    return together
+
+
+def _sizes(one: Experiment) -> Sizes:
+    train = one.train
+    classes = train.labels[train.ids.to(train.labels.device)]
+    return Sizes(len(train.labels), classes.bincount(minlength=one.data.source.num_classes).cpu())
+
+
+def _check(config: Config, resume: Path | None) -> None:
+    if config.method != "erm":
+        raise UserError(
+            f"`seeds` trains plain methods at once: give `method='erm'`, got {config.method}; for "
+            "others there is mwnet table TABLE.yaml --seeds"
+        )
+    pure = config.loss not in {*STATEFUL, *TWO_VIEWS} or "matrix" in config.loss_options
+    if not pure or config.loss in OF_BATCH:
+        raise UserError(
+            f"`seeds` needs a loss of single samples without a memory or second view, got "
+            f"{config.loss}: run the seeds alone"
+        )
+    if resume is not None:
+        raise UserError(f"{resume} holds a run of several seeds, which is not resumed: start anew")
+    for flag in ("max_steps", "cuda_graphs", "compile", "eval_every"):
+        if getattr(config, flag) != Config.model_fields[flag].default:
+            raise UserError(f"`seeds` does not go with `{flag}`")

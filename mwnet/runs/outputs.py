@@ -1,0 +1,247 @@
+"""Compute what a finished run has to say, and write it into its folder."""
+
+import csv
+import io
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+import mwnet
+from mwnet import detection
+from mwnet.build.experiment import Experiment
+from mwnet.core.memory import peak_memory
+from mwnet.detection import Scored, lasting_collapse
+from mwnet.methods.confident import ConfidentBatches
+from mwnet.runs.folder import NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
+from mwnet.training.trainer import Progress
+
+COLUMNS = (
+    "sample_id",
+    "given_label",
+    "predicted_label",
+    "label_quality",
+    "weight",
+    "loss",
+    "is_label_issue",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run has to say.
+
+    Attributes:
+        experiment: after training.
+        scored: the training samples at the end.
+        held_out: samples that were not trained on but may be mislabelled too; None if there are
+            none.
+        history: metrics of every measured epoch.
+        summary: as in ``summary.json``.
+        collapse: of the weights, if it lasted; None if they are fine.
+    """
+
+    experiment: Experiment
+    scored: Scored
+    held_out: Scored | None
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+    collapse: str | None
+
+    def suspects(self, count: int = 10) -> list[tuple[str, str, str, float]]:
+        """Return sample, given label, predicted label and score, the most suspect first.
+
+        The score is the label quality. Collapsed weights say nothing about labels, or the opposite;
+        then it is the predicted probability of the given label.
+        """
+        scored, classes = self.scored, self.experiment.data.source.classes
+        ranking = scored.quality if self.collapse is None else scored.probability
+        names = sample_names(self.experiment, scored.ids)
+        return [
+            (names[i], classes[scored.given[i]], classes[scored.predicted[i]], float(ranking[i]))
+            for i in np.argsort(ranking, kind="stable")[:count]
+        ]
+
+
+def result(experiment: Experiment, scored: Scored, progress: Progress) -> Result:
+    """Compute what a finished run has to say.
+
+    Args:
+        experiment: after training.
+        scored: the training samples at the end.
+        progress: steps, seconds, metrics of every measured epoch.
+    """
+    held_out = _held_out(experiment)
+    return Result(
+        experiment,
+        scored,
+        experiment.score(held_out) if len(held_out) else None,
+        progress.history,
+        summarise(experiment, scored, progress.history, progress),
+        lasting_collapse(progress.history, experiment.method.epochs),
+    )
+
+
+def write(found: Result, folder: RunFolder) -> None:
+    """Write everything that a finished run leaves; the summary last."""
+    experiment, scored = found.experiment, found.scored
+    data = experiment.data
+    classes = data.source.classes
+    names = sample_names(experiment, scored.ids)
+    folder.write_text(QUALITY, label_quality_csv(scored, names, classes))
+    folder.write_predictions(scored.probabilities, scored.given)
+    if data.matrix is not None:
+        rows = [("true\\given", *classes), *zip(classes, *data.matrix.T.tolist(), strict=True)]
+        folder.write_text(NOISE_MATRIX, _csv(rows))
+    if found.held_out is not None:
+        others = sample_names(experiment, found.held_out.ids)
+        folder.write_text(QUALITY_HELD_OUT, label_quality_csv(found.held_out, others, classes))
+    if experiment.config.figures:
+        from mwnet.runs.figures import draw_all
+
+        truth = None if data.truth is None else data.truth[data.parts.train].numpy()
+        by_loss = experiment.method.weight_of_loss
+        draw_all(folder.figures, scored, truth, classes, found.history, by_loss=by_loss)
+    folder.write_summary(found.summary)
+
+
+def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]) -> str:
+    """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy`` and ``labels.npy``."""
+    rows: list[tuple] = [COLUMNS]
+    for i, name in enumerate(names):
+        rows.append(
+            (
+                name,
+                classes[scored.given[i]],
+                classes[scored.predicted[i]],
+                f"{scored.quality[i]:.9g}",
+                f"{scored.weight[i]:.9g}",
+                f"{scored.loss[i]:.9g}",
+                bool(scored.is_issue[i]),
+            )
+        )
+    return _csv(rows)
+
+
+def summarise(
+    experiment: Experiment,
+    scored: Scored,
+    history: list[dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compute the summary: the contract that tables and tools read."""
+    config, method = experiment.config, experiment.method
+    uses_meta = method.meta != "none"
+    phases = {phase.name: phase.epochs for phase in method.phases}
+    final = [line for line in history if line.get("phase") == history[-1].get("phase")]
+    queue = experiment.meta if isinstance(experiment.meta, ConfidentBatches) else None
+    auc = None
+    if experiment.data.truth is not None:
+        auc = {
+            name: _last_and_best({line["epoch"]: line["detection_auc"][name] for line in final})
+            for name in detection.SCORES
+        }
+    validation = None
+    if len(experiment.data.parts.validation):
+        validation = _last_and_best({line["epoch"]: line["validation_accuracy"] for line in final})
+    per_class = None
+    if experiment.data.truth is not None:
+        truth = experiment.data.truth[experiment.data.parts.train].numpy()
+        per_class = detection.auc_per_class(scored, truth, experiment.data.source.classes)
+    return {
+        "mode": config.mode,
+        "method": config.method,
+        "meta_loss": config.meta_loss if method.meta == "any" else None,
+        "meta_noisy": not experiment.clean_meta if uses_meta else None,
+        "meta_source": config.meta_source if uses_meta else None,
+        "dataset": config.dataset,
+        "model": config.model,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "phases": phases,
+        "engine": method.engine_name,
+        "noise": {
+            "name": config.noise,
+            "rate": config.noise_rate,
+            "realised_rate": experiment.realised_rate(),
+            "assumed": experiment.assumed_noise_rate(),
+        },
+        "test_labels": experiment.data.test_labels,
+        "test_accuracy": _last_and_best({line["epoch"]: line["test_accuracy"] for line in final}),
+        "validation_accuracy": validation,
+        "detection_auc": auc,
+        "detection_auc_per_class": per_class,
+        "precision_at_noise": history[-1].get("precision_at_noise"),
+        "weights": history[-1]["weights"],
+        "steps": progress.step,
+        "samples": {name: len(ids) for name, ids in vars(experiment.data.parts).items()},
+        "confident_samples": None if queue is None else len(queue.chosen),
+        "skipped": experiment.data.source.skipped,
+        "classes": list(experiment.data.source.classes),
+        "seconds": {"total": progress.seconds, "per_step": progress.seconds / progress.step},
+        "peak_memory_mib": peak_memory(experiment.device),
+        "device": device_name(experiment.device),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """``cpu``, or for instance ``cuda (NVIDIA H200)``: seconds mean little without it."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def versions() -> dict[str, str]:
+    """Versions that a number depends on."""
+    from importlib.metadata import version
+
+    names = ("torch", "numpy", "scikit-learn", "higher")
+    return {
+        "mwnet": mwnet.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
+
+
+def sample_names(experiment: Experiment, ids: np.ndarray) -> list[str]:
+    """What the reports call the samples: file names, or row numbers."""
+    names = experiment.data.source.names
+    return [str(i) if names is None else names[i] for i in ids.tolist()]
+
+
+def _held_out(experiment: Experiment) -> torch.Tensor:
+    """Samples the classifier was not trained on, whose labels may be wrong all the same."""
+    parts = experiment.data.parts
+    held_out = [parts.validation]
+    if not experiment.clean_meta:
+        held_out.append(parts.meta)
+    if experiment.data.source.test_ids is None:
+        held_out.append(parts.test)
+    return torch.cat(held_out).sort().values
+
+
+def _last_and_best(values: dict[int, float | None]) -> dict[str, float | int | None]:
+    """Of values by epoch: the last one, and the best with its epoch; None where unknown."""
+    known = [(value, -epoch) for epoch, value in values.items() if value is not None]
+    best, epoch = max(known) if known else (None, None)
+    return {
+        "last": values[max(values)],
+        "best": best,
+        "best_epoch": None if epoch is None else -epoch,
+    }
+
+
+def _csv(rows: list[tuple]) -> str:
+    """CSV text; a cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in rows:
+        writer.writerow(
+            f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@") else cell
+            for cell in row
+        )
+    return buffer.getvalue()

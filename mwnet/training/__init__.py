@@ -1,0 +1,1 @@
+"""The loop over steps, the trainer, checkpoints, and many networks at once."""

@@ -1,0 +1,39 @@
+"""Save and load checkpoints. Loading one runs no code from it."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mwnet.core import files
+from mwnet.core.errors import UserError
+
+LAST, BEST = "last.pt", "best.pt"
+FORMAT = 1
+
+
+def save(folder: Path, state: dict[str, Any], *, best: bool) -> None:
+    """Write the last checkpoint, and keep it as the best one too if it is that."""
+    buffer = io.BytesIO()  # torch.save reports a full disk as an internal error of its own
+    torch.save({"format": FORMAT, **state}, buffer)
+    # The best one first: a crash in between is mended when the resumed run gets here again.
+    for name in [BEST, LAST] if best else [LAST]:
+        with files.atomic(folder / name) as file:
+            file.write(buffer.getbuffer())
+
+
+def load(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are accepted.
+
+    Raises:
+        UserError: the file is damaged, of another format, or holds anything else.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or hostile file
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} is no readable checkpoint ({first})") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path} is no checkpoint of this version (format {FORMAT})")
+    return state
