@@ -93,4 +93,3 @@ def _gradient(
         allow_unused=True,
         materialize_grads=True,
     )
-
