@@ -56,8 +56,8 @@ def per_sample_loss(loss: str | Loss, argument: str, labels: str) -> "CheckedLos
                 f"got {_kind(loss)}"
             )
         return CheckedLoss(loss, argument, labels)
-    function = entry(LOSSES, loss, argument)
-    if loss in (STATEFUL if argument == "loss" else MEMORY_ONLY):
+    remembering = STATEFUL if argument == "loss" else MEMORY_ONLY
+    if loss in remembering:
         raise UserError(
             f"`{argument}` {loss!r} has a memory, and a bilevel step evaluates its losses several "
             "times: take one without"
@@ -66,7 +66,8 @@ def per_sample_loss(loss: str | Loss, argument: str, labels: str) -> "CheckedLos
         raise UserError(
             f"`{argument}` {loss!r} is a loss of whole batches, which cannot be weighted by sample"
         )
-    return CheckedLoss(function, argument, labels)
+    pure = {name: function for name, function in LOSSES.items() if name not in remembering}
+    return CheckedLoss(entry(pure, loss, argument), argument, labels)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class CheckedLoss:
     labels: str
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Evaluate the loss.
+        """Evaluate the loss; half precision becomes float32.
 
         Raises:
             UserError: logits, labels or losses that do not fit.
@@ -117,7 +118,7 @@ class CheckedLoss:
             )
         if logits.requires_grad and not losses.requires_grad:
             raise UserError(f"`{self.argument}` returns losses without a gradient to the logits")
-        return losses
+        return losses.to(torch.promote_types(losses.dtype, torch.float32))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class BilevelStep:
             of ``(n, K)`` logits and ``(n,)`` labels that returns ``(n,)`` losses.
         meta_loss: the loss on the meta samples, likewise.
         weight_net: called with ``(n,)`` losses and ``(n,)`` labels, returns ``(n,)`` weights; None
-            for the papers' perceptron, on the network's device and in its type.
+            for the papers' perceptron, on the network's device and in its type (float32 at least).
         weight_optimizer: of the weight net; None for the papers' SGD with momentum.
         weight_lr: learning rate of the papers' optimizer.
         weight_decay: its weight decay.
@@ -137,7 +137,9 @@ class BilevelStep:
         if weight_net is None:
             like = next(p for p in network.parameters() if p.requires_grad)
             with seeded(seed, "weight net"):
-                weight_net = WeightNet().to(like.device, like.dtype)
+                weight_net = WeightNet()
+            # Losses of a network in half precision are float32, and so are the weights.
+            weight_net.to(like.device, torch.promote_types(like.dtype, torch.float32))
         if weight_optimizer is None:
             weight_optimizer = papers_optimizer(weight_net, weight_lr, weight_decay)
         self.optimizer = optimizer
