@@ -11,7 +11,17 @@ from typing import Any
 import higher
 import pytest
 import torch
-from problems import CLASSES, assert_equal, batch, flat, network, relative, weighting
+from problems import (
+    CLASSES,
+    assert_equal,
+    batch,
+    central_differences,
+    flat,
+    network,
+    relative,
+    weighting,
+)
+from test_cuda_graphs import NoHostReads
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -251,6 +261,52 @@ def test_the_meta_gradient_of_a_dict_is_that_of_the_tensor() -> None:
         ends.append((net, step.weight_net))
     for got, want in zip(*ends, strict=True):
         assert_equal(got, want, rtol=0)
+
+
+class Recurrent(nn.Module):
+    """Keeps its parameters in a second place, a flat list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(2, 4, batch_first=True)
+        self.out = nn.Linear(4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.memory(x.view(-1, 2, 2))[0][:, -1])
+
+
+class Tied(nn.Module):
+    """One tensor under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, CLASSES)
+        self.two.weight = self.one.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.tanh(self.two(torch.tanh(self.one(x)))))
+
+
+@pytest.mark.parametrize("engine", ["auto", "forward", "higher"])
+@pytest.mark.parametrize("build_one", [Recurrent, Tied])
+def test_unusual_parameters_have_the_gradient_of_central_differences(
+    engine: str, build_one: Any
+) -> None:
+    net = seeded(build_one)
+    task = Bilevel(net, WeightNet(3).double(), cross_entropy, LOSSES["mae"], NORMALISATIONS["mean"])
+    optimizer = SGD(net.parameters(), lr=0.1)
+    data, meta = batch(seed=1), batch(seed=2)
+    got = flat(EngineChoice(engine)(task, optimizer, data, meta).theta)
+    assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
+
+
+@pytest.mark.parametrize("engine", ["forward", "higher"])
+def test_a_step_reads_nothing_back_to_the_host(engine: str) -> None:
+    net = seeded(lambda: Tokens(0.2))
+    step = Step(net, sgd(net), engine=engine)
+    with NoHostReads():
+        report = step(*tokens(1), *tokens(2))
+    assert report.meta_loss is not None
 
 
 @pytest.mark.parametrize("kind", ["plain", "batchnorm"])
