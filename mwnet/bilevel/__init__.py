@@ -3,15 +3,19 @@
 from mwnet.bilevel.choice import ENGINES, EngineChoice
 from mwnet.bilevel.forward_engine import forward_engine
 from mwnet.bilevel.higher_engine import higher_engine
+from mwnet.bilevel.public import BilevelStep, StepReport, endless
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient, bilevel_step
 
 __all__ = [
     "ENGINES",
     "Bilevel",
+    "BilevelStep",
     "Engine",
     "EngineChoice",
     "MetaGradient",
+    "StepReport",
     "bilevel_step",
+    "endless",
     "forward_engine",
     "higher_engine",
 ]

@@ -1,15 +1,17 @@
 """Which engine computes the meta-gradient: by name, or by a probe on the first batch."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
+from mwnet.bilevel import inputs
+from mwnet.bilevel.differentiable import differentiable
 from mwnet.bilevel.forward_engine import forward_engine
 from mwnet.bilevel.higher_engine import higher_engine
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient
@@ -17,10 +19,12 @@ from mwnet.core.errors import UserError, first_line
 from mwnet.core.seeding import global_states, replayed
 from mwnet.data.batches import Batch
 
+_log = logging.getLogger(__name__)
+
 ENGINES: dict[str, Engine] = {"forward": forward_engine, "higher": higher_engine}
 
 # How far two exact engines may be apart by rounding, relative to the largest entry.
-TOLERANCE = {"float64": 1e-8, "float32": 1e-3, "bfloat16": 1e-1}
+TOLERANCE = {"float64": 1e-8, "float32": 1e-3, "float16": 3e-2, "bfloat16": 1e-1}
 PROBE_SIZE, PROBES = 16, 3
 KINK = 0.1
 """More than one activation on the other side of a kink can change the gradient, in its own unit."""
@@ -36,8 +40,8 @@ class EngineChoice:
     Args:
         wanted: "auto", "forward" or "higher".
         lean: see :func:`forward_engine`.
-        precision: of the passes; "bfloat16" under autocast, None for that of the samples.
-        say: told once, and only if ``auto`` has to fall back.
+        precision: of the passes, a name in TOLERANCE; None to see what the network computes in.
+        say: told once, and only if ``auto`` has to fall back; by default a logger's warning.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class EngineChoice:
         *,
         lean: bool = False,
         precision: str | None = None,
-        say: Callable[[str], Any] = tqdm.write,
+        say: Callable[[str], Any] = _log.warning,
     ) -> None:
         self.name = None if wanted == "auto" else wanted
         self.lean = lean
@@ -62,7 +66,7 @@ class EngineChoice:
             UserError: an operator that the engine cannot differentiate.
         """
         if self.name is None:
-            precision = self.precision or str(batch.x.dtype).removeprefix("torch.")
+            precision = self.precision or precision_of(problem, batch, meta_batch)
             tolerance = TOLERANCE[precision]
             reason = why_not_forward(problem, optimizer, batch, meta_batch, tolerance)
             self.name = "forward" if reason is None else "higher"
@@ -117,18 +121,52 @@ def why_not_forward(
     return f"forward mode is off by {first:.1e} on this network, more than {tolerance:.0e}"
 
 
+def precision_of(problem: Bilevel, batch: Batch, meta_batch: Batch) -> str:
+    """Name the coarsest floating-point type that the network computes in, a name in TOLERANCE.
+
+    Parameters and outputs of all its modules count, so autocast inside the network does; the
+    samples, which may be integers, do not. Takes one plain pass for a slice of each batch, so what
+    network and losses raise on these samples is raised from here, as it is.
+    Buffers and random numbers are left as they were.
+    """
+    device = inputs.device_of(batch.x)
+    network = problem.classifier
+    seen = {parameter.dtype for parameter in network.parameters()}
+
+    def note(module: nn.Module, arguments: Any, output: Any) -> None:
+        seen.update(tensor.dtype for tensor in inputs.tensors(output))
+
+    handles = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        with torch.no_grad(), differentiable(), replayed(global_states(device), device):
+            for samples, loss in ((batch, problem.loss), (meta_batch, problem.meta_loss)):
+                first = next(_split(samples))
+                loss(inputs.call_at(network, {}, first.x), first.y)
+    finally:
+        for handle in handles:
+            handle.remove()
+    known = [dtype for dtype in seen if _name(dtype) in TOLERANCE]
+    return max(map(_name, known), key=lambda name: TOLERANCE[name], default="float32")
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 class _ForwardFailedError(Exception):
     """An operator raised; the message is the first line of what it said."""
 
 
 def _apart(problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch) -> float:
     """Largest difference of the two engines, relative to the largest entry of the gradient."""
-    device = batch.x.device
+    device = inputs.device_of(batch.x)
     before = global_states(device)
     buffers = {name: buffer.clone() for name, buffer in problem.classifier.named_buffers()}
     try:
         with replayed(before, device):
             forward = forward_engine(problem, optimizer, batch, meta_batch)
+    except UserError:
+        raise
     except Exception as error:  # whatever an operator without a forward-mode rule raises
         raise _ForwardFailedError(first_line(error)) from error
     finally:
@@ -137,10 +175,12 @@ def _apart(problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Bat
     try:
         with replayed(before, device):
             reference = higher_engine(problem, optimizer, batch, meta_batch)
-    except RuntimeError as error:
+    except UserError:
+        raise
+    except Exception as error:  # no double backward, or a module that `higher` cannot take apart
         raise UserError(
             f"`higher` cannot check the engine forward on this network ({first_line(error)}): "
-            "--engine forward takes it unchecked"
+            "--engine forward takes it unchecked, and so does `engine='forward'` in Python"
         ) from error
     scale = max(_largest(reference.theta), torch.finfo(reference.theta[0].dtype).tiny)
     return _largest(a - b for a, b in zip(forward.theta, reference.theta, strict=True)) / scale
@@ -162,4 +202,4 @@ def _split(batch: Batch) -> Iterator[Batch]:
     size = min(PROBE_SIZE, len(batch.y))
     for start in range(0, len(batch.y) - size + 1, size):
         part = slice(start, start + size)
-        yield Batch(batch.index[part], batch.x[part], batch.y[part])
+        yield Batch(batch.index[part], inputs.part(batch.x, part), batch.y[part])

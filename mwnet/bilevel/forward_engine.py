@@ -9,13 +9,13 @@ all samples at once. Passes: forward and backward for g, forward and backward fo
 forward-mode pass (about two forward passes: see tangents.py), and u.backward for Theta.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 from torch.optim import Optimizer
 
+from mwnet.bilevel import inputs
 from mwnet.bilevel.differentiable import differentiable, is_compiled
 from mwnet.bilevel.step import Bilevel, MetaGradient
 from mwnet.bilevel.tangents import Primals, tangent
@@ -43,17 +43,17 @@ def forward_engine(
     """
     named = {name: p for name, p in problem.classifier.named_parameters() if p.requires_grad}
     w = tuple(named.values())
-    device = batch.x.device
+    device = inputs.device_of(batch.x)
 
     # Virtual: g = J_l^T u, with u constant in the gradient but carrying Theta.
     before = global_states(device)
     primals = Primals()
     lean = lean or is_compiled(problem.classifier)
     if lean:  # the actual step will move the batch-norm statistics
-        losses = problem.loss(_apply(problem.classifier, named, batch.x), batch.y)
+        losses = problem.loss(inputs.call_at(problem.classifier, named, batch.x), batch.y)
     else:
         with primals:
-            logits = problem.classifier(batch.x)
+            logits = inputs.call(problem.classifier, batch.x)
         losses = problem.loss(logits, batch.y)
     u = problem.normalise(problem.weight_net(losses.detach(), batch.y))
     if problem.weights_at_zero:
@@ -64,14 +64,15 @@ def forward_engine(
     # Meta: G = dM/dw', and J^T G through the elementwise update.
     ahead, pull_back = look_ahead(optimizer, problem.virtual_step, w, g)
     w_ahead = {name: p.requires_grad_() for name, p in zip(named, ahead, strict=True)}
-    logits = _apply(problem.classifier, w_ahead, meta_batch.x)
-    meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
+    with problem.draws(1):
+        logits = inputs.call_at(problem.classifier, w_ahead, meta_batch.x)
+        meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
     big_g = _gradient(meta_loss, list(w_ahead.values()))
     direction = pull_back(big_g)
 
     # Tangent: a_i = < J^T G, grad l_i(w) >, with the dropout masks of the virtual pass.
     def losses_at(parameters: dict[str, Tensor]) -> Tensor:
-        return problem.loss(_apply(problem.classifier, parameters, batch.x), batch.y)
+        return problem.loss(inputs.call_at(problem.classifier, parameters, batch.x), batch.y)
 
     point = {name: p.detach() for name, p in named.items()}
     with replayed(before, device), differentiable():
@@ -92,9 +93,3 @@ def _gradient(
         allow_unused=True,
         materialize_grads=True,
     )
-
-
-def _apply(classifier: nn.Module, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """Logits at other parameters; buffers are clones, so statistics do not move."""
-    buffers = {name: buffer.clone() for name, buffer in classifier.named_buffers()}
-    return functional_call(classifier, {**parameters, **buffers}, (x,))

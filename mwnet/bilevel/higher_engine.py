@@ -6,12 +6,13 @@ from typing import Any
 import higher
 import torch
 from higher.optim import DifferentiableOptimizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from mwnet.bilevel import inputs
 from mwnet.bilevel.differentiable import differentiable, uncompiled
 from mwnet.bilevel.step import Bilevel, MetaGradient
-from mwnet.bilevel.updates import adam
+from mwnet.bilevel.updates import adam, formula
 from mwnet.data.batches import Batch
 
 
@@ -24,24 +25,35 @@ def higher_engine(
     of the classifier itself do not move here. All look-ahead steps see the same batch.
 
     Raises:
-        ValueError: an optimizer that `higher` has no differentiable form of.
+        NotImplementedError: an optimizer or a setting of it that has no formula here.
     """
     inner = optimizer
-    if problem.virtual_step == "sgd":
+    if problem.virtual_step == "optimizer":
+        formula(optimizer)  # `higher` itself ignores settings that it does not know
+    else:
         inner = SGD(problem.classifier.parameters(), lr=optimizer.param_groups[0]["lr"])
     with (
         differentiable(),
         uncompiled(problem.classifier) as network,
-        higher.innerloop_ctx(network, inner) as (classifier, virtual),
     ):
+        classifier: Any = higher.monkeypatch(network)
+        virtual = _differentiable(inner, network, classifier)
         for step in range(problem.inner_steps):
-            losses = problem.loss(classifier(batch.x), batch.y)
+            with problem.draws(step):
+                losses = problem.loss(inputs.call(classifier, batch.x), batch.y)
             # At w the losses do not depend on Theta; after a look-ahead step they do.
             seen = losses.detach() if step == 0 else losses
             u = problem.normalise(problem.weight_net(seen, batch.y))
             _weighted_step(virtual, list(classifier.parameters()), losses, u)
-        meta_loss = problem.meta_loss(classifier(meta_batch.x), meta_batch.y).mean()
-        theta = torch.autograd.grad(meta_loss, list(problem.weight_net.parameters()))
+        with problem.draws(problem.inner_steps):
+            logits = inputs.call(classifier, meta_batch.x)
+            meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
+        theta = torch.autograd.grad(
+            meta_loss,
+            list(problem.weight_net.parameters()),
+            allow_unused=True,
+            materialize_grads=True,
+        )
     return MetaGradient(theta, meta_loss.detach())
 
 
@@ -78,6 +90,13 @@ class _DifferentiableAdam(DifferentiableOptimizer):
                     group["params"][index] = adam(p, g, group, states[index])
 
 
-# The annotations of register_optim ask for instances, its documentation and code for types.
-higher.register_optim(Adam, _DifferentiableAdam)  # pyright: ignore[reportArgumentType]
-higher.register_optim(AdamW, _DifferentiableAdam)  # pyright: ignore[reportArgumentType]
+def _differentiable(
+    optimizer: Optimizer, network: nn.Module, patched: Any
+) -> DifferentiableOptimizer:
+    """The differentiable form of an optimizer, for the copy of the network that `higher` made.
+
+    As ``higher.innerloop_ctx`` builds it, but without its registry, which belongs to the process.
+    """
+    kind = {Adam: _DifferentiableAdam, AdamW: _DifferentiableAdam}.get(type(optimizer))
+    build = kind or higher.get_diff_optim
+    return build(optimizer, network.parameters(), fmodel=patched)

@@ -1,7 +1,7 @@
 """One bilevel step of Meta-Weight-Net, in three blocks (Ghosh and Lan, WACV 2021, section 3)."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,10 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mwnet.bilevel import inputs
 from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import global_states, replayed
 from mwnet.data.batches import Batch
 from mwnet.losses import Loss
+
+
+def go_on(look_aheads: int) -> AbstractContextManager[Any]:
+    """Let a pass draw what comes next from the global generators."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,9 @@ class Bilevel:
             (the classifier's own update, with its momentum and weight decay).
         inner_steps: look-ahead steps before the meta loss.
         weights_at_zero: the weights are 0 at the look-ahead, as in L2RW, so that w' is w.
+        draws: a context around the network's pass after so many look-ahead steps, for what that
+            pass draws at random (dropout). The pass after 0 of them is the training pass. The last
+            one is that on the meta batch.
     """
 
     classifier: nn.Module
@@ -39,6 +48,7 @@ class Bilevel:
     virtual_step: str = "sgd"
     inner_steps: int = 1
     weights_at_zero: bool = False
+    draws: Callable[[int], AbstractContextManager[Any]] = go_on
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,8 @@ def bilevel_step(
     weight_optimizer: Steps,
     batch: Batch,
     meta_batch: Batch | None,
+    *,
+    per_sample: bool = False,
 ) -> dict[str, Tensor]:
     """Update Theta on the meta batch, then w on the training batch.
 
@@ -88,13 +100,17 @@ def bilevel_step(
         weight_optimizer: of the weight net.
         batch: training samples with given labels.
         meta_batch: meta samples, or None to leave Theta as it is in this step.
+        per_sample: hand out losses and weights too.
 
     Returns:
-        Detached scalars: the weighted training loss, and the meta loss where it was computed.
+        Detached scalars: ``train_loss``, the weighted one, and ``meta_loss`` where it was computed.
+        With ``per_sample`` also ``(n,)`` ``losses`` before the step, and ``(n,)`` ``weights`` by
+        the new Theta, before their normalisation.
     """
     report = {}
     losses = None
-    before = global_states(batch.x.device)
+    device = inputs.device_of(batch.x)
+    before = global_states(device)
 
     # Virtual and meta: w'(Theta) = w - alpha sum_i u_i grad l_i(w), and Theta <- Theta - beta
     # dM(w'(Theta))/dTheta, eqs. 2 to 4.
@@ -109,14 +125,17 @@ def bilevel_step(
     # Actual: w <- w - alpha sum_i u_i grad l_i(w) with the new Theta. The pass draws the dropout
     # masks that the virtual one drew; afterwards the generators stand where the engine left them.
     if losses is None:
-        again = replayed(before, batch.x.device) if meta_batch is not None else nullcontext()
+        again = replayed(before, device) if meta_batch is not None else nullcontext()
         with again:
-            losses = problem.loss(problem.classifier(batch.x), batch.y)
+            losses = problem.loss(inputs.call(problem.classifier, batch.x), batch.y)
     with torch.no_grad():
-        u = problem.normalise(problem.weight_net(losses.detach(), batch.y))
+        weights = problem.weight_net(losses.detach(), batch.y)
+        u = problem.normalise(weights)
     objective = u @ losses
     optimizer.zero_grad()
     objective.backward()
     optimizer.step()
     report["train_loss"] = objective.detach()
+    if per_sample:
+        report |= {"losses": losses.detach(), "weights": weights}
     return report

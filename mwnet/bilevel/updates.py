@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 Group = dict[str, Any]
 Pullback = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+Update = Callable[[Tensor, Tensor, Group, dict[str, Any]], Tensor]
 
 
 def look_ahead(
@@ -39,9 +40,7 @@ def look_ahead(
         rate = optimizer.param_groups[0]["lr"]
         ahead = [_minus(p.detach(), g, rate) for p, g in zip(parameters, gradients, strict=True)]
         return ahead, lambda big_g: [-rate * slope for slope in big_g]
-    update = {SGD: sgd, Adam: adam, AdamW: adam}.get(type(optimizer))
-    if update is None:
-        raise NotImplementedError(f"no look-ahead formula for {type(optimizer).__name__}")
+    update = formula(optimizer)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     gradients = [g.detach().requires_grad_() for g in gradients]
     ahead = [
@@ -54,10 +53,25 @@ def look_ahead(
     )
 
 
+def formula(optimizer: Optimizer) -> Update:
+    """Find the update of an optimizer as a function ``(p, g, group, state) -> p'``.
+
+    Raises:
+        NotImplementedError: an optimizer or a setting of it that has no formula here.
+    """
+    name = type(optimizer).__name__
+    update = {SGD: sgd, Adam: adam, AdamW: adam}.get(type(optimizer))
+    if update is None:
+        raise NotImplementedError(f"no look-ahead formula for {name}")
+    for group in optimizer.param_groups:
+        for setting in ("maximize", "amsgrad"):
+            if group.get(setting):
+                raise NotImplementedError(f"no look-ahead formula for {name} with {setting}")
+    return update
+
+
 def sgd(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
     """SGD with weight decay, momentum (its first buffer ignores dampening) and Nesterov."""
-    if group["maximize"]:
-        raise NotImplementedError("no look-ahead formula for SGD that maximizes")
     if group["weight_decay"]:
         g = g + group["weight_decay"] * p
     if group["momentum"]:
@@ -75,8 +89,6 @@ def adam(p: Tensor, g: Tensor, group: Group, state: dict[str, Any]) -> Tensor:
     weights) have a zero gradient as well, and get a zero derivative. ``state`` is brought up to
     date, for a further step.
     """
-    if group["amsgrad"] or group["maximize"]:
-        raise NotImplementedError("no look-ahead formula for Adam with amsgrad or maximize")
     rate, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
     if group["decoupled_weight_decay"]:
         p = p * (1 - rate * decay)

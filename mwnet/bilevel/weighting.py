@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD
 
 Normalise = Callable[[Tensor], Tensor]
 """``(n,)`` weights of a batch -> ``(n,)`` weights that multiply the losses; differentiable."""
@@ -27,6 +28,17 @@ class WeightNet(nn.Module):
         """``(n,)`` per-sample losses, whatever their labels -> ``(n,)`` weights in (0, 1)."""
         hidden = torch.relu(self.hidden(losses[:, None]))
         return torch.sigmoid(self.out(hidden)).squeeze(1)
+
+
+def papers_optimizer(weight_net: nn.Module, rate: float, decay: float) -> SGD:
+    """Build the optimizer of both papers' code for a weight net: SGD with Nesterov's momentum 0.9.
+
+    Args:
+        weight_net: whose parameters it moves.
+        rate: learning rate.
+        decay: weight decay.
+    """
+    return SGD(weight_net.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
 
 
 def by_mean(weights: Tensor) -> Tensor:
