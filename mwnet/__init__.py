@@ -1,19 +1,70 @@
-"""Train on noisy labels, learn how much each sample counts, find the labels that are wrong."""
+"""Train on noisy labels, learn how much each sample counts, find the labels that are wrong.
 
+import mwnet
+
+issues = mwnet.find_label_issues(X, y)        # a DataFrame, most suspect label first
+model = mwnet.MWNetClassifier().fit(X, y)     # scikit-learn
+run = mwnet.load("runs/NAME")                 # a run of the command line
+step = mwnet.BilevelStep(network, optimizer)  # in a training loop of your own
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mwnet.bilevel import BilevelStep, endless
+    from mwnet.bilevel.public import StepReport
+    from mwnet.detection import metrics
+    from mwnet.estimator import MWNetClassifier, find_label_issues
+    from mwnet.losses import LOSSES
+    from mwnet.methods import METHODS
+    from mwnet.models import MODELS
+    from mwnet.noise import NOISES
+    from mwnet.runs.load import Run, load
 
 __version__ = "0.1.0"
 
-__all__ = ["BilevelStep", "endless"]
+# Where each public name lives. They are imported on first use: torch takes seconds, and neither
+# `import mwnet` nor `--help` needs it.
+_HOMES = {
+    "BilevelStep": "mwnet.bilevel",
+    "StepReport": "mwnet.bilevel.public",
+    "endless": "mwnet.bilevel",
+    "MWNetClassifier": "mwnet.estimator",
+    "find_label_issues": "mwnet.estimator",
+    "Run": "mwnet.runs.load",
+    "load": "mwnet.runs.load",
+    "metrics": "mwnet.detection",
+    "LOSSES": "mwnet.losses",
+    "METHODS": "mwnet.methods",
+    "MODELS": "mwnet.models",
+    "NOISES": "mwnet.noise",
+}
+
+__all__ = [
+    "LOSSES",
+    "METHODS",
+    "MODELS",
+    "NOISES",
+    "BilevelStep",
+    "MWNetClassifier",
+    "Run",
+    "StepReport",
+    "endless",
+    "find_label_issues",
+    "load",
+    "metrics",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is public on its first use: torch takes seconds, and ``--help`` needs none."""
-    if name in __all__:
-        from mwnet import bilevel
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
 
-        return getattr(bilevel, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

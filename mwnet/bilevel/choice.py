@@ -202,4 +202,6 @@ def _split(batch: Batch) -> Iterator[Batch]:
     size = min(PROBE_SIZE, len(batch.y))
     for start in range(0, len(batch.y) - size + 1, size):
         part = slice(start, start + size)
-        yield Batch(batch.index[part], inputs.part(batch.x, part), batch.y[part])
+        weight = None if batch.weight is None else batch.weight[part]
+        x = inputs.part(batch.x, part)
+        yield Batch(batch.index[part], x, batch.y[part], weight=weight)

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from mwnet.bilevel import inputs
 from mwnet.bilevel.differentiable import differentiable, is_compiled
-from mwnet.bilevel.step import Bilevel, MetaGradient
+from mwnet.bilevel.step import Bilevel, MetaGradient, weigh
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.updates import look_ahead
 from mwnet.core.seeding import global_states, replayed
@@ -55,7 +55,7 @@ def forward_engine(
         with primals:
             logits = inputs.call(problem.classifier, batch.x)
         losses = problem.loss(logits, batch.y)
-    u = problem.normalise(problem.weight_net(losses.detach(), batch.y))
+    u = problem.normalise(weigh(problem, losses.detach(), batch))
     if problem.weights_at_zero:
         g = tuple(torch.zeros_like(p) for p in w)
     else:

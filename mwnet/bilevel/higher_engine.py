@@ -11,7 +11,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from mwnet.bilevel import inputs
 from mwnet.bilevel.differentiable import differentiable, uncompiled
-from mwnet.bilevel.step import Bilevel, MetaGradient
+from mwnet.bilevel.step import Bilevel, MetaGradient, weigh
 from mwnet.bilevel.updates import adam, formula
 from mwnet.data.batches import Batch
 
@@ -43,7 +43,7 @@ def higher_engine(
                 losses = problem.loss(inputs.call(classifier, batch.x), batch.y)
             # At w the losses do not depend on Theta; after a look-ahead step they do.
             seen = losses.detach() if step == 0 else losses
-            u = problem.normalise(problem.weight_net(seen, batch.y))
+            u = problem.normalise(weigh(problem, seen, batch))
             _weighted_step(virtual, list(classifier.parameters()), losses, u)
         with problem.draws(problem.inner_steps):
             logits = inputs.call(classifier, meta_batch.x)

@@ -81,6 +81,12 @@ training pass whose losses it returns.
 """
 
 
+def weigh(problem: Bilevel, losses: Tensor, batch: Batch) -> Tensor:
+    """Compute ``(n,)`` weights: those of the weight net, times those that came with the samples."""
+    weights = problem.weight_net(losses, batch.y)
+    return weights if batch.weight is None else weights * batch.weight
+
+
 def bilevel_step(
     problem: Bilevel,
     engine: Engine,
@@ -129,7 +135,7 @@ def bilevel_step(
         with again:
             losses = problem.loss(inputs.call(problem.classifier, batch.x), batch.y)
     with torch.no_grad():
-        weights = problem.weight_net(losses.detach(), batch.y)
+        weights = weigh(problem, losses.detach(), batch)
         u = problem.normalise(weights)
     objective = u @ losses
     optimizer.zero_grad()

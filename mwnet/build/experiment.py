@@ -195,7 +195,8 @@ def _samples(
     clean_meta = wanted.meta != "none" and not (options.meta_noisy or confident)
     check_needs(options, wanted)
     source = load_source(data_options) if source is None else source
-    if clean_meta and source.truth is None:
+    own_meta = source.meta_ids is not None
+    if clean_meta and source.truth is None and not own_meta:
         hint = (
             "give `meta_noisy=True`, best with `meta_loss='mae'`, or `meta_source='confident'`"
             if wanted.meta == "any"
@@ -210,7 +211,7 @@ def _samples(
         source,
         device,
         meta_size=0 if confident else options.meta_size,
-        clean_meta=clean_meta,
+        clean_meta=clean_meta and not own_meta,
         channels_last=network_options.channels_last,
     )
     given = data.labels.cpu()
@@ -223,8 +224,32 @@ def _samples(
         options.seed,
         "train",
         two_views=two_views,
+        weights=_weights(source, data, options, wanted),
     )
     meta = None
     if wanted.meta != "none":
-        meta = meta_batches(options, train, data.parts, given, data.truth if clean_meta else None)
+        truth = data.truth if clean_meta and not own_meta else None
+        meta = meta_batches(options, train, data.parts, given, truth)
     return data, train, meta, clean_meta
+
+
+def _weights(
+    source: Source, data: Dataset, options: TrainingOptions, wanted: type[Method]
+) -> torch.Tensor | None:
+    """The caller's weights, scaled to a mean of 1 over the training samples; None if all are equal.
+
+    Raises:
+        UserError: the method cannot weight samples.
+    """
+    if source.weights is None:
+        return None
+    used = source.weights[data.parts.train]
+    if bool((used == used[0]).all()):
+        return None
+    if not wanted.takes_sample_weight:
+        known = ", ".join(name for name, entry in METHODS.items() if entry.takes_sample_weight)
+        raise UserError(
+            f"`method={options.method!r}` takes no `sample_weight` but 0 and one other value; "
+            f"{known} do"
+        )
+    return source.weights / used.mean()

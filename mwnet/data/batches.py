@@ -21,12 +21,14 @@ class Batch:
     """``index`` (b,) int64 sample ids, ``x`` (b, c, h, w) float32, ``y`` (b,) int64 labels.
 
     ``second`` is another augmentation of the same samples, for losses that compare two views.
+    ``weight`` (b,) float32 is what the caller multiplies the losses with; None for 1 each.
     """
 
     index: Tensor
     x: Tensor
     y: Tensor
     second: Tensor | None = None
+    weight: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Batches:
         batch_size: samples in a batch, at most m.
         seed, purpose: what order and augmentation are derived from.
         two_views: whether batches carry a second augmentation.
+        weights: ``(n,)`` float32 weights by sample id, None for 1 each.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class Batches:
         purpose: str,
         *,
         two_views: bool = False,
+        weights: Tensor | None = None,
     ) -> None:
         self.pixels = pixels
         self.labels = labels.to(pixels.device)
@@ -145,6 +149,7 @@ class Batches:
         self.batch_size = min(batch_size, len(ids))
         self.seed, self.purpose = seed, purpose
         self.two_views = two_views
+        self.weights = None if weights is None else weights.to(pixels.device)
         self._pass, self._order = -1, ids
 
     def __len__(self) -> int:
@@ -164,7 +169,8 @@ class Batches:
             rng = generator(self.seed, self.purpose, "augment", step, device=self.labels.device)
         x = self.pixels.take(ids, rng)
         second = self.pixels.take(ids, rng) if self.two_views else None
-        return Batch(ids, x, self.labels[ids], second)
+        weight = None if self.weights is None else self.weights[ids]
+        return Batch(ids, x, self.labels[ids], second, weight)
 
     def __iter__(self) -> Iterator[Batch]:
         raise TypeError("Batches go on forever: index them by step")

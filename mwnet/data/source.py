@@ -19,6 +19,10 @@ class Source:
             clean meta set only.
         classes: class names, position = class id.
         test_ids: ids of the data set's own test part, or None: one is then cut off by ``split``.
+        meta_ids: ids of samples that came as a clean meta set, or None.
+        weights: ``(n,)`` float32 weights that came with the samples, or None; a sample of weight 0
+            is in no part.
+        feature_names: of a table's features, in their order.
         names: file names where samples have them, position = id.
         skipped: unreadable samples that were left out.
         clean_test: whether the labels of its test part are right even where ``truth`` is None.
@@ -32,6 +36,9 @@ class Source:
     truth: Tensor | None
     classes: tuple[str, ...]
     test_ids: Tensor | None = None
+    meta_ids: Tensor | None = None
+    weights: Tensor | None = None
+    feature_names: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
     skipped: int = 0
     clean_test: bool = False

@@ -43,7 +43,8 @@ def split(
     came with the data and by the given labels.
 
     Args:
-        source: the data; its own test part is kept as it is.
+        source: the data; its own test part and its own meta set are kept as they are, and samples
+            of weight 0 are left out.
         given: ``(n,)`` labels after noise.
         meta_size: samples in the meta set; None means :func:`default_meta_size`; 0 means none.
         clean_meta: balance over ``source.truth``.
@@ -63,8 +64,12 @@ def split(
         pool = _without(pool, test)
     else:
         test = source.test_ids
+    if source.weights is not None:
+        pool = pool[source.weights[pool] > 0]
+    if source.meta_ids is not None:
+        meta_size, pool = 0, _without(pool, source.meta_ids)
     meta_size = default_meta_size(len(pool)) if meta_size is None else meta_size
-    classes = source.truth if clean_meta else given
+    classes = source.truth if clean_meta and meta_size else given
     if classes is None:
         raise ValueError("a clean meta set needs true labels, and this data has none")
     if meta_size + validation_size >= len(pool):
@@ -74,6 +79,8 @@ def split(
         )
     meta = _draw(pool, classes, meta_size, source.num_classes, rng, even=True, what="meta")
     pool = _without(pool, meta)
+    if source.meta_ids is not None:
+        meta = source.meta_ids
     validation = _draw(
         pool, given, validation_size, source.num_classes, rng, even=False, what="validation"
     )

@@ -129,6 +129,7 @@ def table(path: Path, label_column: str) -> Source:
         labels=encoded[0],
         truth=encoded[1] if len(encoded) == 2 else None,
         classes=classes,
+        feature_names=tuple(names),
     )
 
 

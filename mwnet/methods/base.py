@@ -53,6 +53,8 @@ class Method(nn.Module):
     """Whether it has a ``noise_rate``, a :class:`~mwnet.methods.noise_rate.NoiseRate`."""
     recordable: ClassVar[bool] = False
     """Whether ``parts.record`` is around its update, as CUDA graphs need it."""
+    takes_sample_weight: ClassVar[bool] = False
+    """Whether it multiplies losses with the weights that came with the samples."""
     learns_weights: ClassVar[bool] = False
     """Whether a weight net sets the weights, which may then collapse."""
     weight_of_loss: ClassVar[bool] = True
@@ -90,6 +92,11 @@ class Method(nn.Module):
         """First epoch of a phase, counted from 0."""
         names = [phase.name for phase in self.phases]
         return sum(phase.epochs for phase in self.phases[: names.index(name)])
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that one would deploy."""
+        return self.learner.network
 
     @property
     def engine_name(self) -> str | None:

@@ -62,6 +62,7 @@ class CMWNet(Method):
     meta = "any"
     takes_loss = "per sample"
     recordable = True
+    takes_sample_weight = True
     learns_weights = True
     weight_of_loss = False
     passes = 10
@@ -74,6 +75,10 @@ class CMWNet(Method):
         mwnet = MWNet(parts, weight_net)
         super().__init__(*mwnet.phases)
         self.mwnet = mwnet
+
+    @property
+    def network(self) -> nn.Module:
+        return self.mwnet.network
 
     @property
     def engine_name(self) -> str | None:

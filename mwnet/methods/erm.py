@@ -23,6 +23,7 @@ class ERM(Method):
 
     takes_loss = "any"
     recordable = True
+    takes_sample_weight = True
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(Phase("training", parts.epochs))
@@ -40,7 +41,8 @@ class ERM(Method):
         return report
 
     def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
-        objective = self._losses(batch).mean()
+        losses = self._losses(batch)
+        objective = (losses if batch.weight is None else losses * batch.weight).mean()
         self.learner.descend(objective)
         return {"train_loss": objective.detach()}
 

@@ -39,6 +39,7 @@ class MWNet(Method):
     meta = "any"
     takes_loss = "per sample"
     recordable = True
+    takes_sample_weight = True
     learns_weights = True
     passes = 10
 

@@ -1,6 +1,7 @@
 """The run folder: its only owner, which names, writes and reads every file of it."""
 
 import contextlib
+import csv
 import json
 import shutil
 import signal
@@ -164,6 +165,37 @@ class RunFolder:
         for name, array in (("pred_probs", probabilities), ("labels", given)):
             with files.atomic(self.path / f"{name}.npy") as file:
                 np.save(file, array)
+
+    def label_quality(self, *, held_out: bool = False) -> list[dict[str, str]]:
+        """Read the table of label quality: one dictionary a line.
+
+        Args:
+            held_out: the table of samples that were not trained on.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        path = self.path / (QUALITY_HELD_OUT if held_out else QUALITY)
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return list(csv.DictReader(file))
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"cannot read {path}: {reason(error)}") from None
+
+    def predictions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read ``(n, K)`` probabilities and ``(n,)`` given class ids of the training samples.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        try:
+            probabilities, given = (
+                np.load(self.path / f"{name}.npy", allow_pickle=False)
+                for name in ("pred_probs", "labels")
+            )
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"cannot read the predictions in {self}: {reason(error)}") from None
+        return probabilities, given
 
     @property
     def figures(self) -> Path:

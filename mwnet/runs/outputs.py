@@ -12,10 +12,12 @@ import torch
 import mwnet
 from mwnet import detection
 from mwnet.build.experiment import Experiment
+from mwnet.core import files
 from mwnet.core.memory import peak_memory
 from mwnet.detection import Scored, lasting_collapse
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.runs.folder import NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
+from mwnet.runs.model import of_experiment
 from mwnet.training.trainer import Progress
 
 COLUMNS = (
@@ -104,11 +106,12 @@ def write(found: Result, folder: RunFolder) -> None:
         truth = None if data.truth is None else data.truth[data.parts.train].numpy()
         by_loss = experiment.method.weight_of_loss
         draw_all(folder.figures, scored, truth, classes, found.history, by_loss=by_loss)
+    of_experiment(experiment).save(folder.path)
     folder.write_summary(found.summary)
 
 
 def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]) -> str:
-    """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy`` and ``labels.npy``."""
+    """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy``."""
     rows: list[tuple] = [COLUMNS]
     for i, name in enumerate(names):
         rows.append(
@@ -240,8 +243,5 @@ def _csv(rows: list[tuple]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     for row in rows:
-        writer.writerow(
-            f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "@") else cell
-            for cell in row
-        )
+        writer.writerow(files.csv_cell(cell) for cell in row)
     return buffer.getvalue()

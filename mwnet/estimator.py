@@ -1,0 +1,564 @@
+"""The scikit-learn classifier, and the list of label issues that comes from it."""
+
+import json
+import logging
+import math
+import numbers
+import secrets
+from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+from torch import nn
+
+from mwnet.build.experiment import Experiment, build
+from mwnet.config.checks import validate
+from mwnet.config.schema import Config
+from mwnet.core import files, seeding
+from mwnet.core.errors import NonFiniteLoss, UserError, reason
+from mwnet.data.source import Source, channels_first
+from mwnet.data.split import default_meta_size
+from mwnet.detection import COLLAPSE, Scored, weight_health
+from mwnet.runs.issues import issue_table
+from mwnet.runs.model import TrainedModel, load_model, of_experiment
+from mwnet.training.loop import steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+CLASSIFIER = "classifier.json"
+FORMAT = 1
+NOT_OPTIONS = frozenset({"model", "random_state"})
+"""Parameters of the estimator that are not passed on as they are."""
+
+
+class MWNetClassifier(ClassifierMixin, BaseEstimator):
+    """Train a network on noisy labels, weight the samples while training, and score the labels.
+
+    The default is RMNW-Net (Ghosh and Lan, WACV 2021), which needs no clean labels: a tenth of the
+    samples is held out as a meta set with its noisy labels, and the weight net is trained there
+    with a loss that is robust to noise (MAE). With clean samples ``X_meta`` and ``meta_loss="ce"``
+    it is MW-Net (Shu et al., NeurIPS 2019).
+
+    Args:
+        method: a name in ``mwnet.METHODS``.
+        method_options: hyper-parameters of the method, by name.
+        model: a name in ``mwnet.MODELS``, or a function that builds a ``torch.nn.Module``; it is
+            called with ``num_classes``, ``in_channels`` and ``image_size``.
+        model_options: hyper-parameters of the model, by name, such as ``{"width": 512}``.
+        loss: training loss, a name in ``mwnet.LOSSES``.
+        loss_options: hyper-parameters of the loss.
+        meta_loss: loss on the meta set, a name in ``mwnet.LOSSES``.
+        meta_loss_options: hyper-parameters of the meta loss.
+        meta_source: "held-out", or "confident" for the training samples that are trusted most.
+        meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer.
+        epochs: passes over the samples in each training of a network.
+        batch_size: samples in a step.
+        optimizer: "sgd", "adam" or "adamw".
+        lr: learning rate.
+        momentum: of sgd.
+        weight_decay: L2 penalty.
+        lr_schedule: "constant", "cosine" or "multistep".
+        lr_milestones: epochs after which multistep divides the learning rate by ten.
+        augment: "none", "crop" or "crop-flip", for images.
+        weight_net_optimizer: "sgd" or "adam".
+        weight_net_lr: learning rate of the weight net.
+        weight_net_weight_decay: its L2 penalty.
+        normalisation: "mean" or "sum": divide the weights of a batch by its size or their sum.
+        meta_interval: move the weight net in every k-th step.
+        engine: "auto", "forward" or "higher": how the meta-gradient is computed.
+        device: "cpu", "cuda", "cuda:N" or "auto".
+        random_state: seed that every random choice is derived from; None for another one each time.
+
+    Attributes:
+        classes_: ``(K,)`` class labels as they were given, sorted where they can be.
+        n_features_in_: features of a sample.
+        feature_names_in_: ``(n_features_in_,)`` names, where ``X`` had some.
+        label_quality_: ``(n,)`` score of each given label in [0, 1], low = suspect.
+        sample_weight_: ``(n,)`` learnt weight of each sample.
+        label_issues_: a DataFrame with one row a sample in the order of ``X``, see
+            :func:`find_label_issues`.
+        engine_: "forward" or "higher"; None where there is no meta-gradient.
+        network_: the trained ``torch.nn.Module``.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> import mwnet
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = mwnet.MWNetClassifier(epochs=3).fit(X, y)
+        >>> model.predict_proba(X[:2]).shape
+        (2, 10)
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str = "mwnet",
+        method_options: dict[str, Any] | None = None,
+        model: str | Callable[..., nn.Module] = "mlp2",
+        model_options: dict[str, Any] | None = None,
+        loss: str = "ce",
+        loss_options: dict[str, Any] | None = None,
+        meta_loss: str = "mae",
+        meta_loss_options: dict[str, Any] | None = None,
+        meta_source: str = "held-out",
+        meta_size: int | None = None,
+        epochs: int = 40,
+        batch_size: int = 32,
+        optimizer: str = "sgd",
+        lr: float = 0.05,
+        momentum: float = 0.9,
+        weight_decay: float = 0.01,
+        lr_schedule: str = "cosine",
+        lr_milestones: Iterable[int] = (),
+        augment: str = "none",
+        weight_net_optimizer: str = "sgd",
+        weight_net_lr: float = 0.05,
+        weight_net_weight_decay: float = 5e-4,
+        normalisation: str = "sum",
+        meta_interval: int = 2,
+        engine: str = "auto",
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.method = method
+        self.method_options = method_options
+        self.model = model
+        self.model_options = model_options
+        self.loss = loss
+        self.loss_options = loss_options
+        self.meta_loss = meta_loss
+        self.meta_loss_options = meta_loss_options
+        self.meta_source = meta_source
+        self.meta_size = meta_size
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.lr_milestones = lr_milestones
+        self.augment = augment
+        self.weight_net_optimizer = weight_net_optimizer
+        self.weight_net_lr = weight_net_lr
+        self.weight_net_weight_decay = weight_net_weight_decay
+        self.normalisation = normalisation
+        self.meta_interval = meta_interval
+        self.engine = engine
+        self.device = device
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        X_meta: Any = None,  # noqa: N803
+        y_meta: Any = None,
+        sample_weight: Any = None,
+    ) -> "MWNetClassifier":
+        """Train on samples and their given labels, some of which may be wrong.
+
+        Args:
+            X: ``(n, features)`` array, DataFrame or sparse matrix of numbers, or images as
+                ``(n, h, w)`` or ``(n, c, h, w)``.
+            y: ``(n,)`` given labels: numbers, strings or other hashable objects.
+            X_meta: clean samples of the same kind, for the meta set; None to hold out some of ``X``
+                with their given labels.
+            y_meta: their labels, which are taken for right.
+            sample_weight: ``(n,)`` weights from 0 that multiply the losses; their scale does not
+                matter. Samples of weight 0 are not trained on, but scored.
+
+        Returns:
+            The fitted classifier.
+
+        Raises:
+            ValueError: arguments that do not fit.
+            mwnet.core.errors.NonFiniteLoss: a parameter became NaN or infinite; it is a ValueError.
+        """
+        experiment = self._prepared(X, y, X_meta, y_meta, sample_weight)
+        method, train = experiment.method, experiment.train
+        method.train()
+        # What the network itself draws (dropout) comes from the seed as well.
+        with seeding.seeded(experiment.config.seed, "network"):
+            for _ in steps(method, train, experiment.meta, stop=method.epochs * len(train)):
+                pass
+        if not all(bool(value.isfinite().all()) for value in method.parameters()):
+            raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
+        self._keep(experiment, X.index if hasattr(X, "iloc") else None)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Predict class probabilities.
+
+        Args:
+            X: samples as in :meth:`fit`.
+
+        Returns:
+            ``(n, K)`` probabilities, columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: samples of another shape, or not finite.
+            sklearn.exceptions.NotFittedError: before :meth:`fit`.
+        """
+        check_is_fitted(self)
+        return self.model_.predict_proba(self._checked(X, reset=False))
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Predict ``(n,)`` class labels; see :meth:`predict_proba`."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(1)]
+
+    @property
+    def network_(self) -> nn.Module:
+        """The trained network, in eval mode on the CPU; its input is normalised by ``model_``."""
+        return self.model_.network
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted classifier into a folder, which :func:`mwnet.load` reads.
+
+        Nothing is pickled: tensors go to safetensors, the rest to JSON.
+
+        Args:
+            path: of the folder, made if it is not there.
+
+        Raises:
+            ValueError: class labels of a kind that JSON cannot hold.
+            sklearn.exceptions.NotFittedError: before :meth:`fit`.
+        """
+        check_is_fitted(self)
+        folder = Path(path)
+        parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if not callable(value) and not isinstance(value, np.random.RandomState)
+        }
+        issues = self.label_issues_
+        described = {
+            "format": FORMAT,
+            "parameters": {name: _plain(value) for name, value in parameters.items()},
+            "classes": [_plain(label) for label in self.classes_.tolist()],
+            "classes_dtype": self.classes_.dtype.str,
+            "n_features_in": vars(self)["n_features_in_"],
+            "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist() or None,
+            "engine": self.engine_,
+            "issues": {
+                "index": [_plain(label) for label in issues.index.tolist()],
+                "given": self._codes.tolist(),
+                **{
+                    name: issues[name].tolist()
+                    for name in ("is_label_issue", "label_quality", "weight", "loss")
+                },
+                "predicted": self._predicted.tolist(),
+            },
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model_.save(folder)
+        files.write_text(folder / CLASSIFIER, json.dumps(described) + "\n")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def _prepared(self, x: Any, y: Any, x_meta: Any, y_meta: Any, weights: Any) -> Experiment:
+        """Everything that the training consists of."""
+        samples = self._checked(x, y)
+        classes, codes = _encoded(y, "y", len(samples))
+        if (x_meta is None) != (y_meta is None):
+            raise UserError("`X_meta` and `y_meta` go together: give both or neither")
+        meta_ids, clean = None, x_meta is not None
+        if clean:
+            more = self._checked(x_meta, reset=False)
+            known = {label: code for code, label in enumerate(classes.tolist())}
+            more_codes = _as_known(y_meta, "y_meta", len(more), known)
+            meta_ids = torch.arange(len(samples), len(samples) + len(more))
+            samples = np.concatenate([samples, more.astype(samples.dtype)])
+            codes = np.concatenate([codes, more_codes])
+        if weights is not None:
+            own = len(samples) - (0 if meta_ids is None else len(meta_ids))
+            checked = _check_sample_weight(weights, samples[:own])
+            if (checked < 0).any() or not checked.any():
+                raise UserError("`sample_weight` must be from 0, and above 0 for some samples")
+            weights = torch.ones(len(samples))
+            weights[: len(checked)] = torch.from_numpy(checked).float()
+        self.classes_ = classes
+        source = Source(
+            name="memory",
+            x=channels_first(torch.from_numpy(samples)),
+            labels=torch.from_numpy(codes),
+            truth=None,
+            classes=tuple(map(str, classes.tolist())),
+            test_ids=torch.arange(0),
+            meta_ids=meta_ids,
+            weights=weights,
+        )
+        used = len(samples) if weights is None else int((weights > 0).sum())
+        config = self._config(clean, used)
+        network = None if isinstance(self.model, str) else self.model
+        return build(config, source, network)
+
+    def _config(self, clean: bool, count: int) -> Config:
+        """The parameters as the options of a run."""
+        values = self.get_params(deep=False)
+        options = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
+        for name in ("method_options", "model_options", "loss_options", "meta_loss_options"):
+            options[name] = dict(options[name] or {})
+        options["lr_milestones"] = list(options["lr_milestones"])
+        if isinstance(self.model, str):
+            options["model"] = self.model
+        if self.meta_size is None:  # also few samples need a meta set
+            options["meta_size"] = max(1, default_meta_size(count))
+        seed = {"seed": _seed(self.random_state)}
+        return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
+
+    def _checked(self, x: Any, y: Any = None, *, reset: bool = True) -> np.ndarray:
+        """Samples as a float32 or uint8 array, after scikit-learn's checks."""
+        given = {} if y is None else {"y": y}
+        checked: Any = validate_data(
+            self,
+            x,
+            accept_sparse="csr",
+            allow_nd=True,
+            dtype=[np.float32, np.uint8, np.float64, np.int64, np.int32],
+            reset=reset,
+            skip_check_array=False,
+        )
+        array = checked.toarray() if hasattr(checked, "toarray") else np.asarray(checked)
+        if given and len(array) != _length(y):
+            raise UserError(
+                f"`X` has {len(array)} samples and `y` {_length(y)}: they must be equally many"
+            )
+        array = array if array.dtype == np.uint8 else array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise UserError("`X` has values that are infinite in float32")
+        return array
+
+    def _keep(self, experiment: Experiment, index: Any) -> None:
+        """What is left of the training."""
+        count = len(experiment.data.source.labels)
+        if experiment.data.source.meta_ids is not None:
+            count -= len(experiment.data.source.meta_ids)
+        scored = experiment.score(torch.arange(count))
+        self.engine_ = experiment.method.engine_name
+        self.model_ = of_experiment(experiment, own_network=not isinstance(self.model, str))
+        self._codes, self._predicted = scored.given, scored.predicted
+        quality = _quality(scored, learnt=experiment.method.learns_weights)
+        self.label_issues_ = issue_table(
+            is_issue=scored.is_issue,
+            quality=quality,
+            given=self.classes_[scored.given],
+            predicted=self.classes_[scored.predicted],
+            weight=scored.weight,
+            loss=scored.loss,
+            index=index,
+        )
+        self.label_quality_ = self.label_issues_["label_quality"].to_numpy()
+        self.sample_weight_ = self.label_issues_["weight"].to_numpy()
+
+
+def find_label_issues(
+    X: Any,  # noqa: N803
+    y: Any,
+    *,
+    X_meta: Any = None,  # noqa: N803
+    y_meta: Any = None,
+    sample_weight: Any = None,
+    estimator: MWNetClassifier | None = None,
+) -> "pd.DataFrame":
+    """Train on samples and their labels, and list the labels with the most suspect first.
+
+    Args:
+        X: samples, see :meth:`MWNetClassifier.fit`.
+        y: ``(n,)`` given labels.
+        X_meta: clean samples for the meta set, or None.
+        y_meta: their labels.
+        sample_weight: ``(n,)`` weights, or None.
+        estimator: what is trained, a copy of it; None for ``MWNetClassifier()``.
+
+    Returns:
+        One row a sample with cleanlab's columns ``is_label_issue``, ``label_quality`` (in [0, 1],
+        low = suspect), ``given_label`` and ``predicted_label``, and ``weight`` and ``loss`` (nats).
+        The index is that of ``X`` if it is a DataFrame, else the position of the sample.
+
+    Raises:
+        ValueError: arguments that do not fit.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> import mwnet
+        >>> X, y = load_digits(return_X_y=True)
+        >>> issues = mwnet.find_label_issues(X, y, estimator=mwnet.MWNetClassifier(epochs=3))
+        >>> list(issues.columns)[:4]
+        ['is_label_issue', 'label_quality', 'given_label', 'predicted_label']
+    """
+    fitted: Any = clone(MWNetClassifier() if estimator is None else estimator)
+    fitted.fit(X, y, X_meta, y_meta, sample_weight)
+    return fitted.label_issues_.sort_values("label_quality", kind="stable")
+
+
+def load_classifier(folder: Path, model: Callable[..., nn.Module] | None = None) -> MWNetClassifier:
+    """Read a classifier that :meth:`MWNetClassifier.save` has written; see :func:`mwnet.load`."""
+    try:
+        found = json.loads((folder / CLASSIFIER).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no readable classifier: {reason(error)}") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UserError(f"{folder / CLASSIFIER} is no classifier of this version ({FORMAT})")
+    parameters = {name: _restored(value) for name, value in found["parameters"].items()}
+    own = {} if model is None else {"model": model}
+    fitted: Any = MWNetClassifier(**{**parameters, **own})
+    trained: TrainedModel = load_model(folder, model)
+    labels = [_restored(label) for label in found["classes"]]
+    fitted.classes_ = _array(labels, found["classes_dtype"])
+    fitted.n_features_in_ = found["n_features_in"]
+    if found["feature_names_in"] is not None:
+        fitted.feature_names_in_ = np.array(found["feature_names_in"], dtype=object)
+    fitted.engine_, fitted.model_ = found["engine"], trained
+    issues = found["issues"]
+    fitted._codes = np.array(issues["given"], dtype=np.int64)
+    fitted._predicted = np.array(issues["predicted"], dtype=np.int64)
+    fitted.label_issues_ = issue_table(
+        is_issue=np.array(issues["is_label_issue"]),
+        quality=np.array(issues["label_quality"]),
+        given=fitted.classes_[fitted._codes],
+        predicted=fitted.classes_[fitted._predicted],
+        weight=np.array(issues["weight"]),
+        loss=np.array(issues["loss"]),
+        index=[_restored(label) for label in issues["index"]],
+    )
+    fitted.label_quality_ = fitted.label_issues_["label_quality"].to_numpy()
+    fitted.sample_weight_ = fitted.label_issues_["weight"].to_numpy()
+    return fitted
+
+
+def _quality(scored: Scored, *, learnt: bool) -> np.ndarray:
+    """The method's score; where its weights have collapsed, the probability of the label."""
+    collapse = weight_health(scored, learnt=learnt)["collapse"]
+    if collapse is None:
+        return scored.quality
+    log.warning(
+        "the weights have collapsed: %s; label_quality is the probability of the given label",
+        COLLAPSE[str(collapse)],
+    )
+    return scored.probability
+
+
+def _seed(random_state: Any) -> int:
+    if random_state is None:
+        return secrets.randbits(31)
+    if isinstance(random_state, numbers.Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _length(y: Any) -> int:
+    if y is None:
+        raise UserError("requires y to be passed, but the target y is None")
+    return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
+
+
+def _labels(y: Any, name: str) -> list[Hashable]:
+    """Labels as a list of hashable objects, none of them missing."""
+    array = _array(list(y), "O") if _is_compound(y) else np.asarray(y)
+    if array.dtype != object:
+        check_classification_targets(array if array.ndim < 2 else column_or_1d(array))
+    labels = column_or_1d(array, warn=True).tolist()
+    for row, label in enumerate(labels):
+        nan = isinstance(label, float) and math.isnan(label)
+        if label is None or nan or type(label).__name__ in ("NAType", "NaTType"):
+            raise UserError(f"`{name}`: the label of sample {row} is missing (NaN)")
+        try:
+            hash(label)
+        except TypeError:
+            raise UserError(
+                f"`{name}`: the label of sample {row} is a {type(label).__name__}, which is not "
+                "hashable"
+            ) from None
+    return labels
+
+
+def _is_compound(y: Any) -> bool:
+    """Whether labels are tuples or the like, which numpy would take for rows of a matrix."""
+    return isinstance(y, (list, tuple)) and any(isinstance(v, (tuple, frozenset)) for v in y)
+
+
+def _encoded(y: Any, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(K,)`` classes and ``(n,)`` int64 codes."""
+    labels = _labels(y, name)
+    distinct = dict.fromkeys(labels)
+    try:
+        known = sorted(distinct)  # pyright: ignore[reportArgumentType]
+    except TypeError:  # of kinds that have no order
+        known = list(distinct)
+    if len(known) < 2:
+        raise UserError(f"`{name}` needs labels of at least 2 classes, got {len(known)} class")
+    dtype = getattr(y, "dtype", None)
+    named = dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else None
+    alike = not _is_compound(y) and len({type(label) for label in known}) == 1
+    classes = _array(known, named or (None if alike else "O"))
+    position = {label: code for code, label in enumerate(known)}
+    return classes, np.array([position[label] for label in labels], dtype=np.int64)
+
+
+def _as_known(y: Any, name: str, count: int, known: dict[Hashable, int]) -> np.ndarray:
+    """``(n,)`` codes of labels that must all be known."""
+    labels = _labels(y, name)
+    if len(labels) != count:
+        raise UserError(f"`X_meta` has {count} samples and `y_meta` {len(labels)}")
+    strange = [label for label in labels if label not in known]
+    if strange:
+        raise UserError(f"`{name}` has the class {strange[0]!r}, which is absent from `y`")
+    return np.array([known[label] for label in labels], dtype=np.int64)
+
+
+def _array(values: list[Any], dtype: str | None) -> np.ndarray:
+    """A one-dimensional array, also of tuples."""
+    if dtype is None or np.dtype(dtype) != object:
+        return np.array(values, dtype=dtype)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; a tuple as ``{"tuple": [...]}``."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(part) for part in value]}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {"dict": {str(key): _plain(part) for key, part in value.items()}}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise UserError(f"cannot save {value!r}: JSON has no {type(value).__name__}")
+
+
+def _restored(value: Any) -> Any:
+    """The inverse of :func:`_plain`."""
+    if isinstance(value, dict):
+        if "tuple" in value:
+            return tuple(_restored(part) for part in value["tuple"])
+        return {key: _restored(part) for key, part in value["dict"].items()}
+    if isinstance(value, list):
+        return [_restored(part) for part in value]
+    return value

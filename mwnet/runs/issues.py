@@ -1,0 +1,42 @@
+"""The table of label issues, as cleanlab's users know it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def issue_table(
+    *,
+    is_issue: np.ndarray,
+    quality: np.ndarray,
+    given: np.ndarray,
+    predicted: np.ndarray,
+    weight: np.ndarray,
+    loss: np.ndarray,
+    index: Any = None,
+) -> "pd.DataFrame":
+    """Make the table: one row a sample, in the order of the arrays.
+
+    Args:
+        is_issue: ``(n,)`` whether the label is called wrong.
+        quality: ``(n,)`` score in [0, 1], low = suspect.
+        given: ``(n,)`` given labels.
+        predicted: ``(n,)`` predicted labels.
+        weight: ``(n,)`` how much the sample counts in training.
+        loss: ``(n,)`` cross-entropy of the given label, nats.
+        index: of the rows; None for the position.
+    """
+    import pandas as pd
+
+    columns = {
+        "is_label_issue": is_issue,
+        "label_quality": np.asarray(quality, dtype=np.float64),
+        "given_label": given,
+        "predicted_label": predicted,
+        "weight": np.asarray(weight, dtype=np.float64),
+        "loss": np.asarray(loss, dtype=np.float64),
+    }
+    return pd.DataFrame(columns, index=index)

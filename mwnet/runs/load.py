@@ -1,0 +1,134 @@
+"""Open what was saved: a run folder, or a classifier."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from mwnet.core.errors import UserError
+from mwnet.runs.folder import RunFolder
+from mwnet.runs.issues import issue_table
+from mwnet.runs.model import TrainedModel, load_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """A finished training run: its numbers, its label issues and its trained network.
+
+    Args:
+        path: the run folder.
+
+    Attributes:
+        path: the run folder.
+        summary: the numbers, as in ``summary.json``.
+        classes: ``(K,)`` class names.
+
+    Raises:
+        ValueError: no finished run there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._folder = RunFolder(self.path)
+        self.summary: dict[str, Any] = self._folder.summary()
+        self.classes = np.array(self.summary["classes"])
+        self._model: TrainedModel | None = None
+
+    @property
+    def model(self) -> TrainedModel:
+        """The trained network with the preprocessing of the run; read when it is first used.
+
+        Raises:
+            ValueError: the run has left none, or it is damaged.
+        """
+        if self._model is None:
+            self._model = load_model(self.path)
+        return self._model
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained network, in eval mode on the CPU."""
+        return self.model.network
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Predict ``(n, K)`` class probabilities, columns in the order of ``classes``.
+
+        Args:
+            X: ``(n, features)`` or images, in the units of the training samples. The columns of a
+                DataFrame are taken by name.
+
+        Raises:
+            ValueError: samples of another shape than the run's, not finite, or columns missing.
+        """
+        names = self.model.feature_names
+        if names is not None and hasattr(X, "columns"):
+            missing = [name for name in names if name not in X.columns]
+            if missing:
+                raise UserError(f"`X` has no column '{missing[0]}', which the run was trained on")
+            X = X[list(names)]  # noqa: N806
+        return self.model.predict_proba(X)
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Predict ``(n,)`` class names; see :meth:`predict_proba`."""
+        return self.classes[self.predict_proba(X).argmax(1)]
+
+    @property
+    def label_issues(self) -> "pd.DataFrame":
+        """The training labels, most suspect first, as :func:`mwnet.find_label_issues` lists them.
+
+        The index is the sample's id: its row in the data set, or its file name.
+
+        Raises:
+            ValueError: the run's files cannot be read.
+        """
+        lines = self._folder.label_quality()
+        probabilities, given = self._folder.predictions()
+        numbers = {
+            name: np.array([float(line[name]) for line in lines])
+            for name in ("label_quality", "weight", "loss")
+        }
+        ids = [line["sample_id"] for line in lines]
+        index = [int(name) for name in ids] if all(map(str.isdecimal, ids)) else ids
+        table = issue_table(
+            is_issue=np.array([line["is_label_issue"] == "True" for line in lines]),
+            quality=numbers["label_quality"],
+            given=self.classes[given],
+            predicted=self.classes[probabilities.argmax(1)],
+            weight=numbers["weight"],
+            loss=numbers["loss"],
+            index=index,
+        )
+        table.index.name = "sample_id"
+        return table.sort_values("label_quality", kind="stable")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+
+def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any:
+    """Open a run folder, or a classifier that was saved. Nothing in it is executed.
+
+    Args:
+        path: of the folder.
+        model: builds the network, for a classifier whose network was of your own making.
+
+    Returns:
+        A :class:`Run`, or a fitted :class:`mwnet.MWNetClassifier`.
+
+    Raises:
+        ValueError: there is neither, or it is damaged.
+    """
+    from mwnet.estimator import CLASSIFIER, load_classifier
+
+    folder = Path(path)
+    if (folder / CLASSIFIER).is_file():
+        return load_classifier(folder, model)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    if not RunFolder(folder).has_config():
+        raise UserError(f"{folder} holds neither a run nor a saved classifier")
+    return Run(folder)

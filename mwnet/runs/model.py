@@ -1,0 +1,260 @@
+"""Keep a trained network with its preprocessing, apply it to new samples, save and load it.
+
+A saved model is two files: ``model.safetensors`` has the tensors, ``model.json`` the rest. Loading
+them runs no code.
+"""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from mwnet.build.experiment import Experiment
+from mwnet.build.network import BuildNetwork, classifier
+from mwnet.config.schema import NetworkOptions
+from mwnet.core import files
+from mwnet.core.errors import UserError, first_line, reason
+from mwnet.data.batches import Pixels
+from mwnet.data.source import Source, channels_first
+from mwnet.methods.base import predict
+
+MODEL, TENSORS = "model.json", "model.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained network and what it needs to be applied to new samples.
+
+    Attributes:
+        network: in eval mode, on the CPU.
+        pixels: how samples become the network's input: mean, deviation, memory format. Holds no
+            samples.
+        classes: class names, position = class id.
+        shape: ``(channels, height, width)`` of a sample.
+        options: the network by name, so that it can be built again.
+        own_network: whether the network is of the caller's making instead.
+        feature_names: of a table, in their order; None for other data.
+        image_size: side in pixels that images of a folder have got, None for other data.
+    """
+
+    network: nn.Module
+    pixels: Pixels
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    options: NetworkOptions
+    own_network: bool = False
+    feature_names: tuple[str, ...] | None = None
+    image_size: int | None = None
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Predict class probabilities.
+
+        Args:
+            x: ``(n, features)``, ``(n, h, w)`` or images with channels first or last, as in
+                training; numbers in the units of the training samples.
+
+        Returns:
+            ``(n, K)`` float32 probabilities, columns in the order of ``classes``.
+
+        Raises:
+            ValueError: samples of another shape than those that were trained on, or not finite.
+        """
+        return self.logits(x).softmax(-1).numpy()
+
+    def logits(self, x: Any) -> Tensor:
+        """Compute ``(n, K)`` logits; see :meth:`predict_proba`."""
+        samples = self.samples(x)
+        if not len(samples):
+            return torch.zeros(0, len(self.classes))
+        pixels = Pixels(
+            samples,
+            self.pixels.mean,
+            self.pixels.std,
+            channels_last=self.pixels.channels_last,
+        )
+        return predict(self.network, pixels, torch.arange(len(samples)))
+
+    def samples(self, x: Any) -> Tensor:
+        """Bring samples into the shape of those that were trained on, or refuse them."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "iufb":
+            raise UserError(f"`X` must hold numbers, got {array.dtype}")
+        if array.dtype != np.uint8:
+            array = array.astype(np.float32)
+            if not np.isfinite(array).all():
+                raise UserError("`X` holds NaN or infinity")
+        samples = channels_first(torch.from_numpy(np.ascontiguousarray(array)))
+        if tuple(samples.shape[1:]) != self.shape:
+            wanted = self.shape[0] if self.shape[1:] == (1, 1) else self.shape
+            raise UserError(
+                f"`X` has samples of shape {tuple(array.shape[1:])}, the network was trained on "
+                f"{wanted}"
+            )
+        return samples
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and ``model.safetensors`` into a folder."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {"mean": self.pixels.mean, "std": self.pixels.std}
+        # Tied weights are stored once for each name.
+        whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+        described = {
+            "format": FORMAT,
+            "classes": self.classes,
+            "shape": self.shape,
+            "options": self.options.model_dump(mode="json"),
+            "own_network": self.own_network,
+            "feature_names": self.feature_names,
+            "image_size": self.image_size,
+        }
+        with files.atomic(folder / TENSORS) as file:
+            file.write(save(whole))
+        files.write_text(folder / MODEL, json.dumps(described, indent=2) + "\n")
+
+
+def of_experiment(experiment: Experiment, *, own_network: bool = False) -> TrainedModel:
+    """Take the trained network out of an experiment, with its preprocessing."""
+    data, config = experiment.data, experiment.config
+    network = experiment.method.network
+    source, pixels = data.source, data.pixels
+    return TrainedModel(
+        network=copy.deepcopy(network).cpu().eval(),
+        pixels=Pixels(
+            torch.empty(0),
+            pixels.mean.cpu(),
+            pixels.std.cpu(),
+            channels_last=pixels.channels_last,
+        ),
+        classes=source.classes,
+        shape=(source.in_channels, *source.image_size),
+        options=config.network_options,
+        own_network=own_network,
+        feature_names=source.feature_names,
+        image_size=config.image_size if config.dataset in ("folder", "clothing1m") else None,
+    )
+
+
+def has_model(folder: Path) -> bool:
+    """Whether a saved model is in a folder."""
+    return (folder / MODEL).is_file() and (folder / TENSORS).is_file()
+
+
+def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedModel:
+    """Read a saved model.
+
+    Args:
+        folder: that holds it.
+        network: builds the network, where it was of the caller's making.
+
+    Raises:
+        UserError: no model there, a damaged one, or one that needs ``network``.
+    """
+    try:
+        found = json.loads((folder / MODEL).read_text())
+        tensors = load_file(folder / TENSORS)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no readable model: {reason(error)}") from None
+    except Exception as error:  # safetensors has an exception of its own, which is not public
+        raise UserError(f"{folder / TENSORS} is damaged: {first_line(error)}") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UserError(f"{folder / MODEL} is no model of this version (format {FORMAT})")
+    if found["own_network"] and network is None:
+        raise UserError(
+            f"the network of {folder} was of your own making: give the function that builds it as "
+            "`model`"
+        )
+    try:
+        shape = tuple(found["shape"])
+        options = NetworkOptions(**{**found["options"], "download": False, "compile": False})
+        options.model_options.pop("pretrained", None)  # its weights come from the file
+        like = Source(
+            "saved", torch.empty(0, *shape), torch.empty(0), None, tuple(found["classes"])
+        )
+        built = classifier(options, like, torch.device("cpu"), build=network)
+        state = {name.removeprefix("network."): value for name, value in tensors.items()}
+        mean, std = state.pop("mean"), state.pop("std")
+        built.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{folder} holds a damaged model: {first_line(error)}") from None
+    names = found["feature_names"]
+    return TrainedModel(
+        built.eval(),
+        Pixels(torch.empty(0), mean, std, channels_last=options.channels_last),
+        tuple(found["classes"]),
+        shape,
+        options,
+        found["own_network"],
+        None if names is None else tuple(names),
+        found["image_size"],
+    )
+
+
+class WithPreprocessing(nn.Module):
+    """A network that normalises its own input and returns probabilities, for an export.
+
+    Args:
+        model: what is exported.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        super().__init__()
+        self.network = model.network
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", model.pixels.mean)
+        self.register_buffer("std", model.pixels.std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, c, h, w)`` float32 samples -> ``(n, K)`` probabilities."""
+        return self.network((x - self.mean) / self.std).softmax(-1)
+
+
+def export_onnx(model: TrainedModel, path: Path) -> float:
+    """Write a model as ONNX, preprocessing included, and compare it with torch on random samples.
+
+    Args:
+        model: what is exported. Input ``x``: ``(n, c, h, w)`` float32 in the units of the training
+            samples, n free; output ``probabilities``: ``(n, K)``.
+        path: of the file.
+
+    Returns:
+        The largest difference of a probability between ONNX Runtime and torch.
+
+    Raises:
+        UserError: ``onnx`` is not installed, or the network has an operator that ONNX lacks.
+    """
+    try:
+        import onnxruntime  # pyright: ignore[reportMissingImports]
+        import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise UserError(f"an export needs onnx ({error}): pip install 'mwnet[onnx]'") from None
+    whole = WithPreprocessing(model).eval()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn((3, *model.shape), generator=generator) * model.pixels.std + model.pixels.mean
+    with files.atomic(path) as file:
+        try:
+            program = torch.onnx.export(
+                whole,
+                (x,),
+                dynamo=True,
+                input_names=["x"],
+                output_names=["probabilities"],
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+                verbose=False,
+            )
+        except Exception as error:  # one of many classes
+            raise UserError(f"this network cannot be exported: {first_line(error)}") from error
+        assert program is not None
+        file.write(program.model_proto.SerializeToString())
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        wanted = whole(x).numpy()
+    (got,) = session.run(None, {"x": x.numpy()})
+    return float(np.abs(got - wanted).max())
