@@ -8,10 +8,12 @@ import torch
 from commands import ROBUST
 from torch import Tensor
 
+from mwnet.build import dataset as module
 from mwnet.build.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
-from mwnet.methods import METHODS, Context
+from mwnet.methods import METHODS
+from mwnet.training.loop import steps
 
 # So that few epochs show all that a method does.
 EARLY: dict[str, dict[str, Any]] = {
@@ -54,24 +56,17 @@ def flags(method: str) -> list[str]:
 
 def drive(experiment: Experiment, start: int = 0, stop: int | None = None) -> list[dict]:
     """Steps of a run as the trainer takes them, without measuring; returns what they report."""
-    method, train, meta = experiment.method, experiment.train, experiment.meta
+    method, train = experiment.method, experiment.train
     stop = method.epochs * len(train) if stop is None else stop
-    reports = []
-    method.train()
-    for step in range(start, stop):
-        method.epoch = step // len(train)
-        if step % len(train) == 0:
-            method.begin_epoch(Context(train, meta))
-        report = method.step(train[step], meta[step] if meta is not None else None)
-        reports.append({name: float(value) for name, value in report.items()})
-    return reports
+    training = steps(method.train(), train, experiment.meta, start=start, stop=stop)
+    return [{name: float(value) for name, value in report.items()} for _, report in training]
 
 
 def middles(experiment: Experiment) -> list[int]:
     """Steps in the middle of an epoch, one in each phase: of its second epoch if it has several."""
-    method, steps = experiment.method, len(experiment.train)
+    method, length = experiment.method, len(experiment.train)
     epochs = [method.start_of(phase.name) + (phase.epochs > 1) for phase in method.phases]
-    return [epoch * steps + steps // 2 for epoch in epochs]
+    return [epoch * length + length // 2 for epoch in epochs]
 
 
 def build_with_other_truth(settings: Config, monkeypatch: pytest.MonkeyPatch) -> Experiment:
@@ -79,10 +74,8 @@ def build_with_other_truth(settings: Config, monkeypatch: pytest.MonkeyPatch) ->
 
     A clean meta set carries true labels; those of its own samples stay.
     """
-    from mwnet.build import experiment as module
-
     original: Callable = module.given_labels
-    meta = build(settings).parts.meta
+    meta = build(settings).data.parts.meta
 
     def swapped(*arguments: object) -> tuple:
         given, truth, matrix = original(*arguments)

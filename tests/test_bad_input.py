@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from commands import ROBUST, ROOT, fails, outcome, run
-from mwnet.build.components import try_out
 
 import train
+from mwnet.build.network import try_out
 from mwnet.core.errors import UserError
 from mwnet.methods import MWNet
 from mwnet.training import checkpoint
@@ -32,8 +32,8 @@ BAD_INPUT = [
     (["--model.width", "2.5"], ["--model.width", "2.5", "no whole number"]),
     (["--model", "resnet32", "--model.width", "0"], ["width", "0"]),
     (["--model.wdith", "8"], ["wdith", "did you mean width?"]),
-    (["--model.width", "{"], ["--model.width", "{", "no number"]),
-    (["--model.width", "wide"], ["--model.width", "wide", "no number"]),
+    (["--model.width", "{"], ["--model.width", "{", "no whole number"]),
+    (["--model.width", "wide"], ["--model.width", "wide", "no whole number"]),
     (["--model.depth", "0"], ["depth"]),
     (["--loss.alpha", "1"], ["alpha", "it has none"]),
     (["--model", "resnet32", "--model.depth", "9"], ["6n + 2", "9"]),
@@ -134,7 +134,9 @@ def test_a_folder_that_holds_something_is_never_touched(
     (tmp_path / "thesis.tex").write_text("precious")
     assert "exists already" in fails(capsys, "--out", str(tmp_path))
     run(tmp_path / "run", *ROBUST)
-    assert "--resume" in fails(capsys, "--out", str(tmp_path / "run"))
+    assert f"mwnet resume {tmp_path / 'run'} continues it" in fails(
+        capsys, "--out", str(tmp_path / "run")
+    )
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 
@@ -181,7 +183,7 @@ def test_a_disk_that_fills_up_later_keeps_the_last_checkpoint(
     monkeypatch.setattr(checkpoint, "save", failing)
     message = fails(capsys, "--out", str(out), *ROBUST)
     assert "No space left" in message
-    assert f"--resume {out}" in message
+    assert f"continue with: mwnet resume {out}" in message
     monkeypatch.undo()
     assert train.main(["--resume", str(out)]) == 0
     run(tmp_path / "whole", *ROBUST)

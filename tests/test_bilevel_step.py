@@ -28,12 +28,12 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 import mwnet
-from mwnet import seeding
 from mwnet.bilevel import Bilevel, EngineChoice, bilevel_step
 from mwnet.bilevel.weighting import NORMALISATIONS, WeightNet, papers_optimizer
 from mwnet.build.experiment import build
 from mwnet.config.flags import parse
 from mwnet.config.schema import Config
+from mwnet.core import seeding
 from mwnet.losses import LOSSES, cross_entropy
 from mwnet.methods import Learner, Weighting
 from mwnet.methods.mwnet import MWNet

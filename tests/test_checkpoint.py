@@ -77,7 +77,7 @@ def test_a_crash_between_the_two_files_leaves_both_readable(
             raise KeyboardInterrupt
         return original(path)
 
-    monkeypatch.setattr(checkpoint, "atomic", crashing)
+    monkeypatch.setattr(files, "atomic", crashing)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.save(tmp_path, {"step": 2}, best=True)
     # The resumed run starts at step 1 and finds the same best epoch again.

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from commands import ROOT
 
+import train
 from mwnet.config.checks import validate
 from mwnet.config.flags import parse
 from mwnet.config.recipes import RECIPES, dump, load_yaml
@@ -165,11 +166,15 @@ def test_every_loss_has_its_section_and_picture() -> None:
         (["stray"], ["stray"]),
     ],
 )
-def test_one_sentence_for_what_is_wrong(argv: list[str], parts: list[str]) -> None:
-    with pytest.raises(UserError) as refused:
+def test_one_sentence_for_what_is_wrong(
+    capsys: pytest.CaptureFixture[str], argv: list[str], parts: list[str]
+) -> None:
+    with pytest.raises(UserError):
         parse(argv)
-    sentence = str(refused.value)
-    assert "\n" not in sentence
+    assert train.main(argv) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1
+    assert "`" not in sentence
     for part in parts:
         assert part in sentence
 

@@ -126,7 +126,7 @@ def test_truth_never_reaches_the_choice(method: str, monkeypatch: pytest.MonkeyP
     for each in runs:
         drive(each)
     assert frozen(runs[0].method.state_dict()) == frozen(runs[1].method.state_dict())
-    auc = [each.metrics(each.score(each.parts.train))["detection_auc"] for each in runs]
+    auc = [each.metrics(each.score(each.data.parts.train))["detection_auc"] for each in runs]
     assert auc[0] != auc[1]
 
 

@@ -11,8 +11,9 @@ from problems import batch, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mwnet.bilevel.cuda_graphs import WARM_UP, Captured, Report
-from mwnet.build import components
 from mwnet.build.experiment import Experiment, build
+from mwnet.build.method import method as build_method
+from mwnet.build.network import classifier
 from mwnet.config.flags import parse
 from mwnet.config.schema import Config
 from mwnet.core.errors import UserError
@@ -43,9 +44,9 @@ def graph_method(*flags: str, meta: list[str] = ROBUST) -> tuple[Method, Experim
     experiment = build(config)
     recorded = Config(**{**config.model_dump(), "cuda_graphs": True})
     source, device = experiment.data.source, experiment.device
-    method = components.method(
-        recorded,
-        lambda purpose: components.classifier(config, source, device, purpose),
+    method = build_method(
+        recorded.training_options,
+        lambda purpose: classifier(config.network_options, source, device, purpose),
         experiment.train,
         source.num_classes,
     )
@@ -154,14 +155,14 @@ def test_dropout_is_refused() -> None:
 def test_a_fallback_to_higher_is_refused() -> None:
     method, experiment = graph_method("--inner-steps", "2")
     assert experiment.meta is not None
-    with pytest.raises(UserError, match="--cuda-graphs needs the engine forward"):
+    with pytest.raises(UserError, match="`cuda_graphs` needs the engine forward"):
         method._update(experiment.train[0], experiment.meta[0])
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in RECORDABLE])
 def test_methods_that_cannot_be_recorded_are_refused(name: str) -> None:
     meta = [] if METHODS[name].meta == "clean" else ROBUST
-    with pytest.raises(UserError, match=f"--cuda-graphs cannot record --method {name}:"):
+    with pytest.raises(UserError, match=f"`cuda_graphs` cannot record `method='{name}'`:"):
         graph_method("--method", name, meta=meta)
 
 

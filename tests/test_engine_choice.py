@@ -254,7 +254,7 @@ def test_a_network_without_double_backward_is_one_sentence_and_forward_takes_it(
     task = task_with(around(nn.Hardsigmoid()))
     optimizer = SGD(task.classifier.parameters(), lr=0.1)
     data, meta = batch(seed=1), batch(seed=2)
-    with pytest.raises(UserError, match="--engine forward takes it unchecked"):
+    with pytest.raises(UserError, match="`engine='forward'` takes it unchecked"):
         EngineChoice("auto")(task, optimizer, data, meta)
     got = flat(EngineChoice("forward")(task, optimizer, data, meta).theta)
     assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6

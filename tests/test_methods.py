@@ -114,7 +114,7 @@ def test_truth_never_reaches_training(method: str, monkeypatch: pytest.MonkeyPat
     for run in runs:
         drive(run)
     assert frozen(runs[0].method.state_dict()) == frozen(runs[1].method.state_dict())
-    auc = [run.metrics(run.score(run.parts.train))["detection_auc"] for run in runs]
+    auc = [run.metrics(run.score(run.data.parts.train))["detection_auc"] for run in runs]
     assert auc[0] != auc[1]
 
 
@@ -123,7 +123,8 @@ def test_the_labels_of_a_clean_meta_set_are_used(method: str) -> None:
     """Control of the test above: that it keeps the truth of the meta samples is not for nothing."""
     one, two = build(config(method)), build(config(method))
     assert two.meta is not None
-    two.meta.labels[two.parts.meta] = (two.meta.labels[two.parts.meta] + 1) % 10
+    two.meta.labels[two.data.parts.meta] += 1
+    two.meta.labels[two.data.parts.meta] %= 10
     for run in (one, two):
         drive(run)
     assert not same(parameters(one), parameters(two))
@@ -131,14 +132,14 @@ def test_the_labels_of_a_clean_meta_set_are_used(method: str) -> None:
 
 def test_a_clean_meta_set_carries_true_labels_and_a_noisy_one_given_labels() -> None:
     clean, noisy = build(config("mwnet", meta_noisy=False)), build(config("mwnet"))
-    assert clean.truth is not None
+    assert clean.data.truth is not None
     assert clean.meta is not None
     assert noisy.meta is not None
     batch = clean.meta[0]
-    assert torch.equal(batch.y, clean.truth[batch.index])
+    assert torch.equal(batch.y, clean.data.truth[batch.index])
     batch = noisy.meta[0]
-    assert torch.equal(batch.y, noisy.labels[batch.index])
-    assert not torch.equal(batch.y, noisy.truth[batch.index])
+    assert torch.equal(batch.y, noisy.data.labels[batch.index])
+    assert not torch.equal(batch.y, noisy.data.truth[batch.index])
 
 
 @methods
@@ -165,7 +166,7 @@ def test_label_quality_is_a_score_that_is_low_for_planted_errors(method: str) ->
 def test_noise_seed_does_not_change_the_initial_weights(method: str) -> None:
     one, two = build(config(method, noise_seed=1)), build(config(method, noise_seed=2))
     assert same(parameters(one), parameters(two))
-    assert not torch.equal(one.labels, two.labels)
+    assert not torch.equal(one.data.labels, two.data.labels)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -52,7 +52,7 @@ def test_it_is_that_of_predictions_by_the_network_that_has_not_seen_the_sample()
     unseen = []
     for learner, other in zip(rate.learners, (second, first), strict=True):
         before.method.learner.network.load_state_dict(learner.network.state_dict())
-        unseen.append(predict(before.method, before.pixels, other).softmax(-1))
+        unseen.append(predict(before.method, before.data.pixels, other).softmax(-1))
     labels = experiment.data.labels[torch.cat([second, first])]
     wanted = noise.estimated_rate(torch.cat(unseen), labels)
     assert rate.value == pytest.approx(wanted, abs=1e-6)

@@ -78,7 +78,7 @@ def test_signals_write_a_checkpoint_in_mid_epoch_and_say_how_to_go_on(
     run(tmp_path / "whole", *argv)
     stopped = killed(20, how, tmp_path / "cut", *argv)
     assert stopped.returncode == code
-    assert f"python train.py --resume {tmp_path / 'cut'}" in stopped.stderr
+    assert f"continue with: mwnet resume {tmp_path / 'cut'}" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     state = checkpoint.load(tmp_path / "cut" / "last.pt", torch.device("cpu"))
     assert state["progress"]["step"] == 20

@@ -173,7 +173,7 @@ def test_hyper_parameters_by_flag(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--loss", "cores"], ["changes in epoch 30", "--loss.sieve"]),
         (["--loss", "forward"], ["changes in epoch 20", "--loss.warmup"]),
         (["--loss", "forward", "--loss.warmup", "1.5"], ["1.5", "no whole number"]),
-        (["--loss", "gce", "--loss.q", "true"], ["true", "no number"]),
+        (["--loss", "gce", "--loss.q", "true"], ["True", "no number"]),
         (["--loss", "imae", "--loss.T", "inf"], ["--loss.T"]),
         (["--loss", "truncated-gce", "--loss.every", "0"], ["every from 1, got 0"]),
         (

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mwnet.models import torchvision_import
-from mwnet.models.torchvision_import import torchvision
 
 import train
 from mwnet.data.builtin import TORCHVISION, torchvision_set
+from mwnet.models import torchvision_import
+from mwnet.models.torchvision_import import torchvision
 
 
 def test_torchvision_imports_and_its_models_run() -> None:
@@ -126,6 +126,6 @@ def test_colour_sets_get_their_channels_first(
 
 @pytest.mark.parametrize("name", sorted(TORCHVISION))
 def test_a_missing_set_is_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is not complete under .* --download"):
+    with pytest.raises(ValueError, match=f"{name} is not complete under .* `download=True`"):
         torchvision_set(name, tmp_path, download=False)
     assert list(tmp_path.iterdir()) == []

@@ -39,7 +39,7 @@ class EngineChoice:
 
     Args:
         wanted: "auto", "forward" or "higher".
-        lean: see :func:`forward_engine`.
+        lean: see ``forward_engine``.
         precision: of the passes, a name in TOLERANCE; None to see what the network computes in.
         say: told once, and only if ``auto`` has to fall back; by default a logger's warning.
     """
@@ -180,7 +180,7 @@ def _apart(problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Bat
     except Exception as error:  # no double backward, or a module that `higher` cannot take apart
         raise UserError(
             f"`higher` cannot check the engine forward on this network ({first_line(error)}): "
-            "--engine forward takes it unchecked, and so does `engine='forward'` in Python"
+            "`engine='forward'` takes it unchecked"
         ) from error
     scale = max(_largest(reference.theta), torch.finfo(reference.theta[0].dtype).tiny)
     return _largest(a - b for a, b in zip(forward.theta, reference.theta, strict=True)) / scale

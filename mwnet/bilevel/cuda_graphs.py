@@ -108,7 +108,7 @@ class Captured:
         after = global_states(device)
         if any(not torch.equal(before[name], after[name]) for name in before):
             raise UserError(
-                "--cuda-graphs cannot repeat a network that draws random numbers (dropout): "
+                "`cuda_graphs` cannot repeat a network that draws random numbers (dropout): "
                 "leave it out"
             )
         return report

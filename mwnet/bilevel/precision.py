@@ -35,5 +35,5 @@ def compile_in_place(network: nn.Module, device: torch.device) -> None:
     try:
         torch.compile(torch.exp)(torch.zeros(2, device=device))
     except Exception as error:  # one of several classes, none of them public
-        raise UserError(f"--compile does not work here: {first_line(error)}") from error
+        raise UserError(f"`compile=True` does not work here: {first_line(error)}") from error
     network.compile(dynamic=False)

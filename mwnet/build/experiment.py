@@ -52,7 +52,7 @@ class Experiment:
         return self.data.device
 
     def assumed_noise_rate(self) -> dict[str, Any] | None:
-        """Return the noise rate that the method works with and where it is from, if it needs one."""
+        """Return the noise rate that the method works with and its origin; None without one."""
         if not self.method.needs_noise_rate:
             return None
         source = "estimated"

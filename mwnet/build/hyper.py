@@ -33,7 +33,7 @@ def bound(
     Args:
         registry: where the entry is.
         name: of the entry.
-        kind: what the entry is, as the option that names it: "loss", "meta_loss", "model", "method".
+        kind: the option that names the entry: "loss", "meta_loss", "model", "method".
         options: hyper-parameters by name.
         reserved: arguments of the entry that are no hyper-parameters.
 

@@ -4,16 +4,18 @@ import torch
 from torch import Tensor
 
 from mwnet import noise
-from mwnet.core import seeding
 from mwnet.config.schema import DataOptions
-from mwnet.data import Source
+from mwnet.core import seeding
 from mwnet.core.errors import UserError, lookup
+from mwnet.data import Source
 
 # Noise whose rows differ between samples, so that it has no matrix.
 SAMPLE_NOISES = ("instance", "pmd1", "pmd2", "pmd3")
 
 
-def given_labels(options: DataOptions, source: Source) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def given_labels(
+    options: DataOptions, source: Source
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return given labels, true labels and the transition matrix of the noise that the run adds."""
     if options.noise == "none" and not options.noise_rate:
         return source.labels, source.truth, None

@@ -1,4 +1,4 @@
-"""Build the loss that the options name, with its hyper-parameters, as far as the method takes one."""
+"""Build the loss that the options name, as far as the method takes one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mwnet import noise
+from mwnet.build.hyper import bound
 from mwnet.config.schema import TrainingOptions
 from mwnet.core.errors import UserError, first_line
 from mwnet.losses import (
@@ -20,7 +21,6 @@ from mwnet.losses import (
     cross_entropy,
     invertible,
 )
-from mwnet.build.hyper import bound
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ def training_loss(
     return cross_entropy
 
 
-def _plain_loss(options: TrainingOptions, sizes: Sizes, device: torch.device) -> Loss | StatefulLoss:
+def _plain_loss(
+    options: TrainingOptions, sizes: Sizes, device: torch.device
+) -> Loss | StatefulLoss:
     """The loss of plain training, with its memory if it has one."""
     hyper = options.loss_options
     if options.loss not in STATEFUL or "matrix" in hyper:
         return _tried(bound(LOSSES, options.loss, "loss", hyper), options.loss, "loss", sizes)
     if options.cuda_graphs:
-        raise UserError(
-            f"`cuda_graphs` cannot record `loss={options.loss!r}`, which has a memory"
-        )
+        raise UserError(f"`cuda_graphs` cannot record `loss={options.loss!r}`, which has a memory")
     given: dict[str, Any] = {"num_samples": sizes.samples, "num_classes": sizes.classes}
     if options.loss in ("forward", "backward"):
         given |= {"kind": options.loss, "estimate": noise.anchored_matrix}
@@ -71,8 +71,8 @@ def _plain_loss(options: TrainingOptions, sizes: Sizes, device: torch.device) ->
         epoch = getattr(loss, when, 0)
         if epoch >= options.epochs:
             raise UserError(
-                f"`loss={options.loss!r}` changes in epoch {epoch}, and there are {options.epochs}: "
-                f"give a lower `loss.{when}`"
+                f"`loss={options.loss!r}` changes in epoch {epoch}, and there are {options.epochs}"
+                f": give a lower `loss.{when}`"
             )
     return loss.to(device)
 

@@ -21,7 +21,7 @@ ARGUMENT = re.compile(r"`([a-z]\w*)(\.\w+)?(?:=([^`]*))?`")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises :class:`UserError` and takes no abbreviated flags."""
+    """A parser that raises ``UserError`` and takes no abbreviated flags."""
 
     def __init__(self, program: str, usage: str, description: str | None = None) -> None:
         super().__init__(program, f"\n{usage}", description, allow_abbrev=False)
@@ -47,7 +47,7 @@ def as_flags(text: str, options: Collection[str]) -> str:
         if name not in options:
             return match[0]
         dashed = name.replace("_", "-")
-        if value in ("True", "False"):
+        if value in ("True", "False") and not key:
             return f"--{dashed}" if value == "True" else f"--no-{dashed}"
         return f"--{dashed}{key}" + ("" if value is None else f" {value.strip(QUOTES)}")
 
@@ -60,7 +60,7 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
     Args:
         program: name that its errors begin with.
         command: returns the exit code.
-        options: names of its options, see :func:`as_flags`.
+        options: names of its options, see ``as_flags``.
 
     Returns:
         The exit code: 2 for bad input, 128 + signal when it was stopped.

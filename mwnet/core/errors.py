@@ -32,7 +32,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     hints = [f"did you mean {match[0]}?"] if match else []
     if len(known) <= 40:
         hints.append(f"known: {', '.join(known)}")
-    return " ".join(hints) or "see --help"
+    return " ".join(hints) or "see mwnet train --help"
 
 
 def first_line(error: Exception) -> str:

@@ -53,7 +53,7 @@ def torchvision_set(name: str, root: Path, download: bool) -> Source:
     except RuntimeError as error:
         raise ValueError(
             f"data set {name} is not complete under {root}/ ({' '.join(str(error).split())}); give "
-            "--download to fetch it, or its folder with --data-root"
+            "`download=True` to fetch it, or its folder as `data_root`"
         ) from None
     except OSError as error:
         raise ValueError(f"data set {name} could not be fetched to {root}/: {error}") from None

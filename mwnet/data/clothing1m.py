@@ -81,7 +81,7 @@ def _lines(path: Path) -> list[str]:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"cannot read {path} ({reason(error)}); --data-root must be the folder of Clothing1M "
+            f"cannot read {path} ({reason(error)}); `data_root` must be the folder of Clothing1M "
             "with its lists and images/"
         ) from None
     lines = [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""What a meta set is to those who use it, whether it is held out or chosen from training samples."""
+"""What a meta set is to those who use it, held out or chosen from training samples."""
 
 from typing import Protocol
 

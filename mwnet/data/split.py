@@ -46,7 +46,7 @@ def split(
         source: the data; its own test part and its own meta set are kept as they are, and samples
             of weight 0 are left out.
         given: ``(n,)`` labels after noise.
-        meta_size: samples in the meta set; None means :func:`default_meta_size`; 0 means none.
+        meta_size: samples in the meta set; None means ``default_meta_size``; 0 means none.
         clean_meta: balance over ``source.truth``.
         validation_size: samples for validation, 0 for none.
         test_fraction: share of the data for a test part where the source has none.
@@ -75,7 +75,7 @@ def split(
     if meta_size + validation_size >= len(pool):
         raise ValueError(
             f"{len(pool)} samples are too few for a meta set of {meta_size} and a validation set "
-            f"of {validation_size}: lower --meta-size or --validation-size"
+            f"of {validation_size}: lower `meta_size` or `validation_size`"
         )
     meta = _draw(pool, classes, meta_size, source.num_classes, rng, even=True, what="meta")
     pool = _without(pool, meta)
@@ -88,8 +88,8 @@ def split(
     if train_size is not None:
         if train_size > len(train):
             raise ValueError(
-                f"{len(train)} training samples are left beside the other parts, and --train-size "
-                f"asks for {train_size}: lower it"
+                f"{len(train)} training samples are left beside the other parts, and "
+                f"`train_size` asks for {train_size}: lower it"
             )
         train = _draw(train, given, train_size, source.num_classes, rng, even=False, what="train")
     absent = set(range(source.num_classes)) - set(given[train].tolist())

@@ -96,8 +96,8 @@ def table(path: Path, label_column: str) -> Source:
     header, rows = rows[0], [row for row in rows[1:] if row]
     if label_column not in header:
         raise ValueError(
-            f"{path} has no column '{label_column}'; name one of {', '.join(header)} with "
-            "--label-column"
+            f"{path} has no column '{label_column}'; name one of {', '.join(header)} as "
+            "`label_column`"
         )
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
@@ -196,7 +196,7 @@ def _read_tree(root: Path, image_size: int, skip_bad: bool) -> _Tree:
             if not skip_bad:
                 raise ValueError(
                     f"{file} is no readable image ({error}); mend or remove it, or leave out such "
-                    "images with --skip-bad"
+                    "images with `skip_bad=True`"
                 ) from None
             tree.skipped.append(file)
     if not tree.files:

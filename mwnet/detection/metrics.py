@@ -100,7 +100,7 @@ def f1(is_wrong: ArrayLike, is_label_issue: ArrayLike) -> float:
         is_label_issue: ``(n,)`` whether each label is called wrong.
 
     Returns:
-        The harmonic mean of precision and recall, in [0, 1]; 0 where nothing is wrong and called so.
+        The harmonic mean of precision and recall, in [0, 1]; 0 where nothing is wrong and called.
 
     Raises:
         ValueError: the arrays are not one-dimensional and equally long.
@@ -114,7 +114,7 @@ def f1(is_wrong: ArrayLike, is_label_issue: ArrayLike) -> float:
 
 
 def detection_auc(scored: Scored, truth: np.ndarray) -> dict[str, float | None]:
-    """Compute :func:`roc_auc` for every score that a run reports.
+    """Compute ``roc_auc`` for every score that a run reports.
 
     Args:
         scored: scores of n samples.
@@ -128,7 +128,7 @@ def detection_auc(scored: Scored, truth: np.ndarray) -> dict[str, float | None]:
 
 
 def auc_per_class(scored: Scored, truth: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Compute :func:`roc_auc` of the method's own score among the samples of each given class."""
+    """Compute ``roc_auc`` of the method's own score among the samples of each given class."""
     wrong = scored.given != truth
     return {
         name: roc_auc(wrong[scored.given == label], scored.quality[scored.given == label])

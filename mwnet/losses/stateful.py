@@ -48,7 +48,7 @@ class StatefulLoss(nn.Module):
 
 
 class ELR(StatefulLoss):
-    """Early-learning regularisation: see :func:`~mwnet.losses.paired.elr`.
+    """Early-learning regularisation: see ``elr``.
 
     t <- beta t + (1 - beta) p for each sample when it is seen; ``(num_samples, K)`` floats.
 
@@ -82,7 +82,7 @@ class Pruning(StatefulLoss):
     by the checkpoint of the best *test* accuracy; here it is the network as it is.
 
     Args:
-        q, k: see :func:`~mwnet.losses.generalized.truncated_gce`.
+        q, k: see ``truncated_gce``.
         start: first epoch (from 1) that may prune; 40 for CIFAR-10 and 80 for CIFAR-100, of 120.
         every: epochs between two passes.
     """
@@ -114,7 +114,7 @@ class Pruning(StatefulLoss):
 
 
 class Peer(StatefulLoss):
-    """The peer loss with random peers from the batch: see :func:`~mwnet.losses.paired.peer`.
+    """The peer loss with random peers from the batch: see ``peer``.
 
     Args:
         alpha: final weight of the peer term.
@@ -143,7 +143,7 @@ class Peer(StatefulLoss):
 class Cores(StatefulLoss):
     """CORES: the confidence regulariser, ramped up, then a sieve on the batch.
 
-    See :func:`~mwnet.losses.paired.cores`. From epoch ``sieve`` on a sample counts only while its
+    See ``cores``. From epoch ``sieve`` on a sample counts only while its
     loss is below its mean loss over all labels, and the batch's loss is the mean over those that
     count. The prior is that of the given labels.
 
@@ -222,8 +222,8 @@ class Correction(StatefulLoss):
                 invertible(matrix, self.kind)
             except ValueError as error:
                 raise UserError(
-                    f"after {epoch} epochs the estimated {error}: give --loss.matrix, or a longer "
-                    "--loss.warmup"
+                    f"after {epoch} epochs the estimated {error}: give `loss.matrix`, or a longer "
+                    "`loss.warmup`"
                 ) from error
             warn_unlearnable(matrix, "the estimated matrix")
             self.matrix.copy_(matrix)

@@ -31,7 +31,7 @@ class Context:
 class Method(nn.Module):
     """A way to train on noisy labels. It owns its networks, optimizers and schedules.
 
-    Built as ``METHODS[name](parts, **hyper)``; the hyper-parameters are what ``--method.KEY`` sets.
+    Built as ``METHODS[name](parts, **hyper)``; the hyper-parameters are ``method_options``.
     Everything that training changes must be in its ``state_dict``, which is what a checkpoint
     holds: parameters, buffers, learners with their optimizers, and for the rest
     ``get_extra_state``.
@@ -48,9 +48,9 @@ class Method(nn.Module):
     meta: ClassVar[Literal["none", "any", "clean"]] = "none"
     """Which meta set ``step`` needs."""
     takes_loss: ClassVar[Literal["any", "per sample", "own"]] = "own"
-    """What ``--loss`` may be: all, those that can be weighted by sample, or not set at all."""
+    """What ``loss`` may be: all, those that can be weighted by sample, or not set at all."""
     needs_noise_rate: ClassVar[bool] = False
-    """Whether it has a ``noise_rate``, a :class:`~mwnet.methods.noise_rate.NoiseRate`."""
+    """Whether it has a ``noise_rate``, a ``NoiseRate``."""
     recordable: ClassVar[bool] = False
     """Whether ``parts.record`` is around its update, as CUDA graphs need it."""
     takes_sample_weight: ClassVar[bool] = False

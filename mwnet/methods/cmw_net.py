@@ -47,8 +47,8 @@ class CMWNet(Method):
     2. Train as Meta-Weight-Net; the weight net has one output for each group.
 
     Source: Shu, Yuan, Meng and Xu, TPAMI 2023. Their code adds mixup, pseudo-labels and a meta set
-    of the samples with the smallest losses (here ``--meta-source confident``), and moves the weight
-    net every ten steps (``--meta-interval``). They always take three groups; here classes whose
+    of the samples with the smallest losses (here ``meta_source="confident"``), and moves the weight
+    net every ten steps (``meta_interval``). They always take three groups; here classes whose
     sizes differ by less than ``ratio`` share one, because three outputs learn on a third of the
     samples each, which is a loss where the sizes differ by chance. With one group this is
     Meta-Weight-Net. The label-quality score is the weight; a step costs 10 forward passes.

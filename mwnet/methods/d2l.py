@@ -102,7 +102,7 @@ def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> T
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if not layers:
-        raise UserError("--method d2l needs a network with a linear layer at its end")
+        raise UserError("`method='d2l'` needs a network with a linear layer at its end")
     ids = samples.ids[torch.randperm(len(samples.ids), generator=rng)[:SAMPLES]]
     seen: list[Tensor] = []
     hook = layers[-1].register_forward_pre_hook(lambda _, x: seen.append(x[0].flatten(1).float()))

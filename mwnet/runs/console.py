@@ -1,5 +1,7 @@
 """Print what happens before and after training."""
 
+import logging
+
 import torch
 
 from mwnet import noise
@@ -11,6 +13,8 @@ from mwnet.methods.confident import ConfidentBatches
 from mwnet.runs.describe import describe
 from mwnet.runs.folder import RunFolder
 from mwnet.runs.outputs import Result
+
+log = logging.getLogger(__name__)
 
 SCORE = {"own": "its own score", "loss": "the loss", "probability": "probability"}
 
@@ -48,7 +52,8 @@ def announce(experiment: Experiment, folder: RunFolder) -> None:
     if isinstance(experiment.meta, ConfidentBatches):
         print(f"the meta set: the {len(experiment.meta.chosen)} training samples trusted most")
     elif experiment.meta is not None and len(parts.meta) < 2 * source.num_classes:
-        print(f"{len(parts.meta)} meta samples are few: more data or a higher --meta-size may help")
+        few = "%d meta samples are few: more data or a higher `meta_size` may help"
+        log.warning(few, len(parts.meta))
     print(f"writing to {folder}", flush=True)
 
 
@@ -70,10 +75,12 @@ def conclude(found: Result, folder: RunFolder) -> None:
     score = "label quality"
     if collapse:
         score = "probability of the given label"
-        print(
-            f"\nwarning: the weights have collapsed: {COLLAPSE[collapse]}; label_quality cannot be "
-            "trusted, rank by the loss instead, and try --meta-loss mae, --normalisation sum, "
-            "--weight-net-optimizer adam or another --weight-net-lr"
+        print()
+        log.warning(
+            "the weights have collapsed: %s; label_quality cannot be trusted, rank by the loss "
+            "instead, and try `meta_loss='mae'`, `normalisation='sum'`, "
+            "`weight_net_optimizer='adam'` or another `weight_net_lr`",
+            COLLAPSE[collapse],
         )
     print("\nmost suspect training samples")
     print(f"{'sample_id':>28}  {'given':>12}  {'predicted':>12}  {score}")
