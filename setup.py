@@ -48,6 +48,14 @@ setup(
         ],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
         "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],
+        "docs": [
+            "mkdocs==1.6.1",
+            "mkdocs-material==9.7.7",
+            "mkdocstrings==1.0.6",
+            "mkdocstrings-python==2.0.9",
+            "griffelib==2.3.0",
+            "pymdown-extensions==11.0.2",
+        ],
         "lint": ["ruff==0.17.5", "pyright==1.1.414"],
     },
 )

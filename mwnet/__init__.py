@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from mwnet.bilevel.public import StepReport
     from mwnet.detection import metrics
     from mwnet.estimator import MWNetClassifier, find_label_issues
+    from mwnet.loading import load
     from mwnet.losses import LOSSES
     from mwnet.methods import METHODS
     from mwnet.models import MODELS
     from mwnet.noise import NOISES
-    from mwnet.runs.load import Run, load
+    from mwnet.runs.opened import Run
 
 __version__ = "0.1.0"
 
@@ -32,8 +33,8 @@ _HOMES = {
     "endless": "mwnet.bilevel",
     "MWNetClassifier": "mwnet.estimator",
     "find_label_issues": "mwnet.estimator",
-    "Run": "mwnet.runs.load",
-    "load": "mwnet.runs.load",
+    "Run": "mwnet.runs.opened",
+    "load": "mwnet.loading",
     "metrics": "mwnet.detection",
     "LOSSES": "mwnet.losses",
     "METHODS": "mwnet.methods",

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import math
 import numbers
 import secrets
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,9 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 from torch import nn
@@ -26,12 +23,14 @@ from mwnet.build.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
 from mwnet.core import files, seeding
-from mwnet.core.errors import NonFiniteLoss, UserError, reason
+from mwnet.core.errors import NonFiniteLoss, UserError
+from mwnet.core.plain import plain
+from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.detection import COLLAPSE, Scored, weight_health
 from mwnet.runs.issues import issue_table
-from mwnet.runs.model import TrainedModel, load_model, of_experiment
+from mwnet.runs.model import of_experiment
 from mwnet.training.loop import steps
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         label_quality_: ``(n,)`` score of each given label in [0, 1], low = suspect.
         sample_weight_: ``(n,)`` learnt weight of each sample.
         label_issues_: a DataFrame with one row a sample in the order of ``X``, see
-            :func:`find_label_issues`.
+            ``find_label_issues``.
         engine_: "forward" or "higher"; None where there is no meta-gradient.
         network_: the trained ``torch.nn.Module``.
 
@@ -205,20 +204,20 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         """Predict class probabilities.
 
         Args:
-            X: samples as in :meth:`fit`.
+            X: samples as in ``fit``.
 
         Returns:
             ``(n, K)`` probabilities, columns in the order of ``classes_``.
 
         Raises:
             ValueError: samples of another shape, or not finite.
-            sklearn.exceptions.NotFittedError: before :meth:`fit`.
+            sklearn.exceptions.NotFittedError: before ``fit``.
         """
         check_is_fitted(self)
         return self.model_.predict_proba(self._checked(X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Predict ``(n,)`` class labels; see :meth:`predict_proba`."""
+        """Predict ``(n,)`` class labels; see ``predict_proba``."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
 
@@ -228,7 +227,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         return self.model_.network
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted classifier into a folder, which :func:`mwnet.load` reads.
+        """Write the fitted classifier into a folder, which ``load`` reads.
 
         Nothing is pickled: tensors go to safetensors, the rest to JSON.
 
@@ -237,7 +236,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: class labels of a kind that JSON cannot hold.
-            sklearn.exceptions.NotFittedError: before :meth:`fit`.
+            sklearn.exceptions.NotFittedError: before ``fit``.
         """
         check_is_fitted(self)
         folder = Path(path)
@@ -249,14 +248,14 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         issues = self.label_issues_
         described = {
             "format": FORMAT,
-            "parameters": {name: _plain(value) for name, value in parameters.items()},
-            "classes": [_plain(label) for label in self.classes_.tolist()],
+            "parameters": {name: plain(value) for name, value in parameters.items()},
+            "classes": [plain(label) for label in self.classes_.tolist()],
             "classes_dtype": self.classes_.dtype.str,
             "n_features_in": vars(self)["n_features_in_"],
             "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist() or None,
             "engine": self.engine_,
             "issues": {
-                "index": [_plain(label) for label in issues.index.tolist()],
+                "index": [plain(label) for label in issues.index.tolist()],
                 "given": self._codes.tolist(),
                 **{
                     name: issues[name].tolist()
@@ -279,14 +278,14 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
     def _prepared(self, x: Any, y: Any, x_meta: Any, y_meta: Any, weights: Any) -> Experiment:
         """Everything that the training consists of."""
         samples = self._checked(x, y)
-        classes, codes = _encoded(y, "y", len(samples))
+        classes, codes = encode_hashable(y, "y")
         if (x_meta is None) != (y_meta is None):
             raise UserError("`X_meta` and `y_meta` go together: give both or neither")
         meta_ids, clean = None, x_meta is not None
         if clean:
             more = self._checked(x_meta, reset=False)
             known = {label: code for code, label in enumerate(classes.tolist())}
-            more_codes = _as_known(y_meta, "y_meta", len(more), known)
+            more_codes = known_codes(y_meta, "y_meta", len(more), known)
             meta_ids = torch.arange(len(samples), len(samples) + len(more))
             samples = np.concatenate([samples, more.astype(samples.dtype)])
             codes = np.concatenate([codes, more_codes])
@@ -384,7 +383,7 @@ def find_label_issues(
     """Train on samples and their labels, and list the labels with the most suspect first.
 
     Args:
-        X: samples, see :meth:`MWNetClassifier.fit`.
+        X: samples, see ``fit``.
         y: ``(n,)`` given labels.
         X_meta: clean samples for the meta set, or None.
         y_meta: their labels.
@@ -404,47 +403,12 @@ def find_label_issues(
         >>> import mwnet
         >>> X, y = load_digits(return_X_y=True)
         >>> issues = mwnet.find_label_issues(X, y, estimator=mwnet.MWNetClassifier(epochs=3))
-        >>> list(issues.columns)[:4]
-        ['is_label_issue', 'label_quality', 'given_label', 'predicted_label']
+        >>> issues.columns[1]
+        'label_quality'
     """
     fitted: Any = clone(MWNetClassifier() if estimator is None else estimator)
     fitted.fit(X, y, X_meta, y_meta, sample_weight)
     return fitted.label_issues_.sort_values("label_quality", kind="stable")
-
-
-def load_classifier(folder: Path, model: Callable[..., nn.Module] | None = None) -> MWNetClassifier:
-    """Read a classifier that :meth:`MWNetClassifier.save` has written; see :func:`mwnet.load`."""
-    try:
-        found = json.loads((folder / CLASSIFIER).read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no readable classifier: {reason(error)}") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise UserError(f"{folder / CLASSIFIER} is no classifier of this version ({FORMAT})")
-    parameters = {name: _restored(value) for name, value in found["parameters"].items()}
-    own = {} if model is None else {"model": model}
-    fitted: Any = MWNetClassifier(**{**parameters, **own})
-    trained: TrainedModel = load_model(folder, model)
-    labels = [_restored(label) for label in found["classes"]]
-    fitted.classes_ = _array(labels, found["classes_dtype"])
-    fitted.n_features_in_ = found["n_features_in"]
-    if found["feature_names_in"] is not None:
-        fitted.feature_names_in_ = np.array(found["feature_names_in"], dtype=object)
-    fitted.engine_, fitted.model_ = found["engine"], trained
-    issues = found["issues"]
-    fitted._codes = np.array(issues["given"], dtype=np.int64)
-    fitted._predicted = np.array(issues["predicted"], dtype=np.int64)
-    fitted.label_issues_ = issue_table(
-        is_issue=np.array(issues["is_label_issue"]),
-        quality=np.array(issues["label_quality"]),
-        given=fitted.classes_[fitted._codes],
-        predicted=fitted.classes_[fitted._predicted],
-        weight=np.array(issues["weight"]),
-        loss=np.array(issues["loss"]),
-        index=[_restored(label) for label in issues["index"]],
-    )
-    fitted.label_quality_ = fitted.label_issues_["label_quality"].to_numpy()
-    fitted.sample_weight_ = fitted.label_issues_["weight"].to_numpy()
-    return fitted
 
 
 def _quality(scored: Scored, *, learnt: bool) -> np.ndarray:
@@ -471,94 +435,3 @@ def _length(y: Any) -> int:
     if y is None:
         raise UserError("requires y to be passed, but the target y is None")
     return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
-
-
-def _labels(y: Any, name: str) -> list[Hashable]:
-    """Labels as a list of hashable objects, none of them missing."""
-    array = _array(list(y), "O") if _is_compound(y) else np.asarray(y)
-    if array.dtype != object:
-        check_classification_targets(array if array.ndim < 2 else column_or_1d(array))
-    labels = column_or_1d(array, warn=True).tolist()
-    for row, label in enumerate(labels):
-        nan = isinstance(label, float) and math.isnan(label)
-        if label is None or nan or type(label).__name__ in ("NAType", "NaTType"):
-            raise UserError(f"`{name}`: the label of sample {row} is missing (NaN)")
-        try:
-            hash(label)
-        except TypeError:
-            raise UserError(
-                f"`{name}`: the label of sample {row} is a {type(label).__name__}, which is not "
-                "hashable"
-            ) from None
-    return labels
-
-
-def _is_compound(y: Any) -> bool:
-    """Whether labels are tuples or the like, which numpy would take for rows of a matrix."""
-    return isinstance(y, (list, tuple)) and any(isinstance(v, (tuple, frozenset)) for v in y)
-
-
-def _encoded(y: Any, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """``(K,)`` classes and ``(n,)`` int64 codes."""
-    labels = _labels(y, name)
-    distinct = dict.fromkeys(labels)
-    try:
-        known = sorted(distinct)  # pyright: ignore[reportArgumentType]
-    except TypeError:  # of kinds that have no order
-        known = list(distinct)
-    if len(known) < 2:
-        raise UserError(f"`{name}` needs labels of at least 2 classes, got {len(known)} class")
-    dtype = getattr(y, "dtype", None)
-    named = dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else None
-    alike = not _is_compound(y) and len({type(label) for label in known}) == 1
-    classes = _array(known, named or (None if alike else "O"))
-    position = {label: code for code, label in enumerate(known)}
-    return classes, np.array([position[label] for label in labels], dtype=np.int64)
-
-
-def _as_known(y: Any, name: str, count: int, known: dict[Hashable, int]) -> np.ndarray:
-    """``(n,)`` codes of labels that must all be known."""
-    labels = _labels(y, name)
-    if len(labels) != count:
-        raise UserError(f"`X_meta` has {count} samples and `y_meta` {len(labels)}")
-    strange = [label for label in labels if label not in known]
-    if strange:
-        raise UserError(f"`{name}` has the class {strange[0]!r}, which is absent from `y`")
-    return np.array([known[label] for label in labels], dtype=np.int64)
-
-
-def _array(values: list[Any], dtype: str | None) -> np.ndarray:
-    """A one-dimensional array, also of tuples."""
-    if dtype is None or np.dtype(dtype) != object:
-        return np.array(values, dtype=dtype)
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it; a tuple as ``{"tuple": [...]}``."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, tuple):
-        return {"tuple": [_plain(part) for part in value]}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    if isinstance(value, dict):
-        return {"dict": {str(key): _plain(part) for key, part in value.items()}}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    raise UserError(f"cannot save {value!r}: JSON has no {type(value).__name__}")
-
-
-def _restored(value: Any) -> Any:
-    """The inverse of :func:`_plain`."""
-    if isinstance(value, dict):
-        if "tuple" in value:
-            return tuple(_restored(part) for part in value["tuple"])
-        return {key: _restored(part) for key, part in value["dict"].items()}
-    if isinstance(value, list):
-        return [_restored(part) for part in value]
-    return value

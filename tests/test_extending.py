@@ -1,4 +1,4 @@
-"""The script of the README that registers a user's own loss, model and noise."""
+"""The script of the guide that registers a user's own loss, model and noise."""
 
 import re
 import subprocess
@@ -8,8 +8,8 @@ from pathlib import Path
 from commands import QUICK, ROOT
 
 
-def test_the_readmes_script_trains_with_its_own_loss(tmp_path: Path) -> None:
-    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_guides_script_trains_with_its_own_loss(tmp_path: Path) -> None:
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guide/extending.md").read_text(), re.DOTALL)
     assert len([line for line in script.splitlines() if line]) <= 10
     (tmp_path / "mine.py").write_text(script)
     command = [sys.executable, str(tmp_path / "mine.py"), *QUICK, "--out", str(tmp_path / "run")]

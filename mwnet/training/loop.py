@@ -34,8 +34,8 @@ def steps(
 
     Args:
         trained: a method; told its epoch and the beginning of each.
-        train: :class:`Steps` of training samples.
-        meta: :class:`Steps` of meta samples, or None where there are none.
+        train: ``Steps`` of training samples.
+        meta: ``Steps`` of meta samples, or None where there are none.
         start: steps that have been taken before.
         stop: steps in all, those before included.
 

@@ -1,6 +1,5 @@
-"""Open what was saved: a run folder, or a classifier."""
+"""Open a finished run from Python."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +72,12 @@ class Run:
         return self.model.predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Predict ``(n,)`` class names; see :meth:`predict_proba`."""
+        """Predict ``(n,)`` class names; see ``predict_proba``."""
         return self.classes[self.predict_proba(X).argmax(1)]
 
     @property
     def label_issues(self) -> "pd.DataFrame":
-        """The training labels, most suspect first, as :func:`mwnet.find_label_issues` lists them.
+        """The training labels, most suspect first, as ``find_label_issues`` lists them.
 
         The index is the sample's id: its row in the data set, or its file name.
 
@@ -107,28 +106,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
-
-
-def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any:
-    """Open a run folder, or a classifier that was saved. Nothing in it is executed.
-
-    Args:
-        path: of the folder.
-        model: builds the network, for a classifier whose network was of your own making.
-
-    Returns:
-        A :class:`Run`, or a fitted :class:`mwnet.MWNetClassifier`.
-
-    Raises:
-        ValueError: there is neither, or it is damaged.
-    """
-    from mwnet.estimator import CLASSIFIER, load_classifier
-
-    folder = Path(path)
-    if (folder / CLASSIFIER).is_file():
-        return load_classifier(folder, model)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
-    if not RunFolder(folder).has_config():
-        raise UserError(f"{folder} holds neither a run nor a saved classifier")
-    return Run(folder)

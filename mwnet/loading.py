@@ -1,0 +1,86 @@
+"""Open what was saved: a run folder, or a classifier."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from mwnet.core.errors import UserError, reason
+from mwnet.core.plain import restored
+from mwnet.data.hashable import label_array
+from mwnet.estimator import CLASSIFIER, FORMAT, MWNetClassifier
+from mwnet.runs.folder import RunFolder
+from mwnet.runs.issues import issue_table
+from mwnet.runs.model import load_model
+from mwnet.runs.opened import Run
+
+
+def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any:
+    """Open a run folder, or a classifier that was saved. Nothing in it is executed.
+
+    Args:
+        path: of the folder.
+        model: builds the network, for a classifier whose network was of your own making.
+
+    Returns:
+        A ``Run``, or a fitted ``MWNetClassifier``.
+
+    Raises:
+        ValueError: there is neither, or it is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from sklearn.datasets import load_digits
+        >>> import mwnet
+        >>> X, y = load_digits(return_X_y=True)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     mwnet.MWNetClassifier(epochs=1).fit(X, y).save(folder)
+        ...     mwnet.load(folder).predict(X).shape
+        (1797,)
+    """
+    folder = Path(path)
+    if (folder / CLASSIFIER).is_file():
+        return load_classifier(folder, model)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    if not RunFolder(folder).has_config():
+        raise UserError(f"{folder} holds neither a run nor a saved classifier")
+    return Run(folder)
+
+
+def load_classifier(folder: Path, model: Callable[..., nn.Module] | None = None) -> MWNetClassifier:
+    """Read a classifier that ``save`` has written; see ``load``."""
+    try:
+        found = json.loads((folder / CLASSIFIER).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no readable classifier: {reason(error)}") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UserError(f"{folder / CLASSIFIER} is no classifier of this version ({FORMAT})")
+    parameters = {name: restored(value) for name, value in found["parameters"].items()}
+    own = {} if model is None else {"model": model}
+    fitted: Any = MWNetClassifier(**{**parameters, **own})
+    trained = load_model(folder, model)
+    labels = [restored(label) for label in found["classes"]]
+    fitted.classes_ = label_array(labels, found["classes_dtype"])
+    fitted.n_features_in_ = found["n_features_in"]
+    if found["feature_names_in"] is not None:
+        fitted.feature_names_in_ = np.array(found["feature_names_in"], dtype=object)
+    fitted.engine_, fitted.model_ = found["engine"], trained
+    issues = found["issues"]
+    fitted._codes = np.array(issues["given"], dtype=np.int64)
+    fitted._predicted = np.array(issues["predicted"], dtype=np.int64)
+    fitted.label_issues_ = issue_table(
+        is_issue=np.array(issues["is_label_issue"]),
+        quality=np.array(issues["label_quality"]),
+        given=fitted.classes_[fitted._codes],
+        predicted=fitted.classes_[fitted._predicted],
+        weight=np.array(issues["weight"]),
+        loss=np.array(issues["loss"]),
+        index=[restored(label) for label in issues["index"]],
+    )
+    fitted.label_quality_ = fitted.label_issues_["label_quality"].to_numpy()
+    fitted.sample_weight_ = fitted.label_issues_["weight"].to_numpy()
+    return fitted
