@@ -38,6 +38,8 @@ def test_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
         right, wrong = map(float, re.findall(r"\d\.\d{3}", said))
         assert wrong < right
         assert "engine forward" in said
+    if path.stem == "find_label_issues":
+        assert float(re.findall(r"wrong labels: (\d\.\d+)", said)[0]) > 0.97
     if path.stem == "bilevel_dataloader":
         assert int(re.findall(r"lowest weights (\d+)", said)[0]) > 80  # 30 by chance
     if path.stem == "bilevel_adamw_schedule":

@@ -1,0 +1,86 @@
+"""Build the classifier that the options name."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from mwnet import models
+from mwnet.bilevel.precision import Autocast, compile_in_place
+from mwnet.build.hyper import bound
+from mwnet.config.schema import NetworkOptions
+from mwnet.core import seeding
+from mwnet.core.errors import UserError
+from mwnet.data import Source
+
+BuildNetwork = Callable[..., nn.Module]
+"""Called with ``num_classes``, ``in_channels``, ``image_size``: an entry of MODELS, or a user's."""
+
+
+def classifier(
+    options: NetworkOptions,
+    source: Source,
+    device: torch.device,
+    purpose: str = "classifier",
+    build: BuildNetwork | None = None,
+) -> nn.Module:
+    """Build the network for the source's classes and images, its weights from seed and purpose.
+
+    Args:
+        options: of the network.
+        source: says how many classes and channels there are, and how large images are.
+        device: of the network.
+        purpose: networks of one purpose and seed have the same first weights.
+        build: builds the network instead of ``options.model``.
+
+    Raises:
+        UserError: an unknown name, hyper-parameters that the network cannot have.
+    """
+    if build is None:
+        build = bound(
+            {options.model: models.find(options.model)},
+            options.model,
+            "model",
+            options.model_options,
+            reserved=("num_classes", "in_channels", "image_size"),
+        )
+    if options.model_options.get("pretrained") and not options.download:
+        raise UserError("`model.pretrained` fetches weights: give `download=True` too")
+    try:
+        with seeding.seeded(options.seed, purpose):
+            network = build(
+                num_classes=source.num_classes,
+                in_channels=source.in_channels,
+                image_size=source.image_size,
+            ).to(device)
+    except ValueError as error:  # what a builder says about its options
+        raise UserError(str(error)) from error
+    except (TypeError, RuntimeError, OSError) as error:
+        given = ", ".join(f"{key} = {value}" for key, value in options.model_options.items())
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"`model={options.model!r}` with {given} cannot be built: {reason}"
+        ) from error
+    if options.amp == "bf16":
+        network = Autocast(network)
+    if options.channels_last:
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if options.compile:
+        compile_in_place(network, device)
+    return network
+
+
+def try_out(network: nn.Module, x: torch.Tensor) -> None:
+    """Pass a few samples through a copy of the network, in training mode, without a trace.
+
+    Raises:
+        UserError: samples that the network cannot take.
+    """
+    try:
+        with torch.no_grad(), seeding.seeded(0, "try out"):
+            copy.deepcopy(network).train()(x)
+    except (RuntimeError, ValueError) as error:
+        shape = tuple(x.shape[1:])
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
