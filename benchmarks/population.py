@@ -2,10 +2,10 @@
 
     python -m benchmarks.population --json population.json
 
-64 two-layer perceptrons with 64 Taylor losses, as stacked parameters (mwnet.training.population) and as 64
-plain loops of autograd through the loss; SGD with momentum 0.9, batches of 100 (digits) or 128
-(28x28 pixels of noise: the time does not depend on them). Both train the same number of steps from
-the same weights; what they end with is compared.
+64 two-layer perceptrons with 64 Taylor losses, as stacked parameters (mwnet.training.population)
+and as 64 plain loops of autograd through the loss; SGD with momentum 0.9, batches of 100 (digits)
+or 128 (28x28 pixels of noise: the time does not depend on them). Both train the same number of
+steps from the same weights; what they end with is compared.
 """
 
 import argparse

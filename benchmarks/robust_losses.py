@@ -6,9 +6,10 @@
     python -m benchmarks.robust_losses ranks sym80.json digits.json
 
 A loss is a hand-made one by its name, with its defaults, or a file with theta. The flags after
-``--`` are those of train.py: data, noise, model and training. All training samples are trained on
-(or ``--samples`` of them), none is kept for validation. Test accuracy is measured every few epochs;
-the last one is what counts, the best one is chosen on the test set and only shows what was lost.
+``--`` are those of ``mwnet search``: data, noise, model and training. All training samples are
+trained on (or ``--samples`` of them), none is kept for validation. Test accuracy is measured every
+few epochs; the last one is what counts, the best one is chosen on the test set and only shows what
+was lost.
 ``--on validation`` keeps a validation part and measures on it: to choose, say, among ``--etas``.
 """
 
@@ -24,8 +25,9 @@ from typing import Any
 
 import torch
 
-from mwnet.config.flags import parse_training
-from mwnet.config.schema import Config
+from mwnet.config.flags import parse
+from mwnet.config.schema import SearchConfig
+from mwnet.core.commands import as_flags
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory
 from mwnet.core.processes import Workers
@@ -37,7 +39,7 @@ from mwnet.search.tasks import HAND_MADE, Job, Loss, Score, Task
 _task: list[Task] = []
 
 
-def prepare(config: Config, validate: bool = False) -> None:
+def prepare(config: SearchConfig, validate: bool = False) -> None:
     keep_freed_memory()
     torch.set_num_threads(config.threads or 1)
     _task[:] = [Task(config, validate=validate)]
@@ -69,8 +71,9 @@ def main(argv: list[str]) -> None:
     if args.command == "ranks":
         print(ranks([json.loads(path.read_text()) for path in args.files]))
         return
-    config = parse_training(flags).model_copy(update={"search_samples": args.samples})
-    result = run(args, config)
+    config, _ = parse(flags, "robust_losses", "loss-search")
+    assert isinstance(config, SearchConfig)  # the mode says so
+    result = run(args, config.model_copy(update={"search_samples": args.samples}))
     print(table(result))
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -78,7 +81,7 @@ def main(argv: list[str]) -> None:
         draw(args.figure, result)
 
 
-def run(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+def run(args: argparse.Namespace, config: SearchConfig) -> dict[str, Any]:
     """Train every loss with every seed."""
     started = time.perf_counter()
     names = args.losses.split(",")
@@ -206,4 +209,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except (UserError, ValueError, OSError) as error:
-        sys.exit(f"robust_losses: {error}")
+        sys.exit(f"robust_losses: {as_flags(str(error), SearchConfig.model_fields)}")

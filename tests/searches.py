@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import QUICK, run
 
 import train
 from mwnet.search.strategy import Strategy
@@ -19,6 +18,8 @@ ZERO = (0.0,) * 12
 # A polynomial in p alone of first order is constant, since predictions sum to one.
 CONSTANT = [ZERO, (0.3, -2.0, *[0.0] * 10), (0.3, 0.0, 5.0, *[0.0] * 9)]
 HUGE = [tuple(1e308 * value for value in THETA), (1e200, *THETA[1:]), (0.0, 1e150, *THETA[2:])]
+
+QUICK = ["--epochs", "3", "--no-figures", "--device", "cpu", "--threads", "1"]
 
 SMALL = [
     "--mode", "loss-search", "--model.width", "8", "--epochs", "2", "--search-samples", "200",
@@ -32,7 +33,19 @@ Patch = pytest.MonkeyPatch
 
 
 def search(out: Path, *argv: str) -> dict:
-    return run(out, *SMALL, *argv)
+    assert train.main([*QUICK, *SMALL, "--out", str(out), *argv]) == 0
+    return json.loads((out / "summary.json").read_text())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """Exit code 2 and one line on stderr, which is returned."""
+    capsys.readouterr()
+    assert train.main([*QUICK, *SMALL, *argv]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("train.py: ")
+    assert message.count("\n") == 1
+    assert "Traceback" not in message
+    return message
 
 
 def logged(out: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """The command ``mwnet claim``: what is the same for all analyses."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,7 +85,7 @@ def test_a_watch_sees_the_experiment_after_every_epoch(tmp_path: Path) -> None:
     assert main(["weight-spread", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]) == 0
     (one,) = of_folders([tmp_path / "plain/uniform/seed-0"])
     assert [line["epoch_seen"] for line in one.history] == [0, 1]
-    scored = one.experiment().score(one.experiment().parts.train)
+    scored = one.experiment().score(one.experiment().data.parts.train)
     assert one.history[-1]["suspects"] == scored.is_issue.sum()  # restored as it was
 
 
@@ -127,7 +129,7 @@ def test_bad_input_gets_one_sentence(
     assert main([*arguments, "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert sentence in error
-    assert error.startswith("mwnet.reproduce.claims: ")
+    assert error.startswith("mwnet claim: ")
     assert error.count("\n") == 1
     assert not out.exists()
 
@@ -186,6 +188,12 @@ def test_the_list_has_every_analysis(capsys: Capture) -> None:
         analysis = report.load(name)
         assert analysis.claim[-1] in ".?"
         assert analysis.source[0].isupper()
+
+
+def test_the_former_spelling_is_kept_for_one_release() -> None:
+    command = [sys.executable, "-m", "mwnet.analysis", "list"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert tuple(line.split()[0] for line in done.stdout.splitlines()) == NAMES
 
 
 def test_the_document_has_every_analysis_with_its_picture() -> None:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from analyses import report
 from commands import run
-from mwnet.models import MODELS
 from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from mwnet.core.errors import UserError
+from mwnet.models import MODELS
 from mwnet.reproduce.claims import features
 from mwnet.reproduce.claims.base import Run, of_folders
 from mwnet.reproduce.claims.command import main
@@ -109,13 +109,14 @@ def test_features_of_clean_test_labels(tmp_path: Path, monkeypatch: pytest.Monke
     run(tmp_path / "run", "--epochs", "1", "--model.width", "8", "--method", "erm")
     finished = of_folders([tmp_path / "run"])[0]
     known = finished.experiment()
-    assert known.truth is not None
+    assert known.data.truth is not None
     for clean in (True, False):
-        hidden = replace(known, truth=None, source=replace(known.source, clean_test=clean))
+        source = replace(known.data.source, clean_test=clean)
+        hidden = replace(known, data=replace(known.data, truth=None, source=source))
         monkeypatch.setattr(Run, "experiment", lambda _, hidden=hidden: hidden)
         if clean:
             _, classes, _ = features.of_test_samples(finished)
-            assert classes.tolist() == known.truth[known.parts.test].tolist()
+            assert classes.tolist() == known.data.truth[known.data.parts.test].tolist()
         else:
             with pytest.raises(UserError, match="its data has no true labels"):
                 features.of_test_samples(finished)

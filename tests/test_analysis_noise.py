@@ -7,19 +7,19 @@ import pytest
 import torch
 from analyses import matrix, report
 from commands import run
-from mwnet.noise import unlearnable
 
 from mwnet.losses.unlearnable import warn_unlearnable
+from mwnet.noise import unlearnable
 from mwnet.reproduce.claims import noise_limits, noise_matrices
 from mwnet.reproduce.claims.command import main
 
 Capture = pytest.CaptureFixture[str]
 LIMITS = {"flip": 1 / 2, "flip2": 2 / 3, "uniform": 1.0, "symmetric": 0.9, "pairflip": 1 / 2}
 ESTIMATED = {  # where the estimate comes from, and what asks for it
-    "forward-correction": ("noise.anchored_matrix", []),
+    "forward-correction": ("mwnet.noise.anchored_matrix", []),
     "glc": ("mwnet.methods.glc.gold_matrix", []),
     "s-model": ("mwnet.methods.s_model.confusion", []),
-    "erm": ("noise.anchored_matrix", ["--loss", "forward", "--loss.warmup", "1"]),
+    "erm": ("mwnet.noise.anchored_matrix", ["--loss", "forward", "--loss.warmup", "1"]),
 }
 
 
@@ -129,21 +129,26 @@ def test_noise_limits_of_finished_runs(tmp_path: Path, capsys: Capture) -> None:
 # The warning
 
 
+UNLESS = "cannot be learnt from given labels unless the training corrects for the noise"
+
+
 def warnings(capsys: Capture) -> list[str]:
-    lines = capsys.readouterr().out.splitlines()
-    unless = "cannot be learnt from given labels unless the training corrects for the noise"
-    return [line for line in lines if line.endswith(unless)]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(UNLESS)]
+    assert all(line.startswith("warning: by ") for line in lines)
+    return lines
 
 
-def test_the_warning_names_the_classes(capsys: Capture) -> None:
+def test_the_warning_names_the_classes(caplog: pytest.LogCaptureFixture) -> None:
     warn_unlearnable(torch.tensor([[0.4, 0.6], [0.1, 0.9]]), "this", ["cat", "dog"])
     warn_unlearnable(torch.eye(3), "this")
     warn_unlearnable(torch.full((3, 3), 1 / 3), "that")
     warn_unlearnable(torch.tensor([[0.0, 1, 0], [0, 0, 1], [0, 0, 1]]), "those")
-    one, every, two = warnings(capsys)
-    assert one.startswith("warning: by this class 'cat' gets another label at least as often as ")
-    assert every.startswith("warning: by that all 3 classes get another label ")
-    assert two.startswith("warning: by those classes 0, 1 get another label ")
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    one, every, two = caplog.messages
+    assert all(message.endswith(UNLESS) for message in caplog.messages)
+    assert one.startswith("by this class 'cat' gets another label at least as often as ")
+    assert every.startswith("by that all 3 classes get another label ")
+    assert two.startswith("by those classes 0, 1 get another label ")
 
 
 def test_added_noise_beyond_its_limit_is_warned_of(tmp_path: Path, capsys: Capture) -> None:

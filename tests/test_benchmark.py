@@ -3,13 +3,14 @@
 import csv
 import shutil
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from commands import outcome, run
+from commands import ROOT, outcome, run
 from tables import benchmark, summaries, write
 
 from mwnet.methods import ERM
@@ -111,9 +112,8 @@ def test_a_failing_cell_is_reported_and_the_others_run(
     assert list(summaries(tmp_path / "out")) == ["good/uniform-40/seed-0"]
     printed = capsys.readouterr()
     bad, worse = printed.err.splitlines()
-    assert bad.startswith(
-        "mwnet.reproduce.tables: bad | uniform 40 % | seed 0 failed: --method glc "
-    )
+    assert bad.startswith("mwnet table: bad | uniform 40 % | seed 0 failed: --method glc ")
+    assert "] bad | uniform 40 % | seed 0: failed: --method glc " in printed.out
     log = tmp_path / "out/worse/uniform-40/seed-0.log"
     assert worse.endswith(f"failed: RuntimeError: something new (see {log})")
     assert "Traceback" in log.read_text()
@@ -218,7 +218,12 @@ def test_files_that_are_no_tables(tmp_path: Path, capsys: Capture) -> None:
         ([str(tmp_path / "list.yaml")], "no table"),
         ([str(tmp_path / "torn.yaml")], "no valid YAML"),
         ([str(tmp_path / "none.yaml")], "cannot read"),
-        ([], "TABLE"),
+        ([str(tmp_path)], "cannot read"),
+        ([str(tmp_path / "digits_mian.yaml")], "did you mean digits_main?"),
+        (["digits_mian"], "cannot read the table digits_mian: no such file, here or shipped"),
+        (["digits_mian"], "did you mean digits_main?"),
+        (["configs/tables/digits_mian.yaml"], "did you mean digits_main?"),
+        ([], "required: FILE"),
         (["report", str(tmp_path)], "table.yaml"),
         (["report"], "folder"),
         (["report", str(tmp_path), "--itno", "a.md"], "--itno"),
@@ -227,6 +232,38 @@ def test_files_that_are_no_tables(tmp_path: Path, capsys: Capture) -> None:
         message = capsys.readouterr().err
         assert part in message
         assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["digits_main", "configs/tables/digits_main.yaml"])
+def test_a_shipped_table_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, name: str
+) -> None:
+    """Where there is no checkout; a file of that name comes first."""
+    monkeypatch.chdir(tmp_path)
+    assert main([str(ROOT / "configs" / "tables" / "digits_main.yaml"), "--dry-run"]) == 0
+    listed = capsys.readouterr().out
+    assert main([name, "--dry-run"]) == 0
+    assert capsys.readouterr().out == listed
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(write(tmp_path, seeds=[0]), tmp_path / name)
+    assert main([name, "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith("\n2 new\n")
+
+
+def test_a_folder_of_a_shipped_tables_name_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits_main").mkdir()
+    assert main(["digits_main", "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith(" new\n")
+
+
+def test_the_former_spelling_is_kept_for_one_release(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mwnet.benchmark", str(write(tmp_path)), "--dry-run"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.endswith("\n4 new\n")
 
 
 def test_runs_with_other_options_are_not_mixed(tmp_path: Path, capsys: Capture) -> None:

@@ -123,12 +123,13 @@ def test_too_little_to_rank(scores: dict[str, list[float]]) -> None:
 
 
 def test_without_scikit_posthocs_only_the_picture_of_ranks_is_missing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
     ranked = ranks({"a": [0.9, 0.8], "b": [0.7, 0.6], "c": [0.5, 0.4]})
     draw(load_table(write(tmp_path)), [], ranked, tmp_path)
-    assert "pip install -e '.[bench]'" in capsys.readouterr().out
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "pip install -e '.[bench]'" in caplog.text
     assert pictures(tmp_path) == []
     monkeypatch.undo()
     draw(load_table(write(tmp_path)), [], ranked, tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from commands import ROOT
+from commands import ROOT, run
 from searches import THETA
 
 from mwnet.core.errors import UserError
@@ -96,6 +96,37 @@ def test_theta_of_a_file_is_the_loss_that_it_says(tmp_path: Path) -> None:
         loss = bound(LOSSES, "taylor", "loss", options)
         assert torch.equal(loss(logits, labels), taylor(logits, labels, theta=THETA, eta=eta))
     assert taylor_range(THETA, 3)[1] > taylor_range(THETA, 3)[0]
+
+
+@pytest.mark.parametrize("name", ["mnist_sym80", "configs/losses/mnist_sym80.yaml"])
+def test_a_shipped_loss_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where there is no checkout; a file of that name comes first."""
+    wanted = read_loss(ROOT / "configs" / "losses" / "mnist_sym80.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert read_loss(Path(name)) == wanted
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    write_loss(tmp_path / name, TaylorLoss(THETA, 3.0), {})
+    assert read_loss(Path(name)) == TaylorLoss(THETA, 3.0)
+
+
+def test_a_shipped_loss_is_trained_with_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erm = ["--method", "erm", "--epochs", "1", "--model.width", "8", "--loss", "taylor"]
+    path = ROOT / "configs" / "losses" / "mnist_sym80.yaml"
+    monkeypatch.chdir(tmp_path)
+    for name, theta in (("name", "mnist_sym80"), ("file", str(path))):
+        run(tmp_path / name, *erm, "--loss.theta", theta)
+    metrics = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("name", "file")]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("name", ["mnist_smy80", "configs/losses/mnist_smy80.yaml"])
+def test_a_loss_that_does_not_ship_names_the_nearest(name: str) -> None:
+    with pytest.raises(UserError, match=r"did you mean mnist_sym80\?"):
+        read_loss(Path(name))
 
 
 SHIPPED = sorted((ROOT / "configs" / "losses").glob("*.yaml"))

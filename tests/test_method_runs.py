@@ -10,7 +10,7 @@ from commands import QUICK, outcome, run
 from experiments import config, flags, middles
 
 import train
-from mwnet.build import experiment as module
+from mwnet.build import dataset as module
 from mwnet.build.experiment import build
 from mwnet.methods import METHODS
 from mwnet.training import checkpoint

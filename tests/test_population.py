@@ -124,11 +124,7 @@ def at_once(
             precision,
         )
         source = own[first] if shared else Together(own[members])
-        means = []
-        for step in range(STEPS):
-            mean = group.step(source[step])
-            assert mean is not None
-            means.append(mean)
+        means = [group.step(source[step])["train_loss"] for step in range(STEPS)]
         states += [group.stack.state(member) for member in range(group.stack.size)]
         losses += torch.stack(means, 1).tolist()
     return states, losses

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from commands import fails, run
-from searches import SMALL, THETA, scored, search
+from searches import THETA, refused, scored, search
 
 import train
 from mwnet.losses.loss_file import TaylorLoss, write_loss
@@ -22,7 +22,7 @@ def test_nothing_trainable_is_one_sentence(
     tmp_path: Path, monkeypatch: Patch, capsys: Capture
 ) -> None:
     scored(monkeypatch, lambda *arguments: None)
-    message = fails(capsys, "--out", str(tmp_path / "run"), *SMALL)
+    message = refused(capsys, "--out", str(tmp_path / "run"))
     assert "not one of the losses" in message
 
 
@@ -51,11 +51,11 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--search-eta", "0"], ["--search-eta", "0"]),
     (["--search-eta", "inf"], ["--search-eta", "inf"]),
     (["--search-eta", "nan"], ["--search-eta", "nan"]),
-    (["--loss", "gce"], ["--mode loss-search", "--loss"]),
-    (["--loss.q", "0.5"], ["--mode loss-search", "--loss"]),
-    (["--method", "erm"], ["--mode loss-search", "--method"]),
-    (["--max-steps", "3"], ["--mode loss-search", "--max-steps"]),
-    (["--seeds", "2"], ["--mode loss-search", "--seeds"]),
+    (["--loss", "gce"], ["a search trains with the losses it tries: leave --loss out"]),
+    (["--loss.q", "0.5"], ["a search trains with the losses it tries: leave --loss out"]),
+    (["--method", "erm"], ["a search trains with the losses it tries: leave --method out"]),
+    (["--max-steps", "3"], ["a search trains with the losses it tries: leave --max-steps out"]),
+    (["--seeds", "2"], ["a search trains with the losses it tries: leave --seeds out"]),
     (["--train-size", "100"], ["--train-size", "--search-samples"]),
     (["--compile"], ["--mode loss-search", "--compile"]),
     (["--cuda-graphs"], ["--mode loss-search", "--cuda-graphs"]),
@@ -76,7 +76,7 @@ BAD: list[tuple[list[str], list[str]]] = [
 def test_bad_input_gets_one_sentence_and_leaves_nothing(
     tmp_path: Path, capsys: Capture, argv: list[str], parts: list[str]
 ) -> None:
-    message = fails(capsys, *SMALL, "--out", str(tmp_path / "run"), *argv)
+    message = refused(capsys, "--out", str(tmp_path / "run"), *argv)
     for part in parts:
         assert part in message
     assert list(tmp_path.iterdir()) == []
@@ -103,7 +103,7 @@ def test_bad_files_of_losses_get_one_sentence(
     erm = ["--method", "erm", "--loss", "taylor", "--loss.theta", str(path)]
     assert part in fails(capsys, *out, *erm, *argv)
     if not argv:
-        assert part in fails(capsys, *out, *SMALL, "--search-start", str(path))
+        assert part in refused(capsys, *out, "--search-start", str(path))
     assert not (tmp_path / "run").exists()
 
 
@@ -118,8 +118,11 @@ def own_data(path: Path, **arrays: np.ndarray) -> list[str]:
 def test_a_path_with_a_comma_is_a_file(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "a,b" / "taylor.yaml"
     erm = ["--method", "erm", "--loss", "taylor", "--loss.theta", str(path)]
-    for argv in (erm, [*SMALL, "--search-start", str(path)]):
-        message = fails(capsys, "--out", str(tmp_path / "run"), *argv)
+    out = ["--out", str(tmp_path / "run")]
+    for message in (
+        fails(capsys, *out, *erm),
+        refused(capsys, *out, "--search-start", str(path)),
+    ):
         assert f"cannot read the loss {path}" in message
     path.parent.mkdir()
     write_loss(path, TaylorLoss(THETA, 2.0), {})
@@ -134,7 +137,7 @@ def test_a_path_with_a_comma_is_a_file(tmp_path: Path, capsys: Capture) -> None:
 
 def test_own_data_needs_true_labels_or_noise(tmp_path: Path, capsys: Capture) -> None:
     argv = own_data(tmp_path / "my.npz")
-    message = fails(capsys, *SMALL, *argv, "--out", str(tmp_path / "run"))
+    message = refused(capsys, *argv, "--out", str(tmp_path / "run"))
     assert "y_true" in message
     assert "--noise" in message
     assert not (tmp_path / "run").exists()

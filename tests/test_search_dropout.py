@@ -8,7 +8,7 @@ import torch
 from searches import LOG, THETA, cut, logged, result, search
 
 import train
-from mwnet.config.checks import validate
+from mwnet.config.checks import validate_search
 from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import CROSS_ENTROPY
 from mwnet.search import tasks
@@ -24,7 +24,7 @@ NET += ["--model.dropout", "0.3"]
 def task(dropout: float) -> Task:
     options = {"depth": 10, "width": 1, "dropout": dropout}
     return Task(
-        validate(
+        validate_search(
             {
                 "mode": "loss-search", "dataset": "digits", "model": "wrn-28-10",
                 "model_options": options, "noise": "symmetric", "noise_rate": 0.4, "epochs": 1,

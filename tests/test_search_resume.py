@@ -7,8 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from commands import QUICK
-from searches import LOG, SMALL, TWO_TASKS, is_cross_entropy, lines, logged, result, search
+from searches import (
+    LOG,
+    QUICK,
+    SMALL,
+    TWO_TASKS,
+    is_cross_entropy,
+    lines,
+    logged,
+    result,
+    search,
+)
 
 import train
 from mwnet.search.tasks import Job, Score, Task
@@ -50,7 +59,7 @@ def test_a_search_that_is_terminated_says_how_to_go_on(
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(Task, "run", terminated)
     assert train.main([*QUICK, *SMALL, "--out", str(tmp_path / "run")]) == 128 + signal.SIGTERM
-    assert f"python train.py --resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert f"mwnet resume {tmp_path / 'run'}" in capsys.readouterr().err
     assert len(lines(tmp_path / "run")) == 4
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -68,7 +77,7 @@ def test_stopped_and_resumed_is_the_uninterrupted_search(
     with monkeypatch.context() as patch:
         Stop(patch, before)
         assert train.main([*QUICK, *SMALL, *TWO_TASKS, "--out", str(out)]) == 130
-    assert f"python train.py --resume {out}" in capsys.readouterr().err
+    assert f"mwnet resume {out}" in capsys.readouterr().err
     assert not (out / "summary.json").exists()
     kept = (out / LOG).read_text()
     assert len({(line["stage"], line["task"]) for line in logged(out)}) == before

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from commands import QUICK, run
-from searches import LOG, SMALL, lines, logged, scored, search
+from commands import run
+from searches import LOG, QUICK, SMALL, lines, logged, scored, search
 
 import train
 from mwnet.losses.loss_file import TaylorLoss, read_loss, write_loss

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import fails
-from searches import LOG, SMALL, TWO_TASKS, lines, result, scored, search, told
+from searches import LOG, TWO_TASKS, lines, refused, result, scored, search, told
 
 import train
 from mwnet.core.processes import Workers
@@ -200,7 +199,7 @@ def test_no_candidate_that_can_be_trained_on_fresh_seeds_is_one_sentence(
 
     scored(monkeypatch, on_fresh)
     out = tmp_path / "run"
-    message = fails(capsys, *SMALL, "--out", str(out))
+    message = refused(capsys, "--out", str(out))
     assert "no found loss could be trained on the fresh seeds" in message
     assert {path.name for path in out.iterdir()} == {"config.yaml", LOG}
     assert len(lines(out)) == 3 * 4 + 3 + 2

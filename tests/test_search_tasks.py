@@ -4,7 +4,7 @@ import pytest
 import torch
 from searches import CONSTANT, HUGE, THETA
 
-from mwnet.config.checks import validate
+from mwnet.config.checks import validate_search
 from mwnet.core.errors import UserError
 from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import CROSS_ENTROPY
@@ -17,7 +17,7 @@ def task(**changes: object) -> Task:
         "noise": "symmetric", "noise_rate": 0.6, "epochs": 3, "search_samples": 200,
         "validation_size": 300, "device": "cpu", "threads": 1,
     }  # fmt: skip
-    return Task(validate({**values, **changes}))
+    return Task(validate_search({**values, **changes}))
 
 
 def job(*losses: TaylorLoss | str, epochs: int = 2) -> Job:
@@ -77,12 +77,12 @@ def test_training_sees_the_noisy_labels_and_measuring_the_true_ones(
     from mwnet.search import tasks
 
     one = task(search_samples=None)
-    truth = one.source.labels
+    truth = one.data.source.labels
     for seed in (3, 4):
         train = one.batches(seed)
         assert not set(train.ids.tolist()) & {
-            *one.parts.validation.tolist(),
-            *one.parts.test.tolist(),
+            *one.data.parts.validation.tolist(),
+            *one.data.parts.test.tolist(),
         }
         wrong = (train.labels[train.ids] != truth[train.ids]).double().mean()
         assert float(wrong) == pytest.approx(0.6, abs=0.05)
@@ -100,7 +100,7 @@ def test_training_sees_the_noisy_labels_and_measuring_the_true_ones(
 
     monkeypatch.setattr(tasks, "accuracy", spied)
     want = one.run(job(TaylorLoss(CROSS_ENTROPY, 5.0)))
-    for part in (one.parts.validation, one.parts.test):
+    for part in (one.data.parts.validation, one.data.parts.test):
         ids, labels = used[len(part)]
         assert torch.equal(ids, part)
         assert torch.equal(labels, truth[part])
@@ -117,12 +117,14 @@ def test_a_subset_is_drawn_anew_for_each_seed() -> None:
     assert len(first.ids) == len(first.ids.unique()) == 200
     assert torch.equal(first.ids, again.ids)
     assert not torch.equal(first.ids, other.ids)
-    assert set(first.ids.tolist()) <= set(one.parts.train.tolist())
+    assert set(first.ids.tolist()) <= set(one.data.parts.train.tolist())
     assert not torch.equal(one.network(1)[1].weight, one.network(2)[1].weight)  # pyright: ignore
 
 
 def test_named_tasks_are_data_sets_with_models() -> None:
-    config = validate({"mode": "loss-search", "model_options": {"width": 8}, "search_tasks": "own"})
+    config = validate_search(
+        {"mode": "loss-search", "model_options": {"width": 8}, "search_tasks": "own"}
+    )
     assert task_configs(config) == [config]
     listed = {"ar": 3, "dr": 3, "joint": 9, "digits/mlp2, digits/mlp3": 2}
     for name, count in listed.items():
@@ -130,7 +132,7 @@ def test_named_tasks_are_data_sets_with_models() -> None:
         assert len({(entry.dataset, entry.model) for entry in configs}) == count
         assert all(bool(entry.model_options) == (entry.model == "mlp2") for entry in configs)
     for name in ("arr", "digits", "digits/", "/mlp2", "digits/mlp2,,digits/mlp3", ""):
-        with pytest.raises(UserError, match="search-tasks"):
+        with pytest.raises(UserError, match="search_tasks"):
             task_configs(config.model_copy(update={"search_tasks": name}))
 
 

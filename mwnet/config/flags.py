@@ -57,6 +57,11 @@ class _Parser(argparse.ArgumentParser):
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
             flag = unknown.split()[0]
+            name = flag.split("=")[0].removeprefix("--").replace("-", "_")
+            option, off = name.removeprefix("no_"), "=False" * name.startswith("no_")
+            if option in Config.model_fields.keys() - self.fields.keys():
+                option = f"`{option}{off}`"
+                raise UserError(f"a search trains with the losses it tries: leave {option} out")
             known = [name for action in self._actions for name in action.option_strings]
             raise UserError(f"unknown argument {flag} ({nearest(flag.split('=')[0], known)})")
         raise UserError(message)
@@ -83,6 +88,8 @@ def parse(
     ahead = _look_ahead(argv)
     recipe, source = _recipe(ahead, mode or ahead.mode)
     asked = mode or ahead.mode or recipe.get("mode", "train")
+    if asked not in ("train", "loss-search"):
+        raise UserError(f"`mode` got {asked!r}, expected train or loss-search")
     kind = SearchConfig if asked == "loss-search" else Config
     flags = {**_given(argv, kind, recipe, program), **options}
     flags.pop("config", None)
@@ -95,7 +102,7 @@ def parse(
 
 
 def parse_training(argv: list[str]) -> Config:
-    """Turn command-line arguments into the options of a training run; see :func:`parse`."""
+    """Turn command-line arguments into the options of a training run; see ``parse``."""
     config = parse(argv)[0]
     if not isinstance(config, Config):
         raise UserError("a cell is one training: leave mode and seeds out")

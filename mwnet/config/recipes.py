@@ -1,6 +1,5 @@
 """Read recipes, YAML files of options, and write a resolved configuration as one."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,10 @@ import yaml
 
 from mwnet.config.schema import Command, Config, SearchConfig
 from mwnet.core.errors import UserError, nearest
+from mwnet.core.shipped import CONFIGS, shipped
 from mwnet.core.yaml_file import read_yaml
 
-RECIPES = Path(str(files("mwnet"))) / "configs"
+RECIPES = CONFIGS
 """Folder of the recipes that ship with the package."""
 
 
@@ -58,14 +58,8 @@ def recipe_of(dataset: str, mode: str) -> dict[str, Any]:
 
 
 def find_file(path: Path) -> Path:
-    """Find a recipe or table: the file itself, or one of this name that ships with the package.
-
-    ``configs/tables/digits_main.yaml`` is found wherever the program is started.
-    """
-    if path.exists() or path.is_absolute():
-        return path
-    shipped = RECIPES / path.relative_to("configs") if path.parts[:1] == ("configs",) else path
-    return shipped if shipped.exists() else path
+    """Find a recipe: the file itself, or the one that ships; see ``shipped``."""
+    return shipped(path)
 
 
 def dump(config: Command) -> str:

@@ -9,6 +9,7 @@ import yaml
 
 from mwnet.core import files
 from mwnet.core.errors import UserError
+from mwnet.core.shipped import find_shipped
 from mwnet.core.yaml_file import read_yaml
 from mwnet.losses.taylor import LARGEST
 
@@ -25,7 +26,10 @@ class TaylorLoss:
 
 
 def is_loss_file(value: Any) -> bool:
-    """Whether a value for theta names a file: anything but numbers with commas between."""
+    """Whether a value for theta names a file: anything but numbers with commas between.
+
+    A path, or the name of a loss that ships; whether there is one is seen when it is read.
+    """
     text = str(value)
     return "," not in text or text.endswith((".yaml", ".yml"))
 
@@ -33,9 +37,13 @@ def is_loss_file(value: Any) -> bool:
 def read_loss(path: Path) -> TaylorLoss:
     """Read a loss.
 
+    Args:
+        path: of its file, or the name of one that ships, as mnist_sym80.
+
     Raises:
         UserError: it cannot be read, or does not hold twelve finite numbers and an eta above 0.
     """
+    path = find_shipped(path, "losses", "loss")
     values = read_yaml(path, "loss")
     if not isinstance(values, dict) or "theta" not in values:
         raise UserError(f"{path} holds no loss: there is no theta: in it")

@@ -38,6 +38,6 @@ def find_part(document: Path, name: str) -> tuple[str, str, str]:
 
 
 def replace_part(document: Path, name: str, text: str) -> None:
-    """Put other text into a part; see :func:`find_part`."""
+    """Put other text into a part; see ``find_part``."""
     before, _, after = find_part(document, name)
     files.write_text(document, before + text + after)

@@ -1,8 +1,8 @@
 """One run with several seeds, trained at once: ``--seeds 5``.
 
 Each seed is the run that it would be alone, to rounding: it has its own split, noise, first weights
-and order. Only for plain training of small networks does one pass pay; tables of anything else are
-``mwnet table TABLE.yaml --seeds``.
+and order. Only for plain training of small networks does one pass pay; anything else is a table of
+runs: ``mwnet table FILE --seeds 5``.
 """
 
 import statistics
@@ -201,7 +201,7 @@ def _check(config: Config, resume: Path | None) -> None:
     if config.method != "erm":
         raise UserError(
             f"`seeds` trains plain methods at once: give `method='erm'`, got {config.method}; for "
-            "others there is mwnet table TABLE.yaml --seeds"
+            "others there are tables of runs (mwnet table)"
         )
     pure = config.loss not in {*STATEFUL, *TWO_VIEWS} or "matrix" in config.loss_options
     if not pure or config.loss in OF_BATCH:

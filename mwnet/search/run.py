@@ -43,7 +43,7 @@ def _task(number: int) -> Task:
 
 
 def compared(config: SearchConfig) -> list[str]:
-    """The losses of ``--search-compare``.
+    """The losses of ``search_compare``.
 
     Raises:
         UserError: one that is unknown or needs more than logits and labels.
@@ -105,7 +105,7 @@ def run(config: SearchConfig, resume: Path | None = None) -> dict[str, Any]:
             if not search.finalists:
                 raise UserError(
                     "not one of the losses could be trained: give another `search_start`, or a "
-                    "lower --lr"
+                    "lower `lr`"
                 )
             print("fresh seeds: the found loss and the hand-made ones", flush=True)
             results = search.compare()

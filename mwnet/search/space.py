@@ -63,10 +63,10 @@ class Space:
         try:
             theta = [float(number) for number in numbers]
         except ValueError:
-            raise UserError(f"--search-start got '{name}': zero, ce, a file, or numbers") from None
+            raise UserError(f"`search_start` got '{name}': zero, ce, a file, or numbers") from None
         if len(theta) != 12 or not all(abs(number) <= LARGEST for number in theta):
             raise UserError(
-                f"--search-start needs 12 finite numbers, none above {LARGEST:g}, got "
+                f"`search_start` needs 12 finite numbers, none above {LARGEST:g}, got "
                 f"{len(theta)}: {name}"
             )
         return self.point(theta)

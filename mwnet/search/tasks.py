@@ -100,10 +100,12 @@ class Task:
         validate: whether there is a validation part at all.
 
     Raises:
-        UserError: the data cannot be loaded, is too small, or has no clean labels to measure with.
+        UserError: the data cannot be loaded, is too small, or has no clean labels to measure with;
+            an option that a search does not heed.
     """
 
     def __init__(self, config: SearchConfig, *, validate: bool = True) -> None:
+        _check(config)
         self.config = config
         self.options = config.part(DataOptions)
         self.device = find_device(config.device)
@@ -136,7 +138,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """As in ``--search-tasks``."""
+        """As in ``search_tasks``."""
         return f"{self.config.dataset}/{self.config.model}"
 
     def digest(self) -> str:
@@ -217,6 +219,15 @@ class Task:
         return scores
 
 
+def _check(config: SearchConfig) -> None:
+    """Refuse options of data and network that a search would not heed."""
+    if config.train_size is not None:
+        raise UserError("`train_size` is for one training; a search has `search_samples`")
+    for name in ("compile", "cuda_graphs"):
+        if getattr(config, name):
+            raise UserError(f"`mode='loss-search'` does not go with `{name}`")
+
+
 def population_loss(
     losses: Sequence[Loss], num_classes: int, device: torch.device
 ) -> PopulationLoss:
@@ -236,7 +247,7 @@ def population_loss(
 
 
 def task_configs(config: SearchConfig) -> list[SearchConfig]:
-    """One configuration for each task of ``--search-tasks``.
+    """One configuration for each task of ``search_tasks``.
 
     Raises:
         UserError: words that name no task.

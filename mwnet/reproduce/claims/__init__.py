@@ -4,10 +4,9 @@
     mwnet claim weight-spread
     mwnet claim gradient-ranking --run runs/A --run runs/B
 
-A module holds one :class:`~mwnet.reproduce.claims.base.Analysis` called ``ANALYSIS``: the claim, the runs
-that are needed to see whether it holds (a grid as in :mod:`mwnet.reproduce.tables`, trained by the same
-trainer), and a function that measures and draws. What is mathematics is tested in
-``tests/test_theorems.py`` too.
+A module holds one ``Analysis`` (base.py) called ``ANALYSIS``: the claim, the runs that are needed
+to see whether it holds (a grid as in ``mwnet.reproduce.tables``, trained by the same trainer), and
+a function that measures and draws. What is mathematics is tested in ``tests/test_theorems.py`` too.
 """
 
 NAMES = (

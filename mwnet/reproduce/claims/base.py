@@ -150,7 +150,7 @@ def check_labels(table: Table, cells: Iterable[Cell]) -> None:
             if wanted != got:
                 raise UserError(
                     f"'{cell.row}', '{cell.column}' stands for runs with {key} = {wanted}, and "
-                    f"flags make it {got}: leave that out, or select other runs with --only"
+                    f"flags make it {got}: leave that out, or select other runs with `only`"
                 )
 
 

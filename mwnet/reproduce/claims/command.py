@@ -1,7 +1,7 @@
 """Check a claim of a paper: train what it needs, measure, draw, report.
 
 mwnet claim list
-mwnet claim NAME [options] [flags of train.py]
+mwnet claim NAME [options] [flags of mwnet train]
 """
 
 import argparse
@@ -12,18 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mwnet.config.schema import Config
-from mwnet.core.commands import Parser, guarded
+from mwnet.core.commands import Parser, as_flags, guarded
 from mwnet.core.errors import UserError, nearest
 from mwnet.reproduce.claims import NAMES
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
-OPTIONS = {
-    *Config.model_fields,
-    "config",
-    "resume",
-    *("only", "seeds", "jobs", "out", "into", "run"),
-}
+OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "into", "run"}
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +54,7 @@ def _analyse(argv: list[str]) -> int:
     out = args.out or Path("runs") / "analysis" / name
     runs = of_folders(args.run)
     if runs and not analysis.takes_runs:
-        raise UserError(f"{name} cannot examine runs of other kinds: leave --run out")
+        raise UserError(f"{name} cannot examine runs of other kinds: leave `run` out")
     if args.into is not None:
         find_part(args.into, name)
     table = None if runs else analysis.grid
@@ -67,7 +62,7 @@ def _analyse(argv: list[str]) -> int:
         raise UserError(
             f"{name} trains nothing"
             + " when it is given runs" * bool(runs)
-            + f": it has no use for {shlex.join(flags) or '--seeds and --only'}"
+            + f": it has no use for {shlex.join(flags) or '`seeds` and `only`'}"
         )
     if table is not None:
         seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
@@ -79,10 +74,8 @@ def _analyse(argv: list[str]) -> int:
         failed = run_cells(left, max(1, min(args.jobs, len(left))), analysis.watch)
         if failed:
             for outcome in failed:
-                print(
-                    f"mwnet claim: {outcome.cell} failed: {outcome.text}",
-                    file=sys.stderr,
-                )
+                text = as_flags(outcome.text, OPTIONS)
+                print(f"mwnet claim: {outcome.cell} failed: {text}", file=sys.stderr)
             return 1
         runs = of_cells(cells)
     command = shlex.join(["mwnet", "claim", name, *_chosen(args), *flags])

@@ -73,7 +73,7 @@ LEGEND = (
 
 
 def per_sample_loss(experiment: Experiment) -> Loss:
-    """The loss that ``--loss`` named, as a function of logits and labels.
+    """The loss that the run was trained with, as a function of logits and labels.
 
     Raises:
         UserError: a loss that is no such function.
@@ -82,7 +82,7 @@ def per_sample_loss(experiment: Experiment) -> Loss:
     memory = config.loss in STATEFUL and "matrix" not in config.loss_options
     if memory or config.loss in OF_BATCH:
         raise UserError(
-            f"the run was trained with --loss {config.loss}, which is not a function of one "
+            f"the run was trained with `loss={config.loss!r}`, which is not a function of one "
             "sample's logits and label: its gradients cannot be compared sample by sample"
         )
     return bound(LOSSES, config.loss, "loss", config.loss_options)

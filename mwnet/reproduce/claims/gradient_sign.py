@@ -58,7 +58,7 @@ def ce_gradient(p: Tensor, labels: Tensor) -> Tensor:
 
 
 def mae_gradient(p: Tensor, labels: Tensor) -> Tensor:
-    """Equation 16 for any label: 2 p_y times that of cross-entropy; see :func:`ce_gradient`."""
+    """Equation 16 for any label: 2 p_y times that of cross-entropy; see ``ce_gradient``."""
     return 2 * p.gather(1, labels[:, None]) * ce_gradient(p, labels)
 
 
@@ -91,7 +91,7 @@ def signs(gradient: Tensor, given: Tensor, truth: Tensor) -> Signs:
         Of wrong labels: the mean gradient at the ``given`` label, at the ``true`` one and at the
         ``others`` (NaN for two classes), its mean L1 norm ``size``, the shares of samples in which
         descent pushes the given label's logit up and the true one's down (``given up``, ``true
-        down``). ``usual wrong``, ``usual right``: shares with the signs of :func:`usual`.
+        down``). ``usual wrong``, ``usual right``: shares with the signs of ``usual``.
         ``auc``: area under the ROC curve of telling wrong labels by the L1 norm.
     """
     wrong, norm = given != truth, gradient.abs().sum(1)

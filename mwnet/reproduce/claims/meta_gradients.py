@@ -29,7 +29,9 @@ def contributions_of(run: Run) -> tuple[Tensor, Tensor]:
     method: Any = experiment.method
     problem = getattr(method, "problem", None)
     if not isinstance(problem, Bilevel) or not len(experiment.data.parts.meta):
-        raise UserError(f"{run.folder}: only --method mwnet with a meta set has this meta-gradient")
+        raise UserError(
+            f"{run.folder}: only `method='mwnet'` with a meta set has this meta-gradient"
+        )
     truth = true_labels(run, experiment)
     problem = replace(
         problem,

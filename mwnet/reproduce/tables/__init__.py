@@ -1,6 +1,7 @@
 """Tables of runs: rows of methods, columns of noise, several seeds.
 
-    mwnet table configs/tables/digits_methods.yaml --jobs 2
+    mwnet table digits_methods --jobs 2         # one that ships
+    mwnet table my_table.yaml
     mwnet table report runs/digits_methods
 
 A table file is YAML that begins with the command that runs it::
@@ -18,13 +19,13 @@ A table file is YAML that begins with the command that runs it::
       CleanLearning: {command: clean-learning}
     seeds: [0, 1, 2]
 
-``base``, columns and rows hold options of train.py, with underscores for dashes: the keys of
-:class:`mwnet.config.schema.Config`; ``method_options: {ramp: 4}`` is ``--method.ramp 4``. A cell is one
-run of train.py with those of base, then column, then row; as there the recipe
+``base``, columns and rows hold options of ``mwnet train``, with underscores for dashes: the fields
+of ``mwnet.config.schema.Config``; ``method_options: {ramp: 4}`` is ``--method.ramp 4``. A cell is
+one training with those of base, then column, then row; as for every training the recipe
 ``configs/DATASET.yaml`` lies underneath, or that of ``config: FILE``. A row with ``command:
-clean-learning`` is no method but cleanlab around plain training (:mod:`mwnet.reproduce.clean_learning`). A
-cell has one CPU thread unless table or recipe say otherwise, so that its numbers do not depend on
-``--jobs``.
+clean-learning`` is no method but cleanlab around plain training
+(``mwnet.reproduce.clean_learning``). A cell has one CPU thread unless table or recipe say
+otherwise, so that its numbers do not depend on ``--jobs``.
 
 What a paper printed for these cells goes beside ours::
 
@@ -41,7 +42,7 @@ What a paper printed for these cells goes beside ours::
 
 All rows share a schedule unless ``--protocol paper`` asks for the paper's.
 
-Further flags are those of train.py, for all cells (``--device cuda``); ``--only
+Further flags are those of ``mwnet train``, for all cells (``--device cuda``); ``--only
 'method=mwnet*,noise=uniform'`` selects cells by row, column, seed or option.
 
 The cell of a row, a column and a seed has the run folder ``OUT/ROW/COLUMN/seed-SEED``. A second
@@ -49,7 +50,7 @@ start skips finished cells, resumes interrupted ones and tries failed ones again
 ``table.tex``, ``cells.csv`` and ``figures/`` in OUT are made from the cells that are there: last
 and best epoch, the paper's value with a Welch interval of the difference (three runs of ours at
 least), average ranks with Friedman's test and Nemenyi's critical difference, seconds and peak
-memory. ``report OUT --into DOCUMENT.md`` puts the report between the lines ``<!-- NAME -->`` and
-``<!-- /NAME -->`` of a document and keeps table and cells beside it, so that anybody can make it
-again.
+memory. ``mwnet table report OUT --into DOCUMENT.md`` puts the report between the lines ``<!-- NAME
+-->`` and ``<!-- /NAME -->`` of a document and keeps table and cells beside it, so that anybody can
+make it again.
 """

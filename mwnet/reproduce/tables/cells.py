@@ -59,7 +59,7 @@ class Cell:
         return f"{self.row} | {self.column} | seed {self.seed}"
 
     def facts(self) -> dict[str, str]:
-        """What ``--only`` can ask for."""
+        """What ``only`` can ask for."""
         own = {name: getattr(self, name) for name in ("row", "column", "seed", "method")}
         facts = {**self.config.model_dump(mode="json"), **own}
         return {name: str(value).lower() for name, value in facts.items()}
@@ -78,7 +78,7 @@ class Cell:
             if method != self.method:
                 raise UserError(
                     f"{self.folder} is a run of {method}, not of {self.method}: choose another "
-                    "--out, or remove that folder"
+                    "`out`, or remove that folder"
                 )
             return "finished"
         return "interrupted" if run.has_config() else "new"
@@ -93,7 +93,7 @@ class Cell:
             if then != now:
                 raise UserError(
                     f"{folder} was run with {name} = {then}, now it is {now}: choose another "
-                    "--out, or remove that folder"
+                    "`out`, or remove that folder"
                 )
 
 
@@ -110,8 +110,9 @@ def plan(table: Table, out: Path, flags: Sequence[str] = (), only: str | None = 
         UserError: options that do not fit, unknown names, conditions that no cell meets.
     """
     for flag in flags:
-        if flag.split("=")[0] in ("--seed", "--resume"):
-            raise UserError(f"{flag} is not for tables: there is --seeds, and runs resume anyway")
+        name = flag.split("=")[0].removeprefix("--")
+        if flag.startswith("--") and name in ("seed", "resume"):
+            raise UserError(f"`{name}` is not for tables: there is `seeds`, and runs resume anyway")
     cells = [
         _cell(table, out, row, column, flags) for row in table.rows for column in table.columns
     ]
@@ -178,15 +179,15 @@ def _selected(cells: list[Cell], only: str) -> list[Cell]:
         key, equals, pattern = (part.strip() for part in condition.partition("="))
         if not equals or key not in facts[0]:
             raise UserError(
-                f"--only got '{condition}', expected KEY=PATTERN with row, column, seed or an "
+                f"`only` got '{condition}', expected KEY=PATTERN with row, column, seed or an "
                 f"option ({nearest(key, facts[0])})"
             )
         wanted = pattern.lower()
         holds = [of[key] == wanted or fnmatch.fnmatchcase(of[key], wanted) for of in facts]
         if not any(holds):
             known = dict.fromkeys(of[key] for of in facts)
-            raise UserError(f"--only {key}={pattern} selects no cell ({nearest(wanted, known)})")
+            raise UserError(f"`only='{key}={pattern}'` selects no cell ({nearest(wanted, known)})")
         keep = [before and now for before, now in zip(keep, holds, strict=True)]
     if not any(keep):
-        raise UserError(f"--only {only} selects no cell: no cell meets all of its conditions")
+        raise UserError(f"`only={only!r}` selects no cell: no cell meets all of its conditions")
     return [cell for cell, kept in zip(cells, keep, strict=True) if kept]

@@ -1,6 +1,6 @@
 """Run a table of runs, or print the table of those that are there.
 
-mwnet table TABLE.yaml [options] [flags of train.py]
+mwnet table FILE [options] [flags of mwnet train]
 mwnet table report FOLDER [--into DOCUMENT.md]
 """
 
@@ -12,17 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mwnet.config.schema import Config
-from mwnet.core.commands import Parser, guarded
+from mwnet.core.commands import Parser, as_flags, guarded
 from mwnet.core.errors import UserError
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
-OPTIONS = {
-    *Config.model_fields,
-    "config",
-    "resume",
-    *("only", "seeds", "jobs", "out", "protocol", "into"),
-}
+OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "protocol", "into"}
 
 
 def main(argv: list[str]) -> int:
@@ -34,10 +29,7 @@ def main(argv: list[str]) -> int:
 
 
 def _report(argv: list[str]) -> int:
-    parser = Parser(
-        "mwnet table report",
-        "mwnet table report FOLDER [--into DOCUMENT.md]",
-    )
+    parser = Parser("mwnet table report", "mwnet table report FOLDER [--into DOCUMENT.md]")
     parser.add_argument("folder", type=Path, help="of a table's runs: runs/NAME")
     parser.add_argument(
         "--into", type=Path, metavar="DOCUMENT.md", help="replace the part about it there"
@@ -58,16 +50,22 @@ def _table(argv: list[str]) -> int:
     from mwnet.reproduce.tables.cells import plan
     from mwnet.reproduce.tables.report import report
     from mwnet.reproduce.tables.runner import run_cells
-    from mwnet.reproduce.tables.table import as_the_paper, load_table, parse_seeds, save_table
+    from mwnet.reproduce.tables.table import (
+        as_the_paper,
+        find_table,
+        load_table,
+        parse_seeds,
+        save_table,
+    )
 
-    path = Path(args.table)
+    path = find_table(Path(args.table))
     table = load_table(path)
     if args.protocol == "paper":
         table = as_the_paper(table)
     own = None if args.protocol == "common" else args.protocol
     chosen = {"--seeds": args.seeds, "--only": args.only, "--protocol": own}
     picked = [part for flag, value in chosen.items() if value for part in (flag, value)]
-    command = shlex.join(["mwnet", "table", str(path), *picked, *flags])
+    command = shlex.join(["mwnet", "table", args.table, *picked, *flags])
     seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
     table = replace(table, seeds=seeds, command=command)
     out = args.out or Path("runs") / "-".join(filter(None, (path.stem, own)))
@@ -79,7 +77,7 @@ def _table(argv: list[str]) -> int:
         print(", ".join(f"{count} {state}" for state, count in Counter(states).items()))
         return 0
     if args.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, got {args.jobs}")
+        raise UserError(f"`jobs` must be at least 1, got {args.jobs}")
     keep_freed_memory()
     save_table(table, out)
     left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
@@ -88,7 +86,8 @@ def _table(argv: list[str]) -> int:
     if len(failed) < len(cells):
         print("\n" + report(out), end="")
     for outcome in failed:
-        print(f"mwnet table: {outcome.cell} failed: {outcome.text}", file=sys.stderr)
+        text = as_flags(outcome.text, OPTIONS)
+        print(f"mwnet table: {outcome.cell} failed: {text}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -96,9 +95,13 @@ def _parser() -> Parser:
     parser = Parser(
         "mwnet table",
         USAGE,
-        "The format of a table file is described in mwnet/benchmark/__init__.py.",
+        "The format of a table file is described in mwnet/reproduce/tables/__init__.py.",
     )
-    parser.add_argument("table", metavar="TABLE", help="table file, for instance in configs/tables")
+    parser.add_argument(
+        "table",
+        metavar="FILE",
+        help="table file, or the name of one that ships: digits_main, wacv_table1_cifar10",
+    )
     parser.add_argument("--seeds", help="0,1,2 or how many; default: those of the table")
     parser.add_argument(
         "--jobs",
@@ -115,6 +118,8 @@ def _parser() -> Parser:
         default="common",
         help="paper: the rows that the paper trained otherwise are trained so; default: all alike",
     )
-    parser.add_argument("--out", type=Path, help="folder of all runs; default: runs/TABLE")
+    parser.add_argument(
+        "--out", type=Path, help="folder of all runs; default: runs/ with the file's name"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the cells and stop")
     return parser

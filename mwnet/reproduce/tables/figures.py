@@ -1,5 +1,6 @@
 """Pictures of a table: curves over epochs by method, and which ranks differ."""
 
+import logging
 import math
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,8 @@ from mwnet.reproduce.tables.statistics import Ranks
 from mwnet.reproduce.tables.table import Table
 from mwnet.runs.figures import figure
 from mwnet.runs.folder import METRICS, RunFolder
+
+log = logging.getLogger(__name__)
 
 Curve = dict[int, float]
 Pictures = list[tuple[str, str]]
@@ -129,8 +132,9 @@ def _critical_difference(path: Path, ranked: Ranks) -> None:
         import scikit_posthocs  # pyright: ignore[reportMissingImports]
         from pandas import DataFrame  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        print(
-            f"no picture of ranks, which needs scikit-posthocs ({error}): pip install -e '.[bench]'"
+        log.warning(
+            "no picture of ranks, which needs scikit-posthocs (%s): pip install -e '.[bench]'",
+            error,
         )
         return
     names = list(ranked.average)

@@ -74,7 +74,7 @@ def known(found: Iterable[Record], field: str) -> list[float]:
 
 
 def as_csv(found: list[Record]) -> str:
-    """One line a cell; numbers as they are, so that :func:`records` reads them back exactly."""
+    """One line a cell; numbers as they are, so that ``records`` reads them back exactly."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [*LABELS, *FIELDS, *PLACES], lineterminator="\n")
     writer.writeheader()

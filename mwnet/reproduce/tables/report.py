@@ -49,7 +49,7 @@ def put_into(document: Path, out: Path) -> None:
         out: folder of all runs.
 
     Raises:
-        UserError: as :func:`report`, or the document lacks those lines.
+        UserError: as ``report``, or the document lacks those lines.
     """
     name = out.resolve().name
     find_part(document, name)
@@ -63,7 +63,7 @@ def put_into(document: Path, out: Path) -> None:
 
 
 def archived(folder: Path) -> str:
-    """The Markdown of a folder that :func:`put_into` has kept, for the document beside it."""
+    """The Markdown of a folder that ``put_into`` has kept, for the document beside it."""
     table = load_table(folder / TABLE)
     place = f"{ARCHIVE}/{folder.name}"
     pictures = [(text, f"{place}/{path}") for text, path in figures.pictures(folder)]

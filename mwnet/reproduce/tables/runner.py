@@ -1,6 +1,7 @@
 """Run cells, here or in several processes, and say what became of each."""
 
 import functools
+import logging
 import signal
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from mwnet.runs.folder import RunFolder
 from mwnet.runs.run import Watch
 from mwnet.runs.run import run as train
 
+log = logging.getLogger(__name__)
+
 RUNNERS: dict[str, Callable[..., dict[str, Any]]] = {
     "train": functools.partial(train, silent=True),
     "clean-learning": clean_learning.run,
@@ -37,7 +40,7 @@ class Outcome:
 
 
 def run_cells(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[Outcome]:
-    """Run cells, print a line for each, and return those that failed.
+    """Run cells, log a line for each, and return those that failed.
 
     Args:
         cells: none of them finished.
@@ -54,7 +57,7 @@ def run_cells(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[
     def note(outcome: Outcome) -> None:
         outcomes.append(outcome)
         text = f"{outcome.state}: " * (outcome.state != "done") + outcome.text
-        print(f"[{len(outcomes)}/{len(cells)}] {outcome.cell}: {text}", flush=True)
+        log.info("[%d/%d] %s: %s", len(outcomes), len(cells), outcome.cell, text)
 
     attempted = functools.partial(attempt, watch=watch)
     if jobs == 1:

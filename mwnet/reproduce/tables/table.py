@@ -10,6 +10,7 @@ import yaml
 from mwnet.config.schema import Config
 from mwnet.core import files
 from mwnet.core.errors import UserError, nearest
+from mwnet.core.shipped import find_shipped
 from mwnet.core.yaml_file import read_yaml
 from mwnet.reproduce.tables.paper import PROTOCOLS, Paper, Values, read_paper
 
@@ -43,6 +44,15 @@ class Table:
     def folder(self, out: Path, row: str, column: str) -> Path:
         """Where the runs of a row and a column are, one folder for each seed."""
         return out / slug(row) / slug(column)
+
+
+def find_table(path: Path) -> Path:
+    """Find a table file, or the one of this name that ships.
+
+    Raises:
+        UserError: there is none; with the nearest of those that ship.
+    """
+    return find_shipped(path, "tables", "table")
 
 
 def load_table(path: Path) -> Table:
@@ -93,7 +103,7 @@ def as_the_paper(table: Table) -> Table:
     """
     protocol = None if table.paper is None else table.paper.protocol
     if protocol is None:
-        raise UserError("this table has no protocol of a paper: leave --protocol out")
+        raise UserError("this table has no protocol of a paper: leave `protocol` out")
     rows = {
         label: {**options, **_options(protocol.rows.get(label), f"row '{label}'")}
         for label, options in table.rows.items()
@@ -158,7 +168,7 @@ def _options(values: Any, where: str) -> Values:
         known.add("command")
     for key, value in values.items():
         if key in ("seed", "out"):
-            raise UserError(f"{where}: '{key}' is not for a cell; there are seeds: and --out")
+            raise UserError(f"{where}: '{key}' is not for a cell; there are seeds: and `out`")
         if key not in known:
             raise UserError(f"{where}: unknown key '{key}' ({nearest(str(key), known)})")
         if value is None:
