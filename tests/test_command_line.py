@@ -109,6 +109,22 @@ def test_help_has_a_sentence_for_every_option(capsys: pytest.CaptureFixture[str]
             assert " ".join((field.description or "?").split()[:4]) in text, name
 
 
+@pytest.mark.parametrize("dataset", [None, "cifar10", "table"])
+def test_help_shows_what_a_run_takes(
+    dataset: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [] if dataset is None else ["--dataset", dataset]
+    own = [] if dataset != "table" else ["--data", "x.csv"]
+    taken = config(*chosen, *own)
+    with pytest.raises(SystemExit):
+        parse([*chosen, "--help"])
+    text = "".join(capsys.readouterr().out.split())
+    for name in ("epochs", "noise", "noise_rate", "model", "batch_size", "lr", "weight_decay"):
+        description = "".join((Config.model_fields[name].description or "").split())
+        shown = text.split(f"{description}(default:")[1].split(")")[0]
+        assert shown == str(getattr(taken, name)), name
+
+
 @pytest.mark.parametrize(
     ("option", "registry"),
     [
@@ -126,8 +142,8 @@ def test_help_names_every_entry_of_a_registry(option: str, registry: Iterable[st
 
 
 @pytest.mark.parametrize("registry", [LOSSES, MODELS, NOISES])
-def test_the_readmes_tables_name_every_entry(registry: Iterable[str]) -> None:
-    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
+def test_the_guides_tables_name_every_entry(registry: Iterable[str]) -> None:
+    rows = [line for line in (ROOT / "docs/guide/extending.md").read_text().splitlines() if line[:1] == "|"]
     assert set(registry) <= set(re.findall(r"[\w+-]+", " ".join(rows)))
 
 

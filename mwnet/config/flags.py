@@ -37,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, program: str, fields: dict[str, Any], recipe: dict[str, Any]) -> None:
-        super().__init__(program, epilog=EPILOG, allow_abbrev=False)
+        super().__init__(program, f"{program} [options]", epilog=EPILOG, allow_abbrev=False)
         self.fields, self.recipe = fields, recipe
         self.headings = {name: self.add_argument_group(name) for name in (*GROUPS, "hidden")}
 

@@ -50,7 +50,7 @@ def weight_health(scored: Scored, *, learnt: bool = True) -> dict[str, float | s
 
 
 def lasting_collapse(history: list[dict[str, Any]], epochs: int) -> str | None:
-    """What the weights have been for a fifth of the run, None if they were fine at any time of it.
+    """Return the collapse that has lasted for a fifth of the run, None if there is none.
 
     ``history`` has a line for each measured epoch so far, ``epochs`` is how many a whole run has.
     Less proves nothing: half of all weight nets start out rising with the loss and are turned
