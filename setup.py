@@ -45,6 +45,7 @@ setup(
             "onnxruntime>=1.20",
             "onnxscript>=0.5",
             "cleanlab>=2.7.1",
+            "setuptools>=70.1",  # builds wheels by itself
         ],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
         "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],

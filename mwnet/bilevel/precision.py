@@ -28,12 +28,9 @@ def compile_in_place(network: nn.Module, device: torch.device) -> None:
     Raises:
         UserError: no compiler works here.
     """
-    import torch._inductor.config
-
-    # Dropout draws what it draws without compilation, so that other passes can replay its masks.
-    torch._inductor.config.fallback_random = True
     try:
         torch.compile(torch.exp)(torch.zeros(2, device=device))
     except Exception as error:  # one of several classes, none of them public
         raise UserError(f"`compile=True` does not work here: {first_line(error)}") from error
-    network.compile(dynamic=False)
+    # Dropout draws what it draws without compilation, so that other passes can replay its masks.
+    network.compile(dynamic=False, options={"fallback_random": True})

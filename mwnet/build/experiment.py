@@ -163,10 +163,13 @@ def _build(config: Config, source: Source | None, build_network: BuildNetwork | 
         ids = data.parts.train
         noise_rate = noise.realised_rate(data.labels.cpu()[ids], data.truth[ids])
 
+    # A method keeps what builds its networks, so nothing in there may hold labels.
+    like = Source("like", data.source.x[:0], torch.empty(0), None, data.source.classes)
+    few = data.pixels.take(data.parts.train[: train.batch_size][:2].to(device))
+
     def network(purpose: str) -> nn.Module:
-        built = classifier(options[1], data.source, device, purpose, build_network)
-        some = data.parts.train[: train.batch_size][:2]
-        try_out(built, data.pixels.take(some.to(device)))
+        built = classifier(options[1], like, device, purpose, build_network)
+        try_out(built, few)
         return built
 
     built = method(
