@@ -9,7 +9,8 @@ from commands import QUICK, ROOT
 
 
 def test_the_guides_script_trains_with_its_own_loss(tmp_path: Path) -> None:
-    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guide/extending.md").read_text(), re.DOTALL)
+    guide = (ROOT / "docs/guide/extending.md").read_text()
+    (script,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     assert len([line for line in script.splitlines() if line]) <= 10
     (tmp_path / "mine.py").write_text(script)
     command = [sys.executable, str(tmp_path / "mine.py"), *QUICK, "--out", str(tmp_path / "run")]
