@@ -2,7 +2,7 @@
 
 JoCoR is Wei et al., CVPR 2020. Table 6 of the Taylor-loss paper prints a "JoCoR-Net" that differs
 from the network in the JoCoR authors' repository in its last convolution and in its head. Neither
-is the 9-layer CNN of Co-teaching (:mod:`models.cnn9`).
+is the 9-layer CNN of Co-teaching (``cnn9``).
 """
 
 from torch import nn
@@ -44,7 +44,7 @@ def jocor_repo(
 ) -> nn.Sequential:
     """The CNN of the JoCoR authors' public code.
 
-    Like :func:`jocor_net`, but the last convolution has 16 channels, a third 2x2 max-pool follows
+    Like ``jocor_net``, but the last convolution has 16 channels, a third 2x2 max-pool follows
     it, and the linear layer sees all that is left: 16 channels of 4x4 pixels, 256 numbers, at
     32x32. At 3x32x32 it has 518,150 parameters for 10 classes and 541,280 for 100. Weights start
     as PyTorch starts them.

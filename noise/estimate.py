@@ -43,7 +43,7 @@ def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> 
 
 
 def anchored_matrix(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """:func:`anchor_points` at the percentile that suits the rarest given label.
+    """``anchor_points`` at the percentile that suits the rarest given label.
 
     The 97th, or the maximum if a class has at most 6 % of the samples and so might lie above it.
     """
@@ -85,7 +85,7 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
 def estimated_rate(probabilities: Tensor, labels: Tensor) -> float:
     """Share of wrong labels: what the calibrated confident joint has off its diagonal.
 
-    Args and errors as in :func:`confident_joint`; the result is in [0, 1].
+    Args and errors as in ``confident_joint``; the result is in [0, 1].
     """
     joint = _calibrated_joint(probabilities, labels)
     return float(1 - joint.trace() / joint.sum())

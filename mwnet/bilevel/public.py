@@ -226,7 +226,7 @@ class BilevelStep:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned.
+        """Take over what ``state_dict`` returned.
 
         Raises:
             UserError: it is not from there.

@@ -30,7 +30,7 @@ class _Output(NamedTuple):
 
 
 class Primals(TorchFunctionMode):
-    """Within the block, outputs of bilinear layers are noted for a :func:`tangent` pass.
+    """Within the block, outputs of bilinear layers are noted for a ``tangent`` pass.
 
     They cost memory only where the graph would not keep them anyway: batch norm does.
     """
@@ -59,7 +59,7 @@ def tangent(
         function: of a dictionary of parameters.
         point: by name; not differentiated, so detached ones will do.
         direction: by name, of the shapes of ``point``.
-        outputs: what :class:`Primals` noted at the same point with the same random numbers. An
+        outputs: what ``Primals`` noted at the same point with the same random numbers. An
             entry that does not fit, or was changed in place since, is computed again.
 
     Raises:

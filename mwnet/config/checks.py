@@ -39,7 +39,7 @@ def validate(values: dict[str, Any], source: str = "") -> Config:
 
 
 def validate_search(values: dict[str, Any], source: str = "") -> SearchConfig:
-    """Build the options of a search for a loss; see :func:`validate`."""
+    """Build the options of a search for a loss; see ``validate``."""
     config = _built(SearchConfig, values, source)
     _check_data(config)
     _check_optimizer(config)

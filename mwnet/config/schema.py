@@ -4,8 +4,8 @@ Defaults live here and nowhere else. A recipe (YAML) states what differs from th
 or one published number; flags win last. This module imports neither torch nor the rest of mwnet,
 so ``--help`` and a mistyped flag are answered at once.
 
-What a run is built from are three plain objects: :class:`DataOptions`, :class:`NetworkOptions` and
-:class:`TrainingOptions`. A :class:`Config` has the fields of all three and those of the run itself,
+What a run is built from are three plain objects: ``DataOptions``, ``NetworkOptions`` and
+``TrainingOptions``. A ``Config`` has the fields of all three and those of the run itself,
 side by side, as recipes and flags do; :attr:`Config.data_options` and its like hand them on.
 """
 

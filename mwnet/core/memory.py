@@ -23,7 +23,7 @@ def start_measuring(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float | None:
-    """Highest memory since :func:`start_measuring` in MiB.
+    """Highest memory since ``start_measuring`` in MiB.
 
     Args:
         device: of the run; on a GPU what torch has allocated there, else what this process holds in

@@ -45,7 +45,7 @@ def global_states(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def restore_global_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Undo everything drawn since :func:`global_states`."""
+    """Undo everything drawn since ``global_states``."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

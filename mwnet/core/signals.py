@@ -17,7 +17,7 @@ class StopSignal:
 
     Args:
         at_once: raise KeyboardInterrupt where the signal arrives, and leave the block as
-            :class:`Interrupted` with the signal's exit code; otherwise look at ``signum``.
+            ``Interrupted`` with the signal's exit code; otherwise look at ``signum``.
 
     Attributes:
         signum: the signal that was received, or None.

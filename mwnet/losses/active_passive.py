@@ -32,7 +32,7 @@ def nce_rce(
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
         alpha, beta: (1, 1) for CIFAR-10, (10, 0.1) for CIFAR-100.
-        A: see :func:`rce`.
+        A: see ``rce``.
 
     Returns:
         ``(n,)`` losses in [0, alpha - beta A], symmetric. Source: Ma et al., ICML 2020.

@@ -45,7 +45,7 @@ def truncated_gce(logits: Tensor, labels: Tensor, *, q: float = 0.7, k: float = 
     Returns:
         ``(n,)`` losses in [0, (1 - k^q)/q], without gradient where p_y <= k. Source: Zhang and
         Sabuncu, NeurIPS 2018, eq. 7 of Li's notes. For training from scratch take
-        :class:`~mwnet.losses.stateful.Pruning`, which waits until there is something to trust.
+        ``Pruning``, which waits until there is something to trust.
     """
     require(0 < q <= 1, f"truncated-gce needs q in (0, 1], got {q}")
     require(0 <= k < 1, f"truncated-gce needs k in [0, 1), got {k}")
@@ -82,7 +82,7 @@ def sce(
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
         alpha, beta: at least 0; (0.1, 1) for CIFAR-10, (6, 0.1) for CIFAR-100.
-        A: see :func:`rce`.
+        A: see ``rce``.
 
     Returns:
         ``(n,)`` losses, at least 0, unbounded for alpha > 0. Source: Wang et al., ICCV 2019; eq. 19

@@ -71,7 +71,7 @@ def elr(
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
         targets: ``(n, K)`` t, a moving average of the samples' past predictions, a constant here;
-            None takes the present prediction. :class:`~mwnet.losses.stateful.ELR` keeps it.
+            None takes the present prediction. ``ELR`` keeps it.
         weight: 3 for CIFAR-10 (1 under asymmetric noise), 7 for CIFAR-100.
 
     Returns:

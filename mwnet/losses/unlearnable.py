@@ -14,7 +14,7 @@ def warn_unlearnable(matrix: Tensor, which: str, classes: Sequence[str] | None =
     """Warn if by a transition matrix another label is as likely as the right one.
 
     Args:
-        matrix: ``(K, K)``, see :func:`noise.unlearnable`.
+        matrix: ``(K, K)``, see ``unlearnable``.
         which: matrix it is, for instance "the estimated matrix".
         classes: their names; ids where they are not known.
     """

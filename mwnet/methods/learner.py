@@ -86,7 +86,7 @@ class Weighting:
         optimizer: weight net -> its optimizer.
         engine: computes the meta-gradient.
         normalise: weights of a batch -> what multiplies the losses.
-        virtual_step, inner_steps: see :class:`~mwnet.bilevel.Bilevel`.
+        virtual_step, inner_steps: see ``Bilevel``.
         meta_interval: update the weight net every this many steps.
         queue: a meta set of confident samples, if there is no held-out one.
     """

@@ -31,7 +31,7 @@ KEPT = (checkpoint.LAST, EVALUATIONS)
 
 
 class RunFolder:
-    """A folder ``runs/NAME`` and what lies in it; also the :class:`Store` of a trainer.
+    """A folder ``runs/NAME`` and what lies in it; also the ``Store`` of a trainer.
 
     Args:
         path: of the folder.
@@ -62,7 +62,7 @@ class RunFolder:
         """Read the configuration of a training run.
 
         Raises:
-            UserError: as :meth:`config`, or the folder is that of a search.
+            UserError: as ``config``, or the folder is that of a search.
         """
         config = self.config()
         if not isinstance(config, Config):
@@ -139,7 +139,7 @@ class RunFolder:
         return self._summary("method", "a run")
 
     def search_summary(self) -> dict[str, Any]:
-        """Read the numbers of a finished search; see :meth:`summary`."""
+        """Read the numbers of a finished search; see ``summary``."""
         return self._summary("generations", "a search")
 
     def _summary(self, key: str, what: str) -> dict[str, Any]:

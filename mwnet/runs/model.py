@@ -69,7 +69,7 @@ class TrainedModel:
         return self.logits(x).softmax(-1).numpy()
 
     def logits(self, x: Any) -> Tensor:
-        """Compute ``(n, K)`` logits; see :meth:`predict_proba`."""
+        """Compute ``(n, K)`` logits; see ``predict_proba``."""
         samples = self.samples(x)
         if not len(samples):
             return torch.zeros(0, len(self.classes))

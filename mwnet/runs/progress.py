@@ -14,7 +14,7 @@ class Tracker:
 
     Args:
         events: folder for TensorBoard events, or None.
-        steps: whether :meth:`within` will be called; its events go to a folder of their own, since
+        steps: whether ``within`` will be called; its events go to a folder of their own, since
             they count steps, not epochs.
         silent: print nothing.
     """
