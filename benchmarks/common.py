@@ -1,6 +1,6 @@
 """What several scripts need."""
 
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.training.loop import steps
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.config.flags import parse_training
 from mwnet.core.memory import keep_freed_memory
 from mwnet.methods import METHODS, Context

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from mwnet.config.flags import parse
-from mwnet.config.schema import SearchConfig
+from mwnet.config.search import SearchConfig
 from mwnet.core.commands import as_flags
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.common import train
 from mwnet import detection
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.flags import parse_training
 
 

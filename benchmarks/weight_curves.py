@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common import train
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.flags import parse_training
 from mwnet.runs.figures import figure, weight_curve_on
 

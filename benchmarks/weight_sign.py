@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.common import train
 from mwnet.bilevel.weighting import WeightNet
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.config.flags import parse_training
 from mwnet.core.seeding import seeded
 from mwnet.methods import MWNet

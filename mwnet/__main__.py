@@ -20,7 +20,8 @@ usage: mwnet COMMAND [options]          mwnet COMMAND --help tells more
 
 def train(argv: list[str], program: str = "train.py", mode: str | None = None) -> int:
     """Train, or search for a loss, as the flags ask; returns the exit code."""
-    from mwnet.config.schema import Config, SearchConfig
+    from mwnet.config.schema import Config
+    from mwnet.config.search import SearchConfig
 
     def command() -> int:
         from mwnet.config.flags import parse

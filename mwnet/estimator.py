@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 )
 from torch import nn
 
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
 from mwnet.core import files, seeding

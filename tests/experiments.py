@@ -8,8 +8,8 @@ import torch
 from commands import ROBUST
 from torch import Tensor
 
-from mwnet.build import dataset as module
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders import dataset as module
+from mwnet.builders.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
 from mwnet.methods import METHODS

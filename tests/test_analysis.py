@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import ROBUST, ROOT, run
 
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.detection import Scored
 from mwnet.reproduce.claims import NAMES, report
 from mwnet.reproduce.claims.base import (

@@ -11,7 +11,7 @@ import mwnet
 ROOT = Path(mwnet.__file__).parent
 # A room may import itself and those before it.
 ORDER = (
-    "core", "losses", "data", "bilevel", "methods", "detection", "training", "config", "build",
+    "core", "losses", "data", "bilevel", "methods", "detection", "training", "config", "builders",
     "runs", "search", "reproduce",
 )  # fmt: skip
 LEAVES = ("models", "noise")

@@ -13,7 +13,7 @@ import torch
 from commands import ROBUST, ROOT, fails, outcome, run
 
 import train
-from mwnet.build.network import try_out
+from mwnet.builders.network import try_out
 from mwnet.core.errors import UserError
 from mwnet.methods import MWNet
 from mwnet.training import checkpoint

@@ -303,7 +303,7 @@ def test_clean_learning_has_the_summary_of_a_run(tmp_path: Path) -> None:
 
 def test_the_classifier_of_clean_learning_is_plain_training(tmp_path: Path) -> None:
     """On all training samples it ends in the very predictions of ``--method erm``."""
-    from mwnet.build.experiment import build
+    from mwnet.builders.experiment import build
     from mwnet.reproduce.clean_learning import NetworkClassifier
 
     table = write(tmp_path, rows={"erm": {"method": "erm", "meta_size": 0}}, seeds=[0])

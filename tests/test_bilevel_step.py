@@ -30,7 +30,7 @@ from torch.optim.lr_scheduler import LambdaLR
 import mwnet
 from mwnet.bilevel import Bilevel, EngineChoice, bilevel_step
 from mwnet.bilevel.weighting import NORMALISATIONS, WeightNet, papers_optimizer
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.flags import parse
 from mwnet.config.schema import Config
 from mwnet.core import seeding

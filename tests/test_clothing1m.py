@@ -10,7 +10,7 @@ from commands import run
 from PIL import Image
 
 import train
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.schema import Config
 from mwnet.data import batches
 from mwnet.data.batches import Pixels

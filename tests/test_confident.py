@@ -11,7 +11,7 @@ from experiments import build_with_other_truth, config, drive, flags
 from torch import Tensor
 
 import train
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.data import Batches, Pixels
 from mwnet.losses import TrainingSet
 from mwnet.methods import METHODS

@@ -11,9 +11,9 @@ from problems import batch, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mwnet.bilevel.cuda_graphs import WARM_UP, Captured, Report
-from mwnet.build.experiment import Experiment, build
-from mwnet.build.method import method as build_method
-from mwnet.build.network import classifier
+from mwnet.builders.experiment import Experiment, build
+from mwnet.builders.method import method as build_method
+from mwnet.builders.network import classifier
 from mwnet.config.flags import parse
 from mwnet.config.schema import Config
 from mwnet.core.errors import UserError

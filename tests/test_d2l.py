@@ -8,7 +8,7 @@ import torch
 from experiments import config, same
 from torch import nn
 
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.core.errors import UserError
 from mwnet.data import Batches, Pixels
 from mwnet.methods import Context, d2l

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.flags import parse
 from mwnet.data import Batches, Pixels, Source, split
 from mwnet.data.batches import crop_flip

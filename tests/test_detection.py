@@ -8,7 +8,7 @@ import torch
 from experiments import config
 
 from mwnet import detection
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.methods import METHODS
 
 

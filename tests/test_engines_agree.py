@@ -6,16 +6,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mwnet.models import MODELS
 from problems import batch, flat, problem, relative, warmed
 from torch.optim import SGD, Adam, AdamW
 
 from mwnet.bilevel import Bilevel, EngineChoice, forward_engine, higher_engine
 from mwnet.bilevel.weighting import WeightNet, by_sum
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.flags import parse
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
+from mwnet.models import MODELS
 
 # Without the loss of a batch, which has no weights by sample, and the one whose gradient is zero
 # for most samples of an untrained network.

@@ -79,7 +79,7 @@ def test_binary_files_and_folders_hold_no_loss(tmp_path: Path) -> None:
 
 
 def test_theta_of_a_file_is_the_loss_that_it_says(tmp_path: Path) -> None:
-    from mwnet.build.hyper import bound
+    from mwnet.builders.hyper import bound
 
     path = tmp_path / "taylor.yaml"
     write_loss(path, TaylorLoss(THETA, 3.0), {})

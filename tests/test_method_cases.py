@@ -8,7 +8,7 @@ import torch
 from experiments import config, drive, parameters, same
 from problems import assert_equal, batch, method
 
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 
 
 def train(*methods: Any, steps: int = 6) -> None:

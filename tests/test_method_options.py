@@ -9,7 +9,7 @@ import torch
 from commands import fails, frozen
 from experiments import EARLY, config, drive, flags
 
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.methods import METHODS
 
 # By hyper-parameter: a value that trains differently, and one that is out of range.

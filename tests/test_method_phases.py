@@ -5,14 +5,14 @@ import copy
 import pytest
 import torch
 from experiments import config, drive, parameters, same
-from mwnet.noise import anchor_points
 from torch import Tensor
 
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.data import Batch
 from mwnet.losses import cross_entropy
 from mwnet.methods import Context
 from mwnet.methods.base import predict
+from mwnet.noise import anchor_points
 
 SECOND = {"forward-correction": "corrected", "glc": "corrected", "s-model": "noise layer"}
 

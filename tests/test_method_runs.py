@@ -10,8 +10,8 @@ from commands import QUICK, outcome, run
 from experiments import config, flags, middles
 
 import train
-from mwnet.build import dataset as module
-from mwnet.build.experiment import build
+from mwnet.builders import dataset as module
+from mwnet.builders.experiment import build
 from mwnet.methods import METHODS
 from mwnet.training import checkpoint
 

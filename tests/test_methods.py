@@ -11,7 +11,7 @@ import torch
 from commands import frozen
 from experiments import build_with_other_truth, config, drive, middles, parameters, same
 
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.methods import METHODS, Context, Method
 
 methods = pytest.mark.parametrize("method", sorted(METHODS))

@@ -9,7 +9,7 @@ import pytest
 from commands import ROOT, run
 from experiments import config
 
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.schema import Config
 from mwnet.methods import METHODS
 from mwnet.reproduce.tables.table import load_table

@@ -7,7 +7,7 @@ import torch
 from experiments import config, drive
 
 from mwnet import noise
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.config.flags import parse
 from mwnet.config.schema import Config
 from mwnet.methods import Context

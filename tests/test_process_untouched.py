@@ -87,8 +87,8 @@ for module in pkgutil.walk_packages(mwnet.__path__, "mwnet."):
 assert len([name for name in sys.modules if name.startswith("mwnet.")]) > 120
 
 from mwnet import noise
-from mwnet.build.experiment import build
-from mwnet.build.optimizer import optimizer, scheduler
+from mwnet.builders.experiment import build
+from mwnet.builders.optimizer import optimizer, scheduler
 from mwnet.config.checks import validate
 from mwnet.data import Batches, Pixels
 from mwnet.losses import LOSSES
@@ -171,7 +171,7 @@ for _ in steps(group, train, stop=8):
 """
 
 COMPILED = """
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.checks import validate
 from mwnet.training.loop import steps
 

@@ -18,7 +18,7 @@ from torch.optim import SGD
 
 import mwnet
 from mwnet.__main__ import main
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.flags import parse_training
 from mwnet.core.seeding import seeded
 from mwnet.models import MODELS

@@ -7,7 +7,8 @@ from commands import ROOT
 
 from mwnet.config.flags import parse
 from mwnet.config.recipes import load_yaml
-from mwnet.config.schema import Config, SearchConfig
+from mwnet.config.schema import Config
+from mwnet.config.search import SearchConfig
 
 ARRAYS = ["--mode", "loss-search", "--dataset", "arrays", "--data", "x.npz"]
 

@@ -16,7 +16,7 @@ from torch.optim import SGD
 from mwnet.bilevel import ENGINES, Bilevel, EngineChoice, higher_engine
 from mwnet.bilevel.precision import Autocast, compile_in_place
 from mwnet.bilevel.weighting import WeightNet, by_mean, by_sum
-from mwnet.build.experiment import build
+from mwnet.builders.experiment import build
 from mwnet.config.checks import validate
 from mwnet.config.flags import parse
 from mwnet.data import Batch, Pixels

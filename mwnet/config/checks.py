@@ -8,14 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mwnet.config.schema import (
-    USER_DATASETS,
-    Command,
-    Config,
-    DataOptions,
-    OptimizerOptions,
-    SearchConfig,
-)
+from mwnet.config.schema import USER_DATASETS, Command, Config, DataOptions, OptimizerOptions
+from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
 
 CommandT = TypeVar("CommandT", bound=Command)

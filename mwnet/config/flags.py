@@ -10,7 +10,8 @@ from pydantic_settings import CliSettingsSource
 
 from mwnet.config.checks import of_mode
 from mwnet.config.recipes import RUN_CONFIG, find_file, load_yaml, recipe_of
-from mwnet.config.schema import GROUPS, OPTION_FIELDS, Command, Config, SearchConfig
+from mwnet.config.schema import GROUPS, OPTION_FIELDS, Command, Config
+from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
 
 EPILOG = """\

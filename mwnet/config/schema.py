@@ -1,12 +1,11 @@
-"""The options of a run and of a search: names, types, limits, defaults.
+"""The options of a run: names, types, limits, defaults.
 
 Defaults live here and nowhere else. A recipe (YAML) states what differs from them for one data set
 or one published number; flags win last. This module imports neither torch nor the rest of mwnet,
 so ``--help`` and a mistyped flag are answered at once.
 
-What a run is built from are three plain objects: ``DataOptions``, ``NetworkOptions`` and
-``TrainingOptions``. A ``Config`` has the fields of all three and those of the run itself,
-side by side, as recipes and flags do; :attr:`Config.data_options` and its like hand them on.
+A run is built from three plain objects: ``DataOptions``, ``NetworkOptions``, ``TrainingOptions``. A
+``Config`` has the fields of all three and those of the run, side by side, as recipes and flags do.
 """
 
 from pathlib import Path
@@ -16,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import CliSuppress
 
 USER_DATASETS = ("folder", "arrays", "table")
-# `--model.width 8`: hyper-parameters of the thing that a flag names, checked where it is built.
-OPTION_FIELDS = ("method", "model", "loss", "meta_loss")
+OPTION_FIELDS = ("method", "model", "loss", "meta_loss")  # `--model.width 8` is for the model
 Options = dict[str, bool | int | float | str]
 GROUPS = ("run", "data", "noise", "classifier", "weighting", "search", "speed", "output")
 """Headings of ``--help``, in this order."""
@@ -25,7 +23,7 @@ GROUPS = ("run", "data", "noise", "classifier", "weighting", "search", "speed", 
 PartT = TypeVar("PartT", bound="Section")
 
 
-def _field(
+def option(
     group: str, default: Any, description: str, *, resumable: bool = False, **limits: Any
 ) -> Any:
     """A field of a section; ``resumable``: a resumed run may be given another value."""
@@ -34,12 +32,12 @@ def _field(
 
 
 class Section(BaseModel):
-    """Options that belong together, and the seed that every random choice is derived from."""
+    """Options that belong together, and the seed of every random choice."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    seed: int = _field("run", 0, "Seed that every random choice is derived from.", ge=0)
-    download: bool = _field("data", False, "Fetch a missing torchvision data set.", resumable=True)
+    seed: int = option("run", 0, "Seed that every random choice is derived from.", ge=0)
+    download: bool = option("data", False, "Fetch a missing torchvision data set.", resumable=True)
 
     def part(self, kind: type[PartT]) -> PartT:
         """Take the fields of a section out of these options."""
@@ -49,69 +47,69 @@ class Section(BaseModel):
 class DataOptions(Section):
     """Which samples, which labels, and how they are divided."""
 
-    dataset: str = _field(
+    dataset: str = option(
         "data",
         "digits",
         "digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, clothing1m, or your own at "
         "--data: folder (a tree of images), arrays (.npz), table (.csv).",
     )
-    data: Path | None = _field(
+    data: Path | None = option(
         "data", None, "Path of your own folder, .npz or .csv.", resumable=True
     )
-    data_root: Path = _field(
+    data_root: Path = option(
         "data", Path("data"), "Where torchvision's data sets, or Clothing1M, lie.", resumable=True
     )
-    label_column: str = _field("data", "label", "Label column of a table.")
-    image_size: int = _field(
+    label_column: str = option("data", "label", "Label column of a table.")
+    image_size: int = option(
         "data", 32, "Side in pixels that images of a folder, or of Clothing1M, get.", ge=4
     )
-    skip_bad: bool = _field("data", False, "Leave unreadable images out and count them.")
-    test_fraction: float = _field(
+    skip_bad: bool = option("data", False, "Leave unreadable images out and count them.")
+    test_fraction: float = option(
         "data", 0.2, "Share held out for testing where the data has no test part.", gt=0, lt=1
     )
-    train_size: int | None = _field(
+    train_size: int | None = option(
         "data",
         None,
         "Train on this many samples, drawn in proportion to classes; default: all.",
         ge=1,
     )
-    validation_size: int = _field("data", 0, "Training samples kept for validation.", ge=0)
-    augment: Literal["none", "crop", "crop-flip"] = _field(
+    validation_size: int = option("data", 0, "Training samples kept for validation.", ge=0)
+    augment: Literal["none", "crop", "crop-flip"] = option(
         "data", "none", "Random crop after reflecting the border, and horizontal flip."
     )
 
-    noise: str = _field(
+    noise: str = option(
         "noise",
         "none",
         "none, uniform, symmetric, flip, flip2, pairflip, asymmetric, superclass, block5, "
         "hierarchical, instance; pmd1, pmd2, pmd3 (predictions in --noise-file); or file "
         "(labels in --noise-file). See docs/NOISE.md.",
     )
-    noise_rate: float = _field("noise", 0.0, "Rate of the added label noise.", ge=0, le=1)
-    noise_counts: Literal["sample", "exact", "exact-per-class"] = _field(
+    noise_rate: float = option("noise", 0.0, "Rate of the added label noise.", ge=0, le=1)
+    noise_counts: Literal["sample", "exact", "exact-per-class"] = option(
         "noise", "sample", "Draw each sample on its own, or exactly the expected number of changes."
     )
-    noise_file: str | None = _field(
+    noise_file: str | None = option(
         "noise", None, "Given labels, or predictions for pmd: arrays.npz:key or array.npy."
     )
-    noise_seed: int | None = _field("noise", None, "Seed of the noise; default: --seed.", ge=0)
+    noise_seed: int | None = option("noise", None, "Seed of the noise; default: --seed.", ge=0)
 
 
 class NetworkOptions(Section):
     """The classifier, and in which form it is computed."""
 
-    model: str = _field(
+    model: str = option(
         "classifier",
         "mlp2",
         "mlp2, mlp3, cnn4, cnn9, jocor-net, jocor-repo, vgg11, resnet18, preact-resnet18, "
         "resnet32, wrn-28-10, wrn-16-4, or torchvision:NAME; --model.depth, --model.width and the "
         "like change it.",
     )
-    amp: Literal["off", "bf16"] = _field(
+    amp: Literal["off", "bf16"] = option(
         "speed", "off", "bf16: run the network in bfloat16 where that is safe."
     )
-    channels_last: bool = _field("speed", False, "Lay images out with the channels last.")
-    compile: bool = _field("speed", False, "Compile the passes that are differentiated once.")
+    channels_last: bool = option("speed", False, "Lay images out with the channels last.")
+    compile: bool = option("speed", False, "Compile the passes that are differentiated once.")
 
     model_options: CliSuppress[Options] = {}
 
@@ -124,25 +122,25 @@ class NetworkOptions(Section):
 class OptimizerOptions(Section):
     """How a network is moved: batches, optimizer, schedule."""
 
-    epochs: int = _field("run", 60, "Passes over the data in each training of a network.", ge=1)
-    batch_size: int = _field("classifier", 100, "Training samples in a step.", ge=1)
-    optimizer: Literal["sgd", "adam", "adamw"] = _field(
+    epochs: int = option("run", 60, "Passes over the data in each training of a network.", ge=1)
+    batch_size: int = option("classifier", 100, "Training samples in a step.", ge=1)
+    optimizer: Literal["sgd", "adam", "adamw"] = option(
         "classifier", "sgd", "Optimizer of the classifier."
     )
-    lr: float = _field("classifier", 0.05, "Learning rate of the classifier.", gt=0)
-    momentum: float = _field("classifier", 0.9, "Momentum of sgd.", ge=0, lt=1)
-    nesterov: bool = _field("classifier", False, "Nesterov momentum for sgd.")
-    weight_decay: float = _field("classifier", 5e-4, "L2 penalty of the classifier.", ge=0)
-    lr_schedule: Literal["constant", "cosine", "multistep"] = _field(
+    lr: float = option("classifier", 0.05, "Learning rate of the classifier.", gt=0)
+    momentum: float = option("classifier", 0.9, "Momentum of sgd.", ge=0, lt=1)
+    nesterov: bool = option("classifier", False, "Nesterov momentum for sgd.")
+    weight_decay: float = option("classifier", 5e-4, "L2 penalty of the classifier.", ge=0)
+    lr_schedule: Literal["constant", "cosine", "multistep"] = option(
         "classifier", "constant", "How the learning rate changes over the epochs."
     )
-    lr_milestones: list[int] = _field(
+    lr_milestones: list[int] = option(
         "classifier", [], "Epochs after which multistep multiplies the learning rate by --lr-gamma."
     )
-    lr_gamma: float = _field(
+    lr_gamma: float = option(
         "classifier", 0.1, "What multistep multiplies the learning rate by.", gt=0, lt=1
     )
-    cuda_graphs: bool = _field(
+    cuda_graphs: bool = option(
         "speed", False, "Record the step once and replay it: for small networks on a GPU."
     )
 
@@ -150,7 +148,7 @@ class OptimizerOptions(Section):
 class TrainingOptions(OptimizerOptions):
     """The method, its losses and its weighting."""
 
-    method: str = _field(
+    method: str = option(
         "run",
         "mwnet",
         "Training method: erm (plain training), fine-tuning, reed-hard, reed-soft, s-model, "
@@ -158,7 +156,7 @@ class TrainingOptions(OptimizerOptions):
         "forward-correction, mwnet, cmw-net, elr; --method.ramp and the like set its "
         "hyper-parameters (docs/METHODS.md).",
     )
-    loss: str = _field(
+    loss: str = option(
         "classifier",
         "ce",
         "Training loss: ce, focal, poly1, label-smoothing, bootstrap-soft, bootstrap-hard, "
@@ -166,52 +164,52 @@ class TrainingOptions(OptimizerOptions):
         "nce+agce, agce, aul, ael, dmi, taylor, gjs, elr, peer, cores; --loss.alpha and the like "
         "set its hyper-parameters (docs/LOSSES.md).",
     )
-    meta_loss: str = _field(
+    meta_loss: str = option(
         "weighting",
         "ce",
         "Loss on the meta set: any of --loss without a memory; ce, or mae, which is robust to "
         "noisy meta labels.",
     )
-    meta_noisy: bool = _field(
+    meta_noisy: bool = option(
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
     )
-    meta_source: Literal["held-out", "confident"] = _field(
+    meta_source: Literal["held-out", "confident"] = option(
         "weighting",
         "held-out",
         "A meta set of its own, or the most confident training samples of each class.",
     )
-    meta_size: int | None = _field(
+    meta_size: int | None = option(
         "weighting", None, "Samples in the meta set; default 1000, or a tenth if fewer.", ge=0
     )
-    meta_batch_size: int | None = _field(
+    meta_batch_size: int | None = option(
         "weighting", None, "Meta samples in a step; default: --batch-size.", ge=1
     )
     # The codes disagree on Adam or SGD here; the paper says SGD at 1e-3 with weight decay 5e-4, and
     # its code adds Nesterov momentum 0.9.
-    weight_net_optimizer: Literal["sgd", "adam"] = _field(
+    weight_net_optimizer: Literal["sgd", "adam"] = option(
         "weighting", "sgd", "Optimizer of the weight net (sgd with Nesterov momentum 0.9)."
     )
-    weight_net_lr: float = _field(
+    weight_net_lr: float = option(
         "weighting", 1e-3, "Learning rate of the weight net; 0 freezes it.", ge=0
     )
-    weight_net_weight_decay: float = _field(
+    weight_net_weight_decay: float = option(
         "weighting", 5e-4, "L2 penalty of the weight net.", ge=0
     )
     # The paper's formula for w-hat and w(t+1) has 1/n; its authors' code divides by the sum of the
     # batch's weights instead. The formula is the default.
-    normalisation: Literal["mean", "sum"] = _field(
+    normalisation: Literal["mean", "sum"] = option(
         "weighting", "mean", "Divide the weights of a batch by its size or by their sum."
     )
     # Both papers' code takes a plain gradient step, without the momentum and weight decay that the
     # actual step has; so does the formula.
-    virtual_step: Literal["sgd", "optimizer"] = _field(
+    virtual_step: Literal["sgd", "optimizer"] = option(
         "weighting", "sgd", "The look-ahead: a plain gradient step or the optimizer's own update."
     )
-    inner_steps: int = _field("weighting", 1, "Look-ahead steps before the meta loss.", ge=1)
-    meta_interval: int = _field(
+    inner_steps: int = option("weighting", 1, "Look-ahead steps before the meta loss.", ge=1)
+    meta_interval: int = option(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
-    noise_rate_estimate: float | None = _field(
+    noise_rate_estimate: float | None = option(
         "noise",
         None,
         "What methods that need the noise rate take it for; default: estimated from the given "
@@ -219,16 +217,16 @@ class TrainingOptions(OptimizerOptions):
         ge=0,
         lt=1,
     )
-    noise_rate_known: bool = _field(
+    noise_rate_known: bool = option(
         "noise", False, "Tell such methods the true rate; the summary says so."
     )
-    engine: Literal["auto", "forward", "higher"] = _field(
+    engine: Literal["auto", "forward", "higher"] = option(
         "speed",
         "auto",
         "How the meta-gradient is computed: forward (fast, one look-ahead step), higher (any), or "
         "auto: forward if a probe finds it equal to higher.",
     )
-    lean: bool = _field(
+    lean: bool = option(
         "speed", False, "Recompute the forward pass of the actual step: less memory, slower."
     )
 
@@ -240,19 +238,19 @@ class TrainingOptions(OptimizerOptions):
 class Command(Section):
     """What every command that trains has: where it runs and where it writes."""
 
-    mode: Literal["train", "loss-search"] = _field(
+    mode: Literal["train", "loss-search"] = option(
         "run", "train", "train, or loss-search: find a robust Taylor loss (docs/SEARCH.md)."
     )
-    out: Path | None = _field(
+    out: Path | None = option(
         "run", None, "Run folder; default runs/ with data set, method, noise, seed and time."
     )
-    device: str = _field(
+    device: str = option(
         "run", "auto", "cpu, cuda, cuda:N, or auto (a GPU if there is one).", resumable=True
     )
-    threads: int | None = _field(
+    threads: int | None = option(
         "run", None, "CPU threads; default: torch's own choice.", ge=1, resumable=True
     )
-    figures: bool = _field("output", True, "Draw the figures at the end.", resumable=True)
+    figures: bool = option("output", True, "Draw the figures at the end.", resumable=True)
 
     @classmethod
     def resumable(cls) -> frozenset[str]:
@@ -268,24 +266,24 @@ class Command(Section):
 class Config(Command, DataOptions, NetworkOptions, TrainingOptions):
     """Every option of a training run."""
 
-    seeds: int = _field(
+    seeds: int = option(
         "run", 1, "Train with this many seeds, from --seed on, in one pass (erm).", ge=1
     )
-    max_steps: int | None = _field(
+    max_steps: int | None = option(
         "run", None, "Stop after this many steps in all.", ge=1, resumable=True
     )
-    eval_every: int = _field(
+    eval_every: int = option(
         "output", 1, "Epochs between measurements on training and test samples.", ge=1
     )
-    checkpoint_every: int = _field("output", 1, "Epochs between checkpoints.", ge=1, resumable=True)
-    log_every: int | None = _field(
+    checkpoint_every: int = option("output", 1, "Epochs between checkpoints.", ge=1, resumable=True)
+    log_every: int | None = option(
         "output",
         None,
         "Steps between reports within an epoch; default: none.",
         ge=1,
         resumable=True,
     )
-    tensorboard: bool = _field("output", True, "Write TensorBoard events.", resumable=True)
+    tensorboard: bool = option("output", True, "Write TensorBoard events.", resumable=True)
 
     @property
     def data_options(self) -> DataOptions:
@@ -301,69 +299,3 @@ class Config(Command, DataOptions, NetworkOptions, TrainingOptions):
     def training_options(self) -> TrainingOptions:
         """The method and what it is trained with."""
         return self.part(TrainingOptions)
-
-
-class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
-    """Every option of a search for a loss."""
-
-    search_tasks: str = _field(
-        "search",
-        "own",
-        "What a loss is scored on: own (--dataset with --model), ar (mlp2, mlp3 and cnn4 on "
-        "mnist), dr (cnn4 on mnist, kmnist and cifar10), joint (all of both), or DATASET/MODEL "
-        "with commas between.",
-    )
-    search_samples: int | None = _field(
-        "search", None, "Training samples in each training; default: all.", ge=1
-    )
-    search_order: int = _field("search", 4, "Order of the polynomial: 2, 3 or 4.", ge=2, le=4)
-    search_start: str = _field(
-        "search",
-        "zero",
-        "Where the search starts: zero, ce (the expansion of cross entropy), a file with theta, or "
-        "twelve numbers with commas between.",
-    )
-    search_eta: float = _field(
-        "search", 1.0, "Range of the losses (eq. 5); acts like a learning rate.", gt=0, le=1e6
-    )
-    search_population: int = _field("search", 32, "Losses in a generation.", ge=4)
-    search_generations: int = _field("search", 20, "Generations in all.", ge=1, resumable=True)
-    search_sigma: float = _field(
-        "search", 1.0, "Initial spread, in units of the polynomial's coefficients.", gt=0, le=1000
-    )
-    search_restarts: int = _field(
-        "search", 0, "Restarts at most, each with twice the population (IPOP).", ge=0
-    )
-    search_patience: int = _field(
-        "search",
-        10,
-        "Generations without a higher median before a restart.",
-        ge=1,
-    )
-    search_lr_adapt: bool = _field(
-        "search", False, "Adapt the step size of the search to how noisy the scores are."
-    )
-    search_halving: int = _field(
-        "search",
-        0,
-        "Rounds before the full training, each four times as short as the next and dropping half "
-        "of the losses.",
-        ge=0,
-        le=3,
-    )
-    search_score_epochs: int = _field(
-        "search", 1, "The score is the mean accuracy after each of the last epochs.", ge=1
-    )
-    search_final_seeds: int = _field(
-        "search", 3, "Fresh seeds on which the result is chosen and compared.", ge=1
-    )
-    search_compare: str = _field(
-        "search", "all", "Hand-made losses to compare with: all, none, or names with commas."
-    )
-    workers: int | None = _field(
-        "search",
-        None,
-        "Processes, one thread each; default: one for each core.",
-        ge=1,
-        resumable=True,
-    )

@@ -22,9 +22,9 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from mwnet import detection
-from mwnet.build.experiment import Experiment, build
-from mwnet.build.method import method
-from mwnet.build.network import classifier
+from mwnet.builders.experiment import Experiment, build
+from mwnet.builders.method import method
+from mwnet.builders.network import classifier
 from mwnet.config.schema import Config
 from mwnet.core import seeding
 from mwnet.core.errors import NonFiniteLoss, UserError

@@ -5,7 +5,7 @@ import logging
 import torch
 
 from mwnet import noise
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.detection import COLLAPSE
 from mwnet.losses.unlearnable import warn_unlearnable

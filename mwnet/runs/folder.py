@@ -15,7 +15,8 @@ import torch
 
 from mwnet.config.checks import of_mode
 from mwnet.config.recipes import RUN_CONFIG, dump, load_yaml
-from mwnet.config.schema import Command, Config, SearchConfig
+from mwnet.config.schema import Command, Config
+from mwnet.config.search import SearchConfig
 from mwnet.core import files
 from mwnet.core.errors import Interrupted, UserError, reason
 from mwnet.training import checkpoint

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch.nn.modules.dropout import _DropoutNd
 
-from mwnet.build.experiment import Experiment, build
-from mwnet.build.losses import Sizes, pure_loss
-from mwnet.build.network import classifier
-from mwnet.build.optimizer import optimizer, scheduler
+from mwnet.builders.experiment import Experiment, build
+from mwnet.builders.losses import Sizes, pure_loss
+from mwnet.builders.network import classifier
+from mwnet.builders.optimizer import optimizer, scheduler
 from mwnet.config.schema import Config
 from mwnet.core.errors import NonFiniteLoss, UserError
 from mwnet.core.memory import start_measuring

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from mwnet.build.experiment import Experiment
-from mwnet.build.network import BuildNetwork, classifier
+from mwnet.builders.experiment import Experiment
+from mwnet.builders.network import BuildNetwork, classifier
 from mwnet.config.schema import NetworkOptions
 from mwnet.core import files
 from mwnet.core.errors import UserError, first_line, reason

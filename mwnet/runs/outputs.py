@@ -11,7 +11,7 @@ import torch
 
 import mwnet
 from mwnet import detection
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.core import files
 from mwnet.core.memory import peak_memory
 from mwnet.detection import Scored, lasting_collapse

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mwnet.build.experiment import Experiment, build
+from mwnet.builders.experiment import Experiment, build
 from mwnet.config.schema import Command, Config
 from mwnet.core import seeding
 from mwnet.core.errors import UserError

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mwnet.config.schema import SearchConfig
+from mwnet.config.search import SearchConfig
 from mwnet.core.processes import Workers
 from mwnet.core.seeding import derive
 from mwnet.losses.loss_file import TaylorLoss

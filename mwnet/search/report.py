@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mwnet.config.schema import SearchConfig
+from mwnet.config.search import SearchConfig
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.errors import UserError
 from mwnet.core.spread import mean_sd

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from mwnet.config.schema import SearchConfig
+from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory
 from mwnet.core.processes import Workers

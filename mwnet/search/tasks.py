@@ -10,11 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mwnet.build.dataset import dataset, load_source
-from mwnet.build.labels import given_labels
-from mwnet.build.network import classifier, try_out
-from mwnet.build.optimizer import optimizer, scheduler
-from mwnet.config.schema import USER_DATASETS, DataOptions, NetworkOptions, SearchConfig
+from mwnet.builders.dataset import dataset, load_source
+from mwnet.builders.labels import given_labels
+from mwnet.builders.network import classifier, try_out
+from mwnet.builders.optimizer import optimizer, scheduler
+from mwnet.config.schema import USER_DATASETS, DataOptions, NetworkOptions
+from mwnet.config.search import SearchConfig
 from mwnet.core import seeding
 from mwnet.core.device import find_device
 from mwnet.core.errors import UserError

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.core.errors import UserError
 from mwnet.reproduce.tables.cells import Cell, plan
 from mwnet.reproduce.tables.table import Table, Values

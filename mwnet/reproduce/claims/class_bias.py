@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.detection import Scored
 from mwnet.methods.base import predict
 from mwnet.reproduce.claims.base import (

@@ -12,7 +12,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.core.errors import UserError
 from mwnet.methods.base import predict
 from mwnet.reproduce.claims.base import (

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from mwnet.build.experiment import Experiment
-from mwnet.build.hyper import bound
+from mwnet.builders.experiment import Experiment
+from mwnet.builders.hyper import bound
 from mwnet.core.errors import UserError
 from mwnet.losses import LOSSES, OF_BATCH, STATEFUL, Loss
 from mwnet.reproduce.claims.base import (

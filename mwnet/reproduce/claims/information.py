@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from mwnet import noise
-from mwnet.build.experiment import Experiment
+from mwnet.builders.experiment import Experiment
 from mwnet.core.errors import UserError
 from mwnet.core.seeding import generator
 from mwnet.methods.base import predict

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mwnet import models, noise
-from mwnet.build.labels import SAMPLE_NOISES
+from mwnet.builders.labels import SAMPLE_NOISES
 from mwnet.config.flags import parse_training
 from mwnet.config.schema import Config
 from mwnet.core.errors import UserError, lookup, nearest

@@ -2,7 +2,7 @@
 
 import torch
 
-from mwnet.build.labels import given_labels
+from mwnet.builders.labels import given_labels
 from mwnet.config.schema import DataOptions
 from mwnet.core.errors import UserError
 from mwnet.data import Pixels, Source, split

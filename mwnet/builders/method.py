@@ -9,9 +9,9 @@ from mwnet.bilevel import EngineChoice
 from mwnet.bilevel.cuda_graphs import Captured
 from mwnet.bilevel.tangents import load_rules
 from mwnet.bilevel.weighting import NORMALISATIONS, papers_optimizer
-from mwnet.build.hyper import bound
-from mwnet.build.losses import Sizes, pure_loss, training_loss
-from mwnet.build.optimizer import optimizer, scheduler
+from mwnet.builders.hyper import bound
+from mwnet.builders.losses import Sizes, pure_loss, training_loss
+from mwnet.builders.optimizer import optimizer, scheduler
 from mwnet.config.schema import TrainingOptions
 from mwnet.core import seeding
 from mwnet.core.errors import UserError, first_line, lookup

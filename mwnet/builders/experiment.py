@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mwnet import detection, noise
-from mwnet.build.dataset import dataset, load_source
-from mwnet.build.meta import check_needs, meta_batches
-from mwnet.build.method import method
-from mwnet.build.network import BuildNetwork, classifier, try_out
+from mwnet.builders.dataset import dataset, load_source
+from mwnet.builders.meta import check_needs, meta_batches
+from mwnet.builders.method import method
+from mwnet.builders.network import BuildNetwork, classifier, try_out
 from mwnet.config.schema import Config, DataOptions, NetworkOptions, TrainingOptions
 from mwnet.core.device import find_device
 from mwnet.core.errors import UserError, lookup

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mwnet import noise
-from mwnet.build.hyper import bound
+from mwnet.builders.hyper import bound
 from mwnet.config.schema import TrainingOptions
 from mwnet.core.errors import UserError, first_line
 from mwnet.losses import (

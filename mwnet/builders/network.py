@@ -8,7 +8,7 @@ from torch import nn
 
 from mwnet import models
 from mwnet.bilevel.precision import Autocast, compile_in_place
-from mwnet.build.hyper import bound
+from mwnet.builders.hyper import bound
 from mwnet.config.schema import NetworkOptions
 from mwnet.core import seeding
 from mwnet.core.errors import UserError
