@@ -195,8 +195,7 @@ class TrainingOptions(OptimizerOptions):
     weight_net_weight_decay: float = option(
         "weighting", 5e-4, "L2 penalty of the weight net.", ge=0
     )
-    # The paper's formula for w-hat and w(t+1) has 1/n; its authors' code divides by the sum of the
-    # batch's weights instead. The formula is the default.
+    # The paper's formula for w-hat and w(t+1) has 1/n; its code divides by the sum of the weights.
     normalisation: Literal["mean", "sum"] = option(
         "weighting", "mean", "Divide the weights of a batch by its size or by their sum."
     )
