@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mwnet.models import MODELS
 from torch import nn
 from torch.optim import SGD
 
@@ -24,6 +23,7 @@ from benchmarks.step_time import SHAPES, steps, timed
 from mwnet.bilevel.weighting import WeightNet
 from mwnet.core.memory import keep_freed_memory
 from mwnet.losses import mae
+from mwnet.models import MODELS
 
 
 def betty_step(model: str, size: int, roll_back: bool) -> Callable[[], Any]:

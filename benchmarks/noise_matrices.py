@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
-from mwnet.noise import NOISES, instance, pmd
 from torch import Tensor
 
+from mwnet.noise import NOISES, instance, pmd
 from mwnet.runs.figures import figure
 
 RATE = 0.4

@@ -27,7 +27,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mwnet.models import MODELS
 from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
@@ -39,6 +38,7 @@ from mwnet.bilevel.weighting import WeightNet, by_mean
 from mwnet.core.memory import keep_freed_memory
 from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import cross_entropy, mae
+from mwnet.models import MODELS
 
 SHAPES = {"mlp2": (1, 28), "mlp3": (1, 28)}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import torch
-from mwnet.noise import NOISES
 from torch import Tensor
 
+from mwnet.noise import NOISES
 from mwnet.reproduce.claims.command import main
 
 

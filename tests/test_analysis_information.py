@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from analyses import report
-from mwnet.noise import NOISES
 
 from mwnet.core.seeding import generator
+from mwnet.noise import NOISES
 from mwnet.reproduce.claims import dmi_independence
 from mwnet.reproduce.claims.command import main
 from mwnet.reproduce.claims.dmi_independence import verdict

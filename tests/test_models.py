@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from mwnet.models import MODELS, find
-from mwnet.models.torchvision_import import torchvision
 from torch import nn
 from torch.nn import functional as F
 
 from mwnet import models
+from mwnet.models import MODELS, find
+from mwnet.models.torchvision_import import torchvision
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mwnet.noise import NOISES, corrupt, labels_from_file, realised_rate
 
 RATED = sorted(NOISES.keys() - {"none"})

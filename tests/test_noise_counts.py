@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mwnet.noise import COUNTS, NOISES, corrupt, realised_rate
 
 ANY_SIZE = ["uniform", "symmetric", "flip", "pairflip"]

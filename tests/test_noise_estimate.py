@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mwnet.noise import (
     NOISES,
     anchor_points,

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mwnet.noise import NOISES
 from mwnet.noise.class_maps import CIFAR100_SUPERCLASS
 

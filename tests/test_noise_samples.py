@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mwnet.noise import corrupt, instance, instance_dependent, pmd, realised_rate
 
 LABELS = torch.arange(3).repeat(40)

@@ -10,13 +10,13 @@ import pytest
 import torch
 import yaml
 from commands import ROOT
-from mwnet.models import MODELS
 from searches import THETA
 
 from benchmarks import population, robust_losses
 from mwnet.core.errors import UserError
 from mwnet.losses.loss_file import TaylorLoss, write_loss
 from mwnet.losses.taylor import CROSS_ENTROPY
+from mwnet.models import MODELS
 from mwnet.training.population.stacks import GROUP
 
 Capture = pytest.CaptureFixture[str]

@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 import torch
-from mwnet.noise import NOISES
 from problems import CLASSES, batch, flat, problem, relative
 from torch import Tensor
 from torch.optim import SGD
 
 from mwnet.bilevel import higher_engine
 from mwnet.data import Batch
+from mwnet.noise import NOISES
 
 
 def meta_gradient(meta_loss: str, labels: Tensor) -> Tensor:
