@@ -29,6 +29,8 @@ from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.detection import COLLAPSE, Scored, weight_health
+from mwnet.methods import METHODS
+from mwnet.runs.folder import RunFolder
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import of_experiment
 from mwnet.training.loop import steps
@@ -188,7 +190,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             ValueError: arguments that do not fit.
             mwnet.core.errors.NonFiniteLoss: a parameter became NaN or infinite; it is a ValueError.
         """
-        experiment = self._prepared(X, y, X_meta, y_meta, sample_weight)
+        vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
+        try:
+            experiment, classes = self._prepared(X, y, X_meta, y_meta, sample_weight)
+        except UserError as error:
+            raise UserError(str(error).replace("`seed`", "`random_state`")) from error
+        self.classes_ = classes
         method, train = experiment.method, experiment.train
         method.train()
         # What the network itself draws (dropout) comes from the seed as well.
@@ -213,7 +220,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             ValueError: samples of another shape, or not finite.
             sklearn.exceptions.NotFittedError: before ``fit``.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return self.model_.predict_proba(self._checked(X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -238,8 +245,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             ValueError: class labels of a kind that JSON cannot hold.
             sklearn.exceptions.NotFittedError: before ``fit``.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         folder = Path(path)
+        if RunFolder(folder).has_config():
+            raise UserError(f"{folder} is the folder of a run: choose another `path`")
         parameters = {
             name: value
             for name, value in self.get_params(deep=False).items()
@@ -256,6 +265,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             "engine": self.engine_,
             "issues": {
                 "index": [plain(label) for label in issues.index.tolist()],
+                "index_names": [plain(name) for name in issues.index.names],
                 "given": self._codes.tolist(),
                 **{
                     name: issues[name].tolist()
@@ -275,8 +285,19 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         tags.non_deterministic = self.random_state is None
         return tags
 
-    def _prepared(self, x: Any, y: Any, x_meta: Any, y_meta: Any, weights: Any) -> Experiment:
-        """Everything that the training consists of."""
+    def _prepared(
+        self, x: Any, y: Any, x_meta: Any, y_meta: Any, weights: Any
+    ) -> tuple[Experiment, np.ndarray]:
+        """Everything that the training consists of, and the classes."""
+        if not (isinstance(self.model, str) or callable(self.model)):
+            raise UserError(
+                f"`model` must be a name or a function that builds a network, got {self.model!r}"
+            )
+        wanted = METHODS.get(self.method)
+        if wanted is not None and wanted.meta == "clean" and x_meta is None:
+            raise UserError(
+                f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
+            )
         samples = self._checked(x, y)
         classes, codes = encode_hashable(y, "y")
         if (x_meta is None) != (y_meta is None):
@@ -296,7 +317,6 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 raise UserError("`sample_weight` must be from 0, and above 0 for some samples")
             weights = torch.ones(len(samples))
             weights[: len(checked)] = torch.from_numpy(checked).float()
-        self.classes_ = classes
         source = Source(
             name="memory",
             x=channels_first(torch.from_numpy(samples)),
@@ -306,11 +326,17 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             test_ids=torch.arange(0),
             meta_ids=meta_ids,
             weights=weights,
+            feature_names=self._names(),
         )
         used = len(samples) if weights is None else int((weights > 0).sum())
         config = self._config(clean, used)
         network = None if isinstance(self.model, str) else self.model
-        return build(config, source, network)
+        return build(config, source, network), classes
+
+    def _names(self) -> tuple[str, ...] | None:
+        """Names of the features, where ``X`` had some."""
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else tuple(map(str, names))
 
     def _config(self, clean: bool, count: int) -> Config:
         """The parameters as the options of a run."""
@@ -336,7 +362,6 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             allow_nd=True,
             dtype=[np.float32, np.uint8, np.float64, np.int64, np.int32],
             reset=reset,
-            skip_check_array=False,
         )
         array = checked.toarray() if hasattr(checked, "toarray") else np.asarray(checked)
         if given and len(array) != _length(y):

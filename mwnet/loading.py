@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from mwnet.core.errors import UserError, reason
+from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.plain import restored
 from mwnet.data.hashable import label_array
 from mwnet.estimator import CLASSIFIER, FORMAT, MWNetClassifier
 from mwnet.runs.folder import RunFolder
 from mwnet.runs.issues import issue_table
-from mwnet.runs.model import load_model
+from mwnet.runs.model import TrainedModel, load_model
 from mwnet.runs.opened import Run
 
 
@@ -48,6 +48,8 @@ def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any
         raise UserError(f"there is no folder {folder}")
     if not RunFolder(folder).has_config():
         raise UserError(f"{folder} holds neither a run nor a saved classifier")
+    if not RunFolder(folder).finished():
+        raise UserError(f"the run in {folder} is not finished: mwnet resume {folder} continues it")
     return Run(folder)
 
 
@@ -59,19 +61,38 @@ def load_classifier(folder: Path, model: Callable[..., nn.Module] | None = None)
         raise UserError(f"{folder} holds no readable classifier: {reason(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / CLASSIFIER} is no classifier of this version ({FORMAT})")
+    try:
+        return _classifier(found, load_model(folder, model), model)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged description leads to
+        raise UserError(f"{folder} holds a damaged classifier: {first_line(error)}") from None
+
+
+def _classifier(
+    found: dict[str, Any], trained: TrainedModel, model: Callable[..., nn.Module] | None
+) -> MWNetClassifier:
+    import pandas as pd
+
     parameters = {name: restored(value) for name, value in found["parameters"].items()}
     own = {} if model is None else {"model": model}
     fitted: Any = MWNetClassifier(**{**parameters, **own})
-    trained = load_model(folder, model)
     labels = [restored(label) for label in found["classes"]]
     fitted.classes_ = label_array(labels, found["classes_dtype"])
     fitted.n_features_in_ = found["n_features_in"]
     if found["feature_names_in"] is not None:
-        fitted.feature_names_in_ = np.array(found["feature_names_in"], dtype=object)
+        fitted.feature_names_in_ = np.array(list(found["feature_names_in"]), dtype=object)
     fitted.engine_, fitted.model_ = found["engine"], trained
     issues = found["issues"]
     fitted._codes = np.array(issues["given"], dtype=np.int64)
     fitted._predicted = np.array(issues["predicted"], dtype=np.int64)
+    labels_of_rows = [restored(label) for label in issues["index"]]
+    names = [restored(name) for name in issues["index_names"]]
+    index = (
+        pd.MultiIndex.from_tuples(labels_of_rows, names=names)
+        if len(names) > 1
+        else pd.Index(labels_of_rows, name=names[0])
+    )
     fitted.label_issues_ = issue_table(
         is_issue=np.array(issues["is_label_issue"]),
         quality=np.array(issues["label_quality"]),
@@ -79,7 +100,7 @@ def load_classifier(folder: Path, model: Callable[..., nn.Module] | None = None)
         predicted=fitted.classes_[fitted._predicted],
         weight=np.array(issues["weight"]),
         loss=np.array(issues["loss"]),
-        index=[restored(label) for label in issues["index"]],
+        index=index,
     )
     fitted.label_quality_ = fitted.label_issues_["label_quality"].to_numpy()
     fitted.sample_weight_ = fitted.label_issues_["weight"].to_numpy()

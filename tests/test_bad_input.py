@@ -67,9 +67,9 @@ def test_a_network_that_cannot_train_on_the_samples() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(5))
     for x in (torch.zeros(1, 5, 1, 1), torch.zeros(2, 4, 1, 1)):
         with pytest.raises(UserError, match=r"cannot train on samples of shape"):
-            try_out(network, x)
+            try_out(network, x, 5)
     before = torch.get_rng_state()
-    try_out(network, torch.zeros(2, 5, 1, 1))
+    try_out(network, torch.zeros(2, 5, 1, 1), 5)
     assert torch.equal(before, torch.get_rng_state())
     assert int(network[1].num_batches_tracked) == 0
 

@@ -1,5 +1,6 @@
 """The scikit-learn classifier: scikit-learn's own checks, labels of all kinds, saving, weights."""
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -245,7 +247,9 @@ def test_a_clean_meta_set_is_used_as_it_is(noisy: tuple) -> None:
         ({"model_options": {"depht": 2}}, {}, r"`model\.depht`"),
         ({"lr": -1.0}, {}, "`lr` got -1.0"),
         ({"meta_size": 10_000}, {}, "`meta_size`"),
-        ({"method": "glc"}, {}, "clean meta set"),
+        ({"method": "glc"}, {}, "`X_meta` and `y_meta`"),
+        ({"random_state": -1}, {}, "`random_state`"),
+        ({"model": 3}, {}, "`model` must be a name"),
         ({"meta_loss": "elr"}, {}, "has a memory"),
         ({}, {"y_meta": [1]}, "go together"),
         ({}, {"X_meta": np.zeros((2, 64)), "y_meta": [1, 77]}, "class 77"),
@@ -281,3 +285,81 @@ def test_nothing_of_the_process_changes(noisy: tuple, capsys: pytest.CaptureFixt
     np.testing.assert_array_equal(before[1], after[1])
     assert before[2] == after[2]
     assert capsys.readouterr().out == ""
+
+
+def nothing(**sizes: Any) -> None:
+    return None
+
+
+def five_logits(num_classes: int, in_channels: int, image_size: Any) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels, 5))
+
+
+def wide(num_classes: int, in_channels: int, image_size: Any, width: int = 5) -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(in_channels, width), nn.Tanh(), nn.Linear(width, num_classes)
+    )
+
+
+def test_a_network_of_ones_own_is_checked(noisy: tuple, tmp_path: Path) -> None:
+    x, given, _ = noisy
+    with pytest.raises(ValueError, match=r"must build a torch\.nn\.Module"):
+        mwnet.MWNetClassifier(model=nothing).fit(x, given)
+    with pytest.raises(ValueError, match=r"logits of shape \(2, 10\), got \(2, 5\)"):
+        mwnet.MWNetClassifier(model=five_logits).fit(x, given)
+    fitted = small(model=wide, model_options={"width": 3}).fit(x, given)
+    assert fitted.network_[1].out_features == 3
+    fitted.save(tmp_path / "wide")
+    again = mwnet.load(tmp_path / "wide", model=wide)
+    np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
+
+
+def test_a_fit_that_fails_leaves_no_half_fitted_classifier(noisy: tuple) -> None:
+    x, given, _ = noisy
+    fitted = small(epochs=1).fit(x, given)
+    with pytest.raises(ValueError, match="`lr`"):
+        fitted.set_params(lr=-1.0).fit(x, given.astype(str))
+    with pytest.raises(NotFittedError):
+        fitted.predict(x)
+
+
+def test_no_run_is_overwritten(noisy: tuple, tmp_path: Path) -> None:
+    x, given, _ = noisy
+    (tmp_path / "config.yaml").write_text("seed: 0")
+    with pytest.raises(ValueError, match="folder of a run"):
+        small(epochs=1).fit(x, given).save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml"}
+
+
+def test_every_index_comes_back(noisy: tuple, tmp_path: Path) -> None:
+    x, given, _ = noisy
+    indices = [
+        pd.date_range("2020-01-01", periods=600, name="day"),
+        pd.MultiIndex.from_product([range(60), range(10)], names=["a", "b"]),
+        pd.Index([f"row {i % 50}" for i in range(600)], name="id"),
+    ]
+    for number, index in enumerate(indices):
+        fitted = small(epochs=1).fit(pd.DataFrame(x, index=index), given)
+        fitted.save(tmp_path / str(number))
+        again = mwnet.load(tmp_path / str(number))
+        assert again.label_issues_.index.equals(index)
+        assert again.label_issues_.index.names == index.names
+    dates = [dt.date(2020, 1, 1 + label) for label in given.tolist()]
+    with pytest.raises(ValueError, match="JSON has no date"):
+        small(epochs=1).fit(x, dates).save(tmp_path / "dates")
+
+
+def test_whatever_is_missing_in_a_saved_file_is_one_sentence(noisy: tuple, tmp_path: Path) -> None:
+    x, given, _ = noisy
+    small(epochs=1).fit(x, given).save(tmp_path)
+    for name in ("classifier.json", "model.json"):
+        whole = json.loads((tmp_path / name).read_text())
+        for key in whole:
+            for damaged in ({k: v for k, v in whole.items() if k != key}, {**whole, key: 7}):
+                (tmp_path / name).write_text(json.dumps(damaged))
+                harmless = key in ("n_features_in", "engine", "image_size")
+                if harmless and key in damaged:  # a number is what they may be
+                    continue
+                with pytest.raises(ValueError, match=r"classifier|model"):
+                    mwnet.load(tmp_path)
+        (tmp_path / name).write_text(json.dumps(whole))

@@ -233,3 +233,28 @@ def test_registries_are_those_that_the_program_uses(tmp_path: Path) -> None:
         assert run(tmp_path / "run", *ROBUST, "--model", "line")["model"] == "line"
     finally:
         del mwnet.MODELS["line"]
+
+
+def test_predictions_of_a_saved_classifier(tmp_path: Path) -> None:
+    x, y = load_digits(return_X_y=True, as_frame=True)
+    mwnet.MWNetClassifier(epochs=1).fit(x, y).save(tmp_path / "saved")
+    x[:7].to_csv(tmp_path / "new.csv", index=False)
+    argv = ["predict", str(tmp_path / "saved"), "--data", str(tmp_path / "new.csv")]
+    assert main(argv) == 0
+    assert len((tmp_path / "saved" / "predictions.csv").read_text().splitlines()) == 8
+
+
+@pytest.mark.parametrize("array", [np.array(3.0), np.array("word"), np.arange(4.0)])
+def test_an_array_of_no_samples_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], array: np.ndarray, table_run: Path
+) -> None:
+    np.save(tmp_path / "x.npy", array)
+    argv = ["predict", str(table_run / "run"), "--data", str(tmp_path / "x.npy")]
+    assert main(argv) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_unfinished_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 0")
+    with pytest.raises(ValueError, match="not finished: mwnet resume"):
+        mwnet.load(tmp_path)

@@ -1,6 +1,7 @@
 """Build the classifier that the options name."""
 
 import copy
+import functools
 from collections.abc import Callable
 
 import torch
@@ -37,6 +38,7 @@ def classifier(
     Raises:
         UserError: an unknown name, hyper-parameters that the network cannot have.
     """
+    own = build
     if build is None:
         build = bound(
             {options.model: models.find(options.model)},
@@ -45,6 +47,8 @@ def classifier(
             options.model_options,
             reserved=("num_classes", "in_channels", "image_size"),
         )
+    elif options.model_options:
+        build = functools.partial(build, **options.model_options)
     if options.model_options.get("pretrained") and not options.download:
         raise UserError("`model.pretrained` fetches weights: give `download=True` too")
     try:
@@ -53,15 +57,18 @@ def classifier(
                 num_classes=source.num_classes,
                 in_channels=source.in_channels,
                 image_size=source.image_size,
-            ).to(device)
+            )
+        if not isinstance(network, nn.Module):
+            raise UserError(f"`model` must build a torch.nn.Module, got a {type(network).__name__}")
+        network = network.to(device)
     except ValueError as error:  # what a builder says about its options
         raise UserError(str(error)) from error
     except (TypeError, RuntimeError, OSError) as error:
         given = ", ".join(f"{key} = {value}" for key, value in options.model_options.items())
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"`model={options.model!r}` with {given} cannot be built: {reason}"
-        ) from error
+        what = f"`model={options.model!r}`" if own is None else "the network of `model`"
+        with_ = f" with {given}" if given else ""
+        raise UserError(f"{what}{with_} cannot be built: {reason}") from error
     if options.amp == "bf16":
         network = Autocast(network)
     if options.channels_last:
@@ -71,16 +78,22 @@ def classifier(
     return network
 
 
-def try_out(network: nn.Module, x: torch.Tensor) -> None:
+def try_out(network: nn.Module, x: torch.Tensor, num_classes: int) -> None:
     """Pass a few samples through a copy of the network, in training mode, without a trace.
 
     Raises:
-        UserError: samples that the network cannot take.
+        UserError: samples that the network cannot take, an output that is no ``(n, K)`` logits.
     """
     try:
         with torch.no_grad(), seeding.seeded(0, "try out"):
-            copy.deepcopy(network).train()(x)
+            logits = copy.deepcopy(network).train()(x)
     except (RuntimeError, ValueError) as error:
         shape = tuple(x.shape[1:])
         reason = str(error).splitlines()[0]
         raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
+    shape = tuple(getattr(logits, "shape", ()))
+    if shape != (len(x), num_classes):
+        raise UserError(
+            f"the network of `model` must return logits of shape {(len(x), num_classes)}, got "
+            f"{shape or type(logits).__name__}"
+        )

@@ -27,14 +27,18 @@ def plain(value: Any) -> Any:
         return {"dict": {str(key): plain(part) for key, part in value.items()}}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
+    if type(value).__name__ == "Timestamp":  # of pandas, which this room does not need
+        return {"timestamp": value.isoformat()}
     raise UserError(f"cannot save {value!r}: JSON has no {type(value).__name__}")
 
 
 def restored(value: Any) -> Any:
     """Undo ``plain``."""
     if isinstance(value, dict):
+        if "timestamp" in value:
+            import pandas as pd
+
+            return pd.Timestamp(value["timestamp"])
         if "tuple" in value:
             return tuple(restored(part) for part in value["tuple"])
         return {key: restored(part) for key, part in value["dict"].items()}

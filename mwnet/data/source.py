@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mwnet.core.errors import UserError
+
 
 @dataclass(frozen=True)
 class Source:
@@ -78,4 +80,4 @@ def channels_first(x: Tensor) -> Tensor:
     if x.ndim == 4:
         last = x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4)
         return x.permute(0, 3, 1, 2).contiguous() if last else x
-    raise ValueError(f"samples must have 1 to 3 dimensions each, x has shape {tuple(x.shape)}")
+    raise UserError(f"samples must have 1 to 3 dimensions each, x has shape {tuple(x.shape)}")

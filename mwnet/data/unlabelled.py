@@ -33,6 +33,8 @@ def new_samples(
         raise UserError(f"there is no file {path}")
     if path.suffix in (".npz", ".npy"):
         x = _array(path)
+        if x.ndim < 2:
+            raise UserError(f"{path}: samples are the rows of an array, got shape {x.shape}")
         return [str(row) for row in range(len(x))], x, []
     if feature_names is None:
         raise UserError(f"{path} is a table, and the run was not trained on one")
@@ -60,8 +62,13 @@ def _table(path: Path, feature_names: Sequence[str]) -> tuple[list[str], np.ndar
     missing = [name for name in feature_names if name not in header]
     if missing:
         raise UserError(f"{path} has no column '{missing[0]}', which the run was trained on")
+    twice = [name for name in feature_names if header.count(name) > 1]
+    if twice:
+        raise UserError(f"{path} has the column '{twice[0]}' twice")
     place = [header.index(name) for name in feature_names]
     rows = [row for row in rows if row]
+    if not rows:
+        raise UserError(f"{path} has a header and no row")
     x = np.empty((len(rows), len(place)), dtype=np.float32)
     for number, row in enumerate(rows):
         if len(row) != len(header):

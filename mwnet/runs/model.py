@@ -141,11 +141,6 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
     )
 
 
-def has_model(folder: Path) -> bool:
-    """Whether a saved model is in a folder."""
-    return (folder / MODEL).is_file() and (folder / TENSORS).is_file()
-
-
 def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedModel:
     """Read a saved model.
 
@@ -165,30 +160,35 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
         raise UserError(f"{folder / TENSORS} is damaged: {first_line(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / MODEL} is no model of this version (format {FORMAT})")
-    if found["own_network"] and network is None:
+    if found.get("own_network") and network is None:
         raise UserError(
             f"the network of {folder} was of your own making: give the function that builds it as "
-            "`model`"
+            "`model` of mwnet.load"
         )
     try:
-        shape = tuple(found["shape"])
-        options = NetworkOptions(**{**found["options"], "download": False, "compile": False})
-        options.model_options.pop("pretrained", None)  # its weights come from the file
-        like = Source(
-            "saved", torch.empty(0, *shape), torch.empty(0), None, tuple(found["classes"])
-        )
-        built = classifier(options, like, torch.device("cpu"), build=network)
-        state = {name.removeprefix("network."): value for name, value in tensors.items()}
-        mean, std = state.pop("mean"), state.pop("std")
-        built.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError) as error:
+        return _model(found, tensors, network)
+    except Exception as error:  # whatever a damaged description leads to
         raise UserError(f"{folder} holds a damaged model: {first_line(error)}") from None
+
+
+def _model(
+    found: dict[str, Any], tensors: dict[str, Tensor], network: BuildNetwork | None
+) -> TrainedModel:
+    channels, height, width = found["shape"]
+    options = NetworkOptions(**{**found["options"], "download": False, "compile": False})
+    options.model_options.pop("pretrained", None)  # its weights come from the file
+    empty = torch.empty(0, channels, height, width)
+    like = Source("saved", empty, torch.empty(0), None, tuple(found["classes"]))
+    built = classifier(options, like, torch.device("cpu"), build=network)
+    state = {name.removeprefix("network."): value for name, value in tensors.items()}
+    mean, std = (state.pop(name).reshape(channels, 1, 1) for name in ("mean", "std"))
+    built.load_state_dict(state)
     names = found["feature_names"]
     return TrainedModel(
         built.eval(),
         Pixels(torch.empty(0), mean, std, channels_last=options.channels_last),
         tuple(found["classes"]),
-        shape,
+        (channels, height, width),
         options,
         found["own_network"],
         None if names is None else tuple(names),

@@ -135,7 +135,8 @@ class Task:
             )
         network = self.network(config.seed)
         self.kind: Kind = kind_for(network, self.device)
-        try_out(network, self.data.pixels.take(self.data.parts.train[:2].to(self.device)))
+        few = self.data.pixels.take(self.data.parts.train[:2].to(self.device))
+        try_out(network, few, self.data.source.num_classes)
 
     @property
     def name(self) -> str:
