@@ -169,7 +169,7 @@ def _build(config: Config, source: Source | None, build_network: BuildNetwork | 
 
     def network(purpose: str) -> nn.Module:
         built = classifier(options[1], like, device, purpose, build_network)
-        try_out(built, few, data.source.num_classes)
+        try_out(built, few, like.num_classes)
         return built
 
     built = method(
