@@ -308,7 +308,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             known = {label: code for code, label in enumerate(classes.tolist())}
             more_codes = known_codes(y_meta, "y_meta", len(more), known)
             meta_ids = torch.arange(len(samples), len(samples) + len(more))
-            samples = np.concatenate([samples, more.astype(samples.dtype)])
+            if more.dtype != samples.dtype:  # pixels and numbers meet as numbers
+                samples, more = samples.astype(np.float32), more.astype(np.float32)
+            samples = np.concatenate([samples, more])
             codes = np.concatenate([codes, more_codes])
         if weights is not None:
             own = len(samples) - (0 if meta_ids is None else len(meta_ids))

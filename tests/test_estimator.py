@@ -363,3 +363,12 @@ def test_whatever_is_missing_in_a_saved_file_is_one_sentence(noisy: tuple, tmp_p
                 with pytest.raises(ValueError, match=r"classifier|model"):
                     mwnet.load(tmp_path)
         (tmp_path / name).write_text(json.dumps(whole))
+
+
+def test_clean_samples_of_another_type_are_not_cut_to_whole_numbers(noisy: tuple) -> None:
+    x, given, _ = noisy
+    rest, truth = (part[600:700] for part in load_digits(return_X_y=True))
+    pixels = x.astype(np.uint8)
+    got = small(epochs=1).fit(pixels, given, rest + 0.75, truth).sample_weight_
+    wanted = small(epochs=1).fit(pixels.astype(np.float32), given, rest + 0.75, truth)
+    np.testing.assert_array_equal(got, wanted.sample_weight_)
