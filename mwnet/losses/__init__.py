@@ -1,10 +1,18 @@
-"""Losses: pure functions ``(logits, labels, **hyper) -> (batch,)``, never reduced.
+"""Losses: pure functions ``(logits, labels, **hyper) -> (batch,)``, by name in LOSSES.
 
-Weights multiply first, so reducing is the caller's business. ``dmi`` is a loss of a whole batch and
-returns ``()``; ``gjs`` takes a second view of the samples, ``peer`` a second draw.
+A loss is never reduced: the caller multiplies by weights first. Three signatures differ. ``dmi`` is
+a loss of the whole batch and returns ``()``. ``gjs`` takes the logits of a second view of the
+samples. ``peer`` takes a second draw of samples.
 
-Some need a memory when they are trained with: those have an entry in STATEFUL beside their pure
-core in LOSSES, a class that is built as ``STATEFUL[name](num_samples, num_classes, **hyper)``.
+Some losses need a memory to be trained with. Those have a class in STATEFUL beside their pure
+function in LOSSES, built as ``STATEFUL[name](num_samples, num_classes, **hyper)``.
+
+Example:
+    >>> import torch
+    >>> from mwnet import LOSSES
+    >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+    >>> LOSSES["gce"](logits, torch.tensor([0, 1]), q=1.0)
+    tensor([0.2000, 0.9000])
 """
 
 from collections.abc import Callable

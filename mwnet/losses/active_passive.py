@@ -1,4 +1,4 @@
-"""Normalised and asymmetric losses, and their sums of an active and a passive part."""
+"""Normalised and asymmetric losses, and sums of an active and a passive loss."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from mwnet.losses.generalized import LOG_ZERO, rce
 
 
 def nce(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy as a share of its sum over all labels.
+    """Compute normalised cross-entropy: cross-entropy over its sum for all labels.
 
     l = log p_y / sum_k log p_k
 
@@ -16,8 +16,17 @@ def nce(logits: Tensor, labels: Tensor) -> Tensor:
         labels: ``(n,)`` int64 in 0..K-1.
 
     Returns:
-        ``(n,)`` losses in [0, 1]; the sum over all labels is 1, so it is symmetric. Source: Ma et
-        al., ICML 2020.
+        ``(n,)`` losses in [0, 1], without unit. The sum over all labels is 1, so the loss is
+        symmetric.
+
+    Source: Ma et al., ICML 2020.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["nce"](logits, torch.tensor([0, 1]))
+        tensor([0.0462, 0.4769])
     """
     logs = log_p(logits)
     return of_label(logs, labels) / logs.sum(-1)
@@ -26,7 +35,7 @@ def nce(logits: Tensor, labels: Tensor) -> Tensor:
 def nce_rce(
     logits: Tensor, labels: Tensor, *, alpha: float = 1.0, beta: float = 1.0, A: float = LOG_ZERO
 ) -> Tensor:
-    """An active and a passive symmetric loss: alpha nce + beta rce.
+    """Compute the sum of an active and a passive symmetric loss: alpha nce + beta rce.
 
     Args:
         logits: ``(n, K)`` float.
@@ -35,23 +44,47 @@ def nce_rce(
         A: see ``rce``.
 
     Returns:
-        ``(n,)`` losses in [0, alpha - beta A], symmetric. Source: Ma et al., ICML 2020.
+        ``(n,)`` losses in [0, alpha - beta A], without unit; symmetric.
+
+    Raises:
+        ValueError: A that is not below 0.
+
+    Source: Ma et al., ICML 2020.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["nce+rce"](logits, torch.tensor([0, 1]))
+        tensor([1.8883, 8.7662])
     """
     return alpha * nce(logits, labels) + beta * rce(logits, labels, A=A)
 
 
 def agce(logits: Tensor, labels: Tensor, *, a: float = 0.6, q: float = 0.6) -> Tensor:
-    """Asymmetric generalised cross-entropy.
+    """Compute asymmetric generalised cross-entropy.
 
     l = ((a + 1)^q - (a + p_y)^q) / q
 
     Args:
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
-        a, q: above 0; 0.6 and 0.6 alone, 6 and 1.5 beside nce on CIFAR-10.
+        a, q: above 0; 0.6 and 0.6 for agce alone, 6 and 1.5 beside nce on CIFAR-10.
 
     Returns:
-        ``(n,)`` losses in [0, ((a+1)^q - a^q)/q]. Source: Zhou et al., ICML 2021.
+        ``(n,)`` losses in [0, ((a+1)^q - a^q)/q], without unit.
+
+    Raises:
+        ValueError: a or q that is not above 0.
+
+    Source: Zhou et al., ICML 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["agce"](logits, torch.tensor([0, 1]))
+        tensor([0.1701, 0.8641])
     """
     if a <= 0 or q <= 0:
         raise ValueError(f"agce needs a and q above 0, got {a} and {q}")
@@ -67,7 +100,7 @@ def nce_agce(
     a: float = 6.0,
     q: float = 1.5,
 ) -> Tensor:
-    """An active symmetric and a passive asymmetric loss: alpha nce + beta agce.
+    """Compute the sum of an active symmetric and a passive asymmetric loss: alpha nce + beta agce.
 
     Args:
         logits: ``(n, K)`` float.
@@ -75,24 +108,48 @@ def nce_agce(
         alpha, beta, a, q: (1, 4, 6, 1.5) for CIFAR-10, (10, 0.1, 1.8, 3) for CIFAR-100.
 
     Returns:
-        ``(n,)`` losses. Source: Zhou et al., ICML 2021.
+        ``(n,)`` losses, at least 0 and bounded, without unit.
+
+    Raises:
+        ValueError: a or q that is not above 0.
+
+    Source: Zhou et al., ICML 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["nce+agce"](logits, torch.tensor([0, 1]))
+        tensor([2.1476, 9.6885])
     """
     return alpha * nce(logits, labels) + beta * agce(logits, labels, a=a, q=q)
 
 
 def aul(logits: Tensor, labels: Tensor, *, a: float = 5.5, q: float = 3.0) -> Tensor:
-    """Asymmetric unhinged loss.
+    """Compute the asymmetric unhinged loss.
 
     l = ((a - p_y)^q - (a - 1)^q) / q
 
     Args:
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
-        a: above 1: at 1 and q < 1 the gradient at p_y = 1 is infinite.
+        a: above 1. At a = 1 and q < 1 the gradient would be infinite where p_y = 1.
         q: above 0.
 
     Returns:
-        ``(n,)`` losses in [0, (a^q - (a-1)^q)/q]. Source: Zhou et al., ICML 2021.
+        ``(n,)`` losses in [0, (a^q - (a-1)^q)/q], without unit.
+
+    Raises:
+        ValueError: a or q outside its range.
+
+    Source: Zhou et al., ICML 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["aul"](logits, torch.tensor([0, 1]))
+        tensor([ 4.2327, 22.1130])
     """
     if a <= 1 or q <= 0:
         raise ValueError(f"aul needs a above 1 and q above 0, got {a} and {q}")
@@ -100,7 +157,7 @@ def aul(logits: Tensor, labels: Tensor, *, a: float = 5.5, q: float = 3.0) -> Te
 
 
 def ael(logits: Tensor, labels: Tensor, *, a: float = 2.5) -> Tensor:
-    """Asymmetric exponential loss.
+    """Compute the asymmetric exponential loss.
 
     l = exp(-p_y / a)
 
@@ -110,7 +167,19 @@ def ael(logits: Tensor, labels: Tensor, *, a: float = 2.5) -> Tensor:
         a: above 0.
 
     Returns:
-        ``(n,)`` losses in [exp(-1/a), 1]. Source: Zhou et al., ICML 2021.
+        ``(n,)`` losses in [exp(-1/a), 1], without unit.
+
+    Raises:
+        ValueError: a that is not above 0.
+
+    Source: Zhou et al., ICML 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["ael"](logits, torch.tensor([0, 1]))
+        tensor([0.7261, 0.9608])
     """
     if a <= 0:
         raise ValueError(f"ael needs a above 0, got {a}")

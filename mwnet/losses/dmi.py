@@ -1,4 +1,4 @@
-"""The determinant-based mutual information loss. It is a loss of a batch, not of samples."""
+"""The determinant-based mutual information loss, a loss of a whole batch."""
 
 import torch
 from torch import Tensor
@@ -7,25 +7,38 @@ from mwnet.losses._probabilities import log_p, require
 
 
 def dmi(logits: Tensor, labels: Tensor, *, ridge: float = 1e-6) -> Tensor:
-    """Minus the log-determinant of the joint distribution of prediction and label.
+    """Compute minus the log-determinant of the joint distribution of prediction and label.
 
     l = -log |det Q|,  Q[i, j] = 1/n sum_m p_i(x_m) 1[y_m = j]
 
-    Label noise that depends on the true class alone multiplies det Q by det T, so it shifts the
-    loss by a constant (eqs. 28 to 31 of Li's notes).
+    Label noise that depends on the true class alone multiplies det Q by det T. It shifts the loss
+    by a constant (eqs. 28 to 31 of Li's notes).
 
     Args:
-        logits: ``(n, K)`` float; n should be well above K, or Q is singular.
+        logits: ``(n, K)`` float. With n not well above K, Q is singular.
         labels: ``(n,)`` int64 in 0..K-1.
-        ridge: added to the diagonal of Q, so that value and gradient stay finite where Q is
-            singular; 0 is the formula.
+        ridge: at least 0; added to the diagonal of Q, so that value and gradient are finite where Q
+            is singular. 0 is the formula.
 
     Returns:
-        ``()``, not ``(n,)``: a loss of the batch as a whole, in nats, at least K log K for a batch
-        of even classes. Computed in float64, since a determinant of 10 classes is below 1e-10.
-        Source: Xu et al., NeurIPS 2019; their code adds 1e-3 to the determinant, leaves out the 1/n
-        and starts from a network that was trained with cross-entropy, as one should: from scratch
-        the gradient explodes.
+        ``()``, not ``(n,)``: one loss of the batch, in nats; at least K log K if all classes have
+        as many labels.
+
+    Raises:
+        ValueError: ridge below 0.
+
+    It is computed in float64, because a determinant of 10 classes is below 1e-10. Start from a
+    network that was trained with cross-entropy, as the authors do: from scratch the gradient
+    explodes.
+
+    Source: Xu et al., NeurIPS 2019. Their code adds 1e-3 to the determinant and leaves out the 1/n.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.2], [0.2, 0.8]]).log()
+        >>> LOSSES["dmi"](logits, torch.tensor([0, 1]))
+        tensor(1.8971)
     """
     require(ridge >= 0, f"dmi needs ridge from 0, got {ridge}")
     logs = log_p(logits)

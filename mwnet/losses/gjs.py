@@ -1,4 +1,4 @@
-"""The generalised Jensen-Shannon divergence between the label and predictions for two views."""
+"""The generalised Jensen-Shannon divergence between a label and the predictions for two views."""
 
 import math
 
@@ -11,22 +11,33 @@ from mwnet.losses._probabilities import log_p, of_label
 def gjs(
     logits: Tensor, labels: Tensor, *, second_view: Tensor | None = None, pi: float = 0.5
 ) -> Tensor:
-    """How far the label and one or two predictions are from their common mean.
+    """Compute the divergence of the label and one or two predictions from their weighted mean.
 
     l = (H(m) - (1 - pi)/V sum_v H(p_v)) / Z,  m = pi y + (1 - pi)/V sum_v p_v,
     Z = -(1 - pi) log(1 - pi),  V views
 
     Args:
-        logits: ``(n, K)`` float, of one augmentation of the samples.
+        logits: ``(n, K)`` float, for one augmentation of the samples.
         labels: ``(n,)`` int64 in 0..K-1.
-        second_view: ``(n, K)`` logits of another augmentation; without it this is the
-            Jensen-Shannon loss. What ties the views together is that each sees the other's
-            prediction, so this is no sum over views.
-        pi: in (0, 1), the weight of the label: towards 0 cross-entropy, towards 1 mae / 2 (for one
-            view). The authors tune it: 0.5 and 0.9 for CIFAR at little noise, 0.1 at 80 %.
+        second_view: ``(n, K)`` logits for another augmentation; None gives the Jensen-Shannon loss.
+            Both predictions enter the mean m, so the loss is no sum over views.
+        pi: weight of the label, in (0, 1). With one view, pi -> 0 is cross-entropy and pi -> 1 is
+            mae / 2. The authors tune it: 0.5 and 0.9 for CIFAR at little noise, 0.1 at 80 %.
 
     Returns:
-        ``(n,)`` losses, at least 0 and bounded. Source: Englesson and Azizpour, NeurIPS 2021.
+        ``(n,)`` losses, at least 0 and bounded, without unit.
+
+    Raises:
+        ValueError: pi outside (0, 1).
+
+    Source: Englesson and Azizpour, NeurIPS 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["gjs"](logits, torch.tensor([0, 1]), second_view=logits)
+        tensor([0.2161, 1.5166])
     """
     if not 0 < pi < 1:
         raise ValueError(f"gjs needs pi in (0, 1), got {pi}")

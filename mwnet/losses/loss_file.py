@@ -1,4 +1,4 @@
-"""Files that hold a loss: ``taylor.yaml`` with theta, eta and where they are from."""
+"""Read and write files of a Taylor loss: theta, eta and where they are from."""
 
 import math
 from dataclasses import dataclass
@@ -19,29 +19,31 @@ HEADER = "# A Taylor loss: python train.py --method erm --loss taylor --loss.the
 
 @dataclass(frozen=True)
 class TaylorLoss:
-    """Twelve coefficients of eq. 4 and the range of eq. 5."""
+    """A Taylor loss: the twelve coefficients of eq. 4 and the range of eq. 5."""
 
     theta: tuple[float, ...]
     eta: float
 
 
 def is_loss_file(value: Any) -> bool:
-    """Whether a value for theta names a file: anything but numbers with commas between.
+    """Say whether a value for theta names a file; twelve numbers with commas between them do not.
 
-    A path, or the name of a loss that ships; whether there is one is seen when it is read.
+    A file is named by its path, or by the name of a loss that ships. Whether it exists is checked
+    when it is read.
     """
     text = str(value)
     return "," not in text or text.endswith((".yaml", ".yml"))
 
 
 def read_loss(path: Path) -> TaylorLoss:
-    """Read a loss.
+    """Read a Taylor loss from a file.
 
     Args:
-        path: of its file, or the name of one that ships, as mnist_sym80.
+        path: of the file, or the name of one that ships, such as mnist_sym80.
 
     Raises:
-        UserError: it cannot be read, or does not hold twelve finite numbers and an eta above 0.
+        UserError: (a ValueError) the file cannot be read, or does not hold twelve finite numbers
+            and an eta above 0.
     """
     path = find_shipped(path, "losses", "loss")
     values = read_yaml(path, "loss")
@@ -61,13 +63,13 @@ def read_loss(path: Path) -> TaylorLoss:
 
 
 def write_loss(path: Path, loss: TaylorLoss, provenance: dict[str, Any]) -> None:
-    """Write a loss and how it was found."""
+    """Write a Taylor loss and its provenance to a YAML file."""
     values = {"theta": list(loss.theta), "eta": loss.eta, **provenance}
     files.write_text(path, HEADER + yaml.safe_dump(values, sort_keys=False, width=100))
 
 
 def _number(value: Any) -> float:
-    """A number, also one that YAML takes for text as ``1e-3``; NaN if it is none."""
+    """Convert a value to float, also text such as ``1e-3``; return NaN if it is no number."""
     try:
         return math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Losses that punish agreeing with labels drawn without looking at the sample."""
+"""Cross-entropy with a second term that depends on the prediction: peer loss, CORES, ELR."""
 
 import torch
 from torch import Tensor
@@ -14,21 +14,31 @@ def peer(
     other_labels: Tensor | None = None,
     alpha: float = 1.0,
 ) -> Tensor:
-    """Cross-entropy minus that of a random sample with another random sample's label.
+    """Compute cross-entropy minus that of a random sample with another random sample's label.
 
     l_i = -log p_{y_i}(x_i) + alpha log p_{y_k}(x_j),  j and k drawn at random
 
     Args:
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
-        other_logits, other_labels: ``(n, K)`` and ``(n,)`` of two independent draws of samples; by
-            default the batch's own, shifted by one and by two places.
+        other_logits, other_labels: ``(n, K)`` and ``(n,)`` of two independent draws of samples. By
+            default they are the batch's own, shifted by one and by two places.
         alpha: weight of the peer term; 0 is cross-entropy.
 
     Returns:
-        ``(n,)`` values in nats, unbounded in both directions: l_i couples three samples, and only
-        the mean over a batch is meant. p is kept above 1e-5 in the peer term, or it would diverge.
-        Source: Liu and Guo, ICML 2020.
+        ``(n,)`` values in nats, unbounded above. Each couples three samples, so only the mean over
+        a batch is meant.
+
+    In the peer term 1e-5 is added to p, because its logarithm would diverge.
+
+    Source: Liu and Guo, ICML 2020.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["peer"](logits, torch.tensor([0, 1]), other_labels=torch.tensor([1, 0]))
+        tensor([-2.0793,  2.0795])
     """
     logs = log_p(logits)
     other_logs = logs.roll(1, 0) if other_logits is None else log_p(other_logits)
@@ -40,9 +50,11 @@ def peer(
 def cores(
     logits: Tensor, labels: Tensor, *, beta: float = 2.0, prior: Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy minus its mean over labels drawn from their prior: a reward for confidence.
+    """Compute cross-entropy minus its mean over labels drawn from their prior.
 
     l = -log p_y + beta sum_k prior_k log p_k
+
+    The second term is the confidence regulariser: it rewards confident predictions.
 
     Args:
         logits: ``(n, K)`` float.
@@ -51,8 +63,18 @@ def cores(
         prior: ``(K,)`` shares of the given labels; None is uniform.
 
     Returns:
-        ``(n,)`` values in nats, unbounded below for beta above 0; p is kept above 1e-8 in the
-        regulariser. Source: Cheng et al., ICLR 2021.
+        ``(n,)`` values in nats, which may be negative for beta above 0.
+
+    In the regulariser 1e-8 is added to p, because its logarithm would diverge.
+
+    Source: Cheng et al., ICLR 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["cores"](logits, torch.tensor([0, 1]))
+        tensor([-2.9957, -0.9163])
     """
     logs = log_p(logits)
     floored = torch.log(logs.exp() + 1e-8)
@@ -63,20 +85,30 @@ def cores(
 def elr(
     logits: Tensor, labels: Tensor, *, targets: Tensor | None = None, weight: float = 3.0
 ) -> Tensor:
-    """Cross-entropy and a term that holds predictions at what they were before memorisation.
+    """Compute cross-entropy plus a term that holds the prediction at its moving average.
 
     l = -log p_y + weight log(1 - <t, p>)
 
     Args:
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
-        targets: ``(n, K)`` t, a moving average of the samples' past predictions, a constant here;
-            None takes the present prediction. ``ELR`` keeps it.
-        weight: 3 for CIFAR-10 (1 under asymmetric noise), 7 for CIFAR-100.
+        targets: ``(n, K)`` t, the moving average of each sample's past predictions, held constant.
+            None takes the present prediction. ``ELR`` keeps the average during training.
+        weight: of the regulariser; 3 for CIFAR-10 (1 under asymmetric noise), 7 for CIFAR-100.
 
     Returns:
-        ``(n,)`` values in nats, at least weight log 1e-4, since p stays within [1e-4, 1 - 1e-4] in
-        the second term. Source: Liu et al., NeurIPS 2020.
+        ``(n,)`` values in nats, at least weight log 1e-4.
+
+    In the regulariser p is clamped to [1e-4, 1 - 1e-4].
+
+    Source: Liu et al., NeurIPS 2020.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["elr"](logits, torch.tensor([0, 1]))
+        tensor([-3.0133, -0.9338])
     """
     logs = log_p(logits)
     p = logs.exp().clamp(1e-4, 1 - 1e-4)

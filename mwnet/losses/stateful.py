@@ -1,7 +1,7 @@
-"""Losses with a memory: each is a small object around a pure function of this package.
+"""Losses with a memory: each is a module around a pure function of this package.
 
-They are for plain training, one call a step. A bilevel step evaluates its loss several times on the
-same batch, at parameters that it then takes back, so there they are refused.
+They are for plain training, which calls its loss once a step. A bilevel step refuses them: it
+evaluates its loss several times on the same batch, at parameters that are then discarded.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,13 @@ from mwnet.losses.unlearnable import warn_unlearnable
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a loss may look at between epochs: the samples' ids, given labels, and predictions.
+    """What a loss may read between two epochs: sample ids, given labels, and predictions.
 
     Attributes:
         index: ``(m,)`` int64 sample ids.
-        labels: ``(m,)`` given labels.
-        logits: makes a pass over the samples, without augmentation, in eval mode: ``(m, K)``.
+        labels: ``(m,)`` int64 given labels.
+        logits: makes a pass over the samples without augmentation, in eval mode, and returns their
+            ``(m, K)`` logits.
     """
 
     index: Tensor
@@ -34,27 +35,42 @@ class TrainingSet:
 
 
 class StatefulLoss(nn.Module):
-    """Called with ``(n, K)`` logits, ``(n,)`` labels and ``(n,)`` sample ids; returns ``(n,)``.
+    """The interface of a loss with a memory.
 
-    What it remembers are buffers, so that a checkpoint of the method holds it. Every one is built
-    with the number of samples of the source (ids run below it) and of classes.
+    It is called with ``(n, K)`` logits, ``(n,)`` int64 labels and ``(n,)`` int64 sample ids, and
+    returns ``(n,)`` losses. The memory consists of buffers, so a checkpoint of the method contains
+    it. Every class is built with the number of samples of the source, below which all ids lie, and
+    the number of classes.
     """
 
     def begin_epoch(self, epoch: int, samples: TrainingSet) -> None:
-        """Called before the first step of an epoch, counted from 0."""
+        """Prepare an epoch, counted from 0; called before its first step."""
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         raise NotImplementedError
 
 
 class ELR(StatefulLoss):
-    """Early-learning regularisation: see ``elr``.
+    """Early-learning regularisation: ``elr`` with a moving average of each sample's predictions.
 
-    t <- beta t + (1 - beta) p for each sample when it is seen; ``(num_samples, K)`` floats.
+    t <- beta t + (1 - beta) p for each sample of a batch; t is ``(num_samples, K)``, zero at first.
 
     Args:
-        weight: of the regulariser; 3 for CIFAR-10, 7 for CIFAR-100.
-        beta: memory; 0.7 for symmetric noise, 0.9 for asymmetric and CIFAR-100.
+        weight: of the regulariser, at least 0; 3 for CIFAR-10, 7 for CIFAR-100.
+        beta: share of the average that is kept, in [0, 1); 0.7 for symmetric noise, 0.9 for
+            asymmetric noise and CIFAR-100.
+
+    Raises:
+        ValueError: weight or beta outside its range.
+
+    Source: Liu et al., NeurIPS 2020.
+
+    Example:
+        >>> import torch
+        >>> loss = ELR(num_samples=2, num_classes=3)
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> loss(logits, torch.tensor([0, 1]), torch.tensor([0, 1]))
+        tensor([-0.4388,  1.6406])
     """
 
     def __init__(
@@ -75,16 +91,31 @@ class ELR(StatefulLoss):
 
 
 class Pruning(StatefulLoss):
-    """Truncated generalised cross-entropy as it is trained: plain first, then without the doubtful.
+    """Truncated generalised cross-entropy that prunes samples after some epochs.
 
-    From epoch ``start`` on and every ``every`` epochs, samples with p_y <= k in a pass over the
-    training set are given up until the next such pass; before, all count. The authors' code judges
-    by the checkpoint of the best *test* accuracy; here it is the network as it is.
+    Before epoch ``start`` all samples count. From then on, every ``every`` epochs, a pass over the
+    training set prunes the samples with p_y <= k until the next pass. A pruned sample has a
+    constant loss.
 
     Args:
         q, k: see ``truncated_gce``.
-        start: first epoch (from 1) that may prune; 40 for CIFAR-10 and 80 for CIFAR-100, of 120.
-        every: epochs between two passes.
+        start: first epoch, counted from 1, that may prune; 40 for CIFAR-10 and 80 for CIFAR-100, of
+            120.
+        every: epochs between two passes, at least 1.
+
+    Raises:
+        ValueError: a hyper-parameter outside its range.
+
+    Source: Zhang and Sabuncu, NeurIPS 2018. Their code prunes by the checkpoint of the best *test*
+    accuracy; this class prunes by the present network.
+
+    Example:
+        >>> import torch
+        >>> loss = Pruning(num_samples=2, num_classes=3, start=1, every=1)
+        >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
+        >>> loss.begin_epoch(0, TrainingSet(torch.arange(2), labels, lambda: logits))
+        >>> loss.kept
+        tensor([ True, False])
     """
 
     def __init__(
@@ -114,11 +145,21 @@ class Pruning(StatefulLoss):
 
 
 class Peer(StatefulLoss):
-    """The peer loss with random peers from the batch: see ``peer``.
+    """The peer loss with random peers from the batch, whose weight rises during training.
 
     Args:
         alpha: final weight of the peer term.
-        ramp: epochs over which the weight rises from 0, linearly.
+        ramp: epochs over which the weight rises linearly from 0.
+
+    Source: Liu and Guo, ICML 2020; see ``peer``.
+
+    Example:
+        >>> import torch
+        >>> loss = Peer(num_samples=2, num_classes=3)
+        >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
+        >>> loss.begin_epoch(5, TrainingSet(torch.arange(2), labels, lambda: logits))
+        >>> loss.now
+        tensor(0.5000)
     """
 
     def __init__(
@@ -141,16 +182,29 @@ class Peer(StatefulLoss):
 
 
 class Cores(StatefulLoss):
-    """CORES: the confidence regulariser, ramped up, then a sieve on the batch.
+    """CORES: cross-entropy with a confidence regulariser that rises, then a sieve on each batch.
 
-    See ``cores``. From epoch ``sieve`` on a sample counts only while its
-    loss is below its mean loss over all labels, and the batch's loss is the mean over those that
-    count. The prior is that of the given labels.
+    The regulariser is that of ``cores``, with the shares of the given labels as prior. From epoch
+    ``sieve`` on, a sample counts only while its loss is below its mean loss over all labels. The
+    batch's loss is then the mean over the samples that count.
 
     Args:
         beta: final weight of the regulariser.
-        begin, full: epochs between which the weight rises from 0 to ``beta``, linearly.
+        begin, full: epochs between which the weight rises linearly from 0 to ``beta``.
         sieve: first epoch, counted from 0, with the sieve.
+
+    Raises:
+        ValueError: begin and full that are not 0 <= begin < full.
+
+    Source: Cheng et al., ICLR 2021.
+
+    Example:
+        >>> import torch
+        >>> loss = Cores(num_samples=2, num_classes=3, begin=0, full=1, sieve=1)
+        >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
+        >>> loss.begin_epoch(1, TrainingSet(torch.arange(2), labels, lambda: logits))
+        >>> loss(logits, labels, torch.tensor([0, 1])).mean()
+        tensor(-2.3026)
     """
 
     def __init__(
@@ -187,16 +241,30 @@ class Cores(StatefulLoss):
 
 
 class Correction(StatefulLoss):
-    """Forward or backward correction with a matrix that is estimated after a warm-up.
+    """Forward or backward correction with a transition matrix that is estimated during training.
 
-    Cross-entropy for ``warmup`` epochs; then ``estimate`` turns the network's probabilities for the
-    training set into a transition matrix, once, and training goes on with the corrected loss. (The
-    authors train a second network from scratch then.)
+    In the first ``warmup`` epochs the loss is cross-entropy. Then ``estimate`` makes a transition
+    matrix, once, from the network's probabilities for the training set. From there on the loss is
+    the corrected one, on the same network; the authors train a second one from scratch.
 
     Args:
         kind: "forward" or "backward".
         estimate: ``(m, K)`` probabilities and ``(m,)`` given labels -> ``(K, K)`` matrix.
         warmup: epochs of cross-entropy.
+
+    Raises:
+        UserError: (a ValueError, from ``begin_epoch``) an estimate that the correction cannot use.
+
+    Source: Patrini et al., CVPR 2017.
+
+    Example:
+        >>> import torch
+        >>> matrix = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+        >>> loss = Correction(2, 3, kind="forward", estimate=lambda p, labels: matrix, warmup=1)
+        >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
+        >>> loss.begin_epoch(1, TrainingSet(torch.arange(2), labels, lambda: logits))
+        >>> loss(logits, labels, torch.tensor([0, 1]))
+        tensor([0.4155, 1.7720])
     """
 
     def __init__(

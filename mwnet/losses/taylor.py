@@ -1,7 +1,7 @@
-"""The Taylor loss: a polynomial of prediction and label whose twelve coefficients can be searched.
+"""The Taylor loss: a polynomial in prediction and label with twelve coefficients.
 
-Source: Gao, Gouk and Hospedales, "Searching for robustness", 2021; eq. 4 is the polynomial, eq. 5
-its normalisation.
+A search finds the coefficients (``mwnet search``). Source: Gao, Gouk and Hospedales, "Searching for
+robustness", 2021; eq. 4 is the polynomial, eq. 5 its normalisation.
 """
 
 from collections.abc import Sequence
@@ -40,26 +40,39 @@ LARGEST = 1e9
 def taylor(
     logits: Tensor, labels: Tensor, *, theta: Sequence[float] = GENERAL, eta: float = 1.0
 ) -> Tensor:
-    """A fourth-order polynomial in p_k and y_k, averaged over the classes and normalised.
+    """Compute a fourth-order polynomial in p_k and y_k, averaged over classes and normalised.
 
     l = eta (f - f_min) / (f_max - f_min),  f = 1/K sum_k L(p_k, y_k),
 
     L(p, y) = theta_2 (p - theta_0) + ... + theta_11/4 (p - theta_0)^2 (y - theta_1)^2  (eq. 4)
 
-    f_min and f_max are the exact extremes over all predictions and labels. The paper samples random
-    points instead, which sees 52 % of the range at 10 classes and 6 % at 100, so that the meaning
-    of eta would change with K.
+    f_min and f_max are the exact extremes over all predictions and labels.
 
     Args:
         logits: ``(n, K)`` float.
         labels: ``(n,)`` int64 in 0..K-1.
-        theta: twelve numbers, by default those of the most general loss that was found. The loss
-            is invariant to a positive factor on the last ten.
-        eta: the range of the loss; the paper leaves it open. It acts like the learning rate.
+        theta: twelve finite numbers, by default those of the most general loss that was found. A
+            positive factor on the last ten does not change the loss.
+        eta: range of the loss, above 0; the paper leaves it open. It acts like the learning rate.
 
     Returns:
-        ``(n,)`` losses in [0, eta]; 0 everywhere if the polynomial is constant. Terms of y alone
-        (theta_12 to theta_15 of the appendix) do not change training and are left out.
+        ``(n,)`` losses in [0, eta], without unit; 0 everywhere if the polynomial is constant.
+
+    Raises:
+        ValueError: not twelve finite numbers of at most 1e9, or an eta that is not above 0.
+
+    Terms in y alone (theta_12 to theta_15 of the appendix) do not change training and are left out.
+
+    Source: eqs. 4 and 5 of Gao, Gouk and Hospedales, 2021. The paper estimates f_min and f_max from
+    random points, which see 52 % of the range at 10 classes and 6 % at 100. The meaning of eta
+    would then change with K.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import LOSSES
+        >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
+        >>> LOSSES["taylor"](logits, torch.tensor([0, 1]))
+        tensor([0.1988, 0.8699])
     """
     theta = _checked(theta)
     if not 0 < eta < float("inf"):
@@ -75,7 +88,12 @@ def taylor(
 
 @lru_cache(maxsize=4096)
 def taylor_range(theta: tuple[float, ...], num_classes: int) -> tuple[float, float]:
-    """(f_min, f_max) over all predictions of ``num_classes`` classes and all labels."""
+    """Compute (f_min, f_max) over all predictions of ``num_classes`` classes and all labels.
+
+    Example:
+        >>> taylor_range((*[0.0] * 6, -1.0, *[0.0] * 5), num_classes=4)
+        (-0.25, 0.0)
+    """
     on, off = (
         Polynomial([0.0, *coefficients(theta, y)])(Polynomial([-theta[0], 1.0])) for y in (1, 0)
     )
@@ -85,7 +103,7 @@ def taylor_range(theta: tuple[float, ...], num_classes: int) -> tuple[float, flo
 
 
 def coefficients(theta: Sequence[float], y: int) -> tuple[float, float, float, float]:
-    """Factors of (p - theta_0)^1 to ^4 in eq. 4."""
+    """Compute the factors of (p - theta_0)^1 to ^4 in eq. 4 for a label y of 0 or 1."""
     d = y - theta[1]
     return (
         theta[2] + theta[6] * d + theta[7] / 2 * d**2 + theta[10] / 6 * d**3,
@@ -100,11 +118,11 @@ def _horner(z: Tensor, c: tuple[float, float, float, float]) -> Tensor:
 
 
 def _lowest(on: Polynomial, off: Polynomial, num_classes: int) -> float:
-    """The minimum of on(p_1) + off(p_2) + ... + off(p_K) over the probability simplex.
+    """Minimise on(p_1) + off(p_2) + ... + off(p_K) over the probability simplex.
 
-    Separable but not convex. First exactly on a grid of probabilities: the best way to share out a
-    mass among m classes is that among two halves of them, so log K steps do. Then the classes that
-    got about the same are moved together to the exact optimum.
+    The problem is separable but not convex. The first step solves it exactly on a grid of
+    probabilities: the best shares of m classes are the best shares of two halves, so log K steps
+    are enough. The second step moves classes with about equal shares together to the exact optimum.
     """
     steps = max(256, 8 * num_classes)
     grid = np.arange(steps + 1) / steps
@@ -139,7 +157,7 @@ def _lowest(on: Polynomial, off: Polynomial, num_classes: int) -> float:
 
 
 class _Sharing:
-    """The least sum of ``f`` over m classes for each total mass of the grid, and who gets what."""
+    """The least sum of ``f`` over m classes for each total mass, and each class's share."""
 
     def __init__(self, left: "_Sharing | None", right: "_Sharing | None", f: np.ndarray) -> None:
         self.left, self.right = left, right
@@ -154,7 +172,7 @@ class _Sharing:
             self.value[mass] = sums[self.to_left[mass]]
 
     def parts(self, mass: int) -> list[int]:
-        """Grid steps of each class at the optimum of the given total."""
+        """Return the grid steps of each class at the optimum of a total mass."""
         if self.left is None or self.right is None:
             return [mass]
         to_left = int(self.to_left[mass])
@@ -162,7 +180,7 @@ class _Sharing:
 
 
 def _shared(f: np.ndarray, classes: int) -> _Sharing:
-    """Built by halving, with each size built once."""
+    """Build the sharing of m classes by halving; each size is built once."""
 
     @cache
     def build(m: int) -> _Sharing:

@@ -1,4 +1,4 @@
-"""Warn where a transition matrix has a wrong class in the majority."""
+"""Warn about a transition matrix in which a wrong label is as likely as the right one."""
 
 import logging
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ log = logging.getLogger(__name__)
 
 
 def warn_unlearnable(matrix: Tensor, which: str, classes: Sequence[str] | None = None) -> None:
-    """Warn if by a transition matrix another label is as likely as the right one.
+    """Warn about classes that a transition matrix gives another label at least as often.
 
     Args:
-        matrix: ``(K, K)``, see ``unlearnable``.
-        which: matrix it is, for instance "the estimated matrix".
-        classes: their names; ids where they are not known.
+        matrix: ``(K, K)``, see ``noise.unlearnable``.
+        which: the matrix in words, for instance "the estimated matrix".
+        classes: names of the classes; None names them by id.
     """
     found = noise.unlearnable(matrix)
     if not found:
