@@ -4,13 +4,20 @@ Every entry of MODELS is called as
 
     MODELS[name](num_classes=10, in_channels=3, image_size=32)
 
-and returns a plain ``nn.Module`` that maps ``(batch, in_channels, height, width)`` float images to
-``(batch, num_classes)`` logits; ``image_size`` is the side of a square image or (height, width).
+It returns a plain ``nn.Module`` that maps ``(batch, in_channels, height, width)`` float images to
+``(batch, num_classes)`` logits. ``image_size`` is the side of a square image or (height, width).
 Feature vectors are images of one pixel: ``in_channels=features, image_size=1``. Further keyword
 arguments (``depth``, ``width``, ``dropout``) change an architecture's own dimensions.
 
-``find(name)`` returns the builder for a name, which may also be ``torchvision:NAME`` with any
+``find(name)`` returns the builder for a name. The name may also be ``torchvision:NAME`` with any
 classification network of the installed torchvision.
+
+Example:
+    >>> import torch
+    >>> from mwnet import MODELS
+    >>> network = MODELS["mlp2"](num_classes=3, in_channels=20, image_size=1)
+    >>> network(torch.zeros(8, 20, 1, 1)).shape
+    torch.Size([8, 3])
 """
 
 import difflib
@@ -47,13 +54,20 @@ MODELS = {
 
 
 def find(name: str) -> Callable[..., nn.Module]:
-    """The builder of an architecture: an entry of MODELS, or of torchvision's networks.
+    """Return the builder of an architecture: an entry of MODELS, or one of torchvision's networks.
 
-    Only a name that begins with ``torchvision:`` imports torchvision. Those builders have the
-    arguments of MODELS and one hyper-parameter, ``pretrained=False``.
+    Only a name that begins with ``torchvision:`` imports torchvision. Those builders take the
+    arguments of MODELS and ``pretrained``, False by default.
+
+    Args:
+        name: a key of MODELS, or ``torchvision:NAME``.
 
     Raises:
-        ValueError: no such name; the message has the nearest one.
+        ValueError: an unknown name; the message has the nearest known one.
+
+    Example:
+        >>> find("cnn4") is MODELS["cnn4"]
+        True
     """
     prefix = PREFIX if name.startswith(PREFIX) else ""
     builders: Mapping[str, Callable[..., nn.Module]] = torchvision_builders() if prefix else MODELS

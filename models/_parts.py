@@ -1,4 +1,4 @@
-"""What several architectures share: the check of an image's size, and a convolution's company."""
+"""Parts that several architectures share: checks of sizes, and a convolution block."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,12 @@ from torch import nn
 
 
 def image_sides(image_size: int | tuple[int, int], name: str, smallest: int) -> tuple[int, int]:
-    """Height and width of the images.
+    """Return height and width of the images.
 
     Args:
         image_size: side of a square image, or ``(height, width)``.
         name: of the architecture, for the message.
-        smallest: what it needs of either side, in pixels.
+        smallest: the least height and width that the architecture takes, in pixels.
 
     Raises:
         ValueError: a side is smaller than that.
@@ -26,7 +26,7 @@ def image_sides(image_size: int | tuple[int, int], name: str, smallest: int) -> 
 
 
 def check_width(width: int, name: str) -> None:
-    """Refuse a width below 1 with a ValueError."""
+    """Raise a ValueError for a width below 1."""
     if width < 1:
         raise ValueError(f"{name} needs a width of at least 1, got {width}")
 
@@ -38,6 +38,6 @@ def convolution(
     padding: int = 1,
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> list[nn.Module]:
-    """A 3x3 convolution with bias, batch norm, activation."""
+    """Return a 3x3 convolution with bias, batch norm and an activation."""
     conv = nn.Conv2d(channels_in, channels, 3, padding=padding)
     return [conv, nn.BatchNorm2d(channels), activation()]

@@ -12,22 +12,36 @@ def cnn4(
     image_size: int | tuple[int, int] = 32,
     width: int = 1024,
 ) -> nn.Sequential:
-    """Two unpadded 5x5 convolutions (32, 64), each with ReLU and 2x2 max-pool, two linear layers.
+    """Build the 4-layer CNN: two 5x5 convolutions (32 and 64 channels) and two linear layers.
 
-    The table calls it a net for 32x32 colour images and prints "FC 1024 -> 1024", which fits only
-    images of 28x28: 64 channels of 4x4. The input of that layer is inferred from ``image_size``
-    here: 1,024 at 28x28, 1,600 at 32x32. With 10 classes that makes 1,111,946 parameters for
-    1x28x28 images and 1,703,370 for 3x32x32. The table does not print the poolings, but
-    the 1,024 imply them. Weights start as PyTorch starts them.
+    The convolutions are unpadded, each followed by ReLU and 2x2 max-pool. Weights start as PyTorch
+    starts them. With 10 classes it has 1,111,946 parameters for 1x28x28 images and 1,703,370 for
+    3x32x32.
+
+    The table calls it a net for 32x32 colour images, but prints "FC 1024 -> 1024", which fits only
+    28x28: 64 channels of 4x4 pixels. Here the size of that layer follows from ``image_size``: 1,024
+    inputs at 28x28, 1,600 at 32x32. The table does not print the poolings; the 1,024 imply them.
 
     Args:
         num_classes: number of logits.
         in_channels: channels of the image.
-        image_size: side of the square image, or ``(height, width)``; other sizes do not fit later.
+        image_size: side of the square image, or ``(height, width)``. The network takes no other
+            size.
         width: units of the hidden linear layer.
 
     Raises:
         ValueError: images smaller than 16x16 pixels, or a width below 1.
+
+    Source: Table 6 of Gao, Gouk and Hospedales, 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import MODELS
+        >>> network = MODELS["cnn4"](num_classes=10, in_channels=1, image_size=28)
+        >>> network(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        1111946
     """
     check_width(width, "cnn4")
     height, columns = image_sides(image_size, "cnn4", 16)
@@ -46,5 +60,5 @@ def cnn4(
 
 
 def _left_of(side: int) -> int:
-    """What two unpadded 5x5 convolutions with 2x2 pooling leave of a side."""
+    """Compute the side that is left after two unpadded 5x5 convolutions with 2x2 pooling."""
     return ((side - 4) // 2 - 4) // 2

@@ -15,23 +15,39 @@ def cnn9(
     width: int = 128,
     dropout: float = 0.25,
 ) -> nn.Sequential:
-    """Nine 3x3 convolutions, each with batch norm and leaky ReLU (0.01), and one linear layer.
+    """Build the 9-layer CNN: nine 3x3 convolutions with batch norm and leaky ReLU, one linear
+    layer.
 
-    Three of 128 channels, pool, dropout, three of 256, pool, dropout, then 512, 256 and 128
-    without padding, and the average over all pixels. At 3 channels it has 4,434,570 parameters for
-    10 classes and 4,446,180 for 100. Dropout drops whole channels, as in the authors' code, and is
-    off in evaluation, where that code leaves it on. Weights start as PyTorch starts them.
+    The convolutions have 128, 128, 128, pool, dropout, 256, 256, 256, pool, dropout, and 512, 256,
+    128 channels; the last three are unpadded. The average over all pixels goes to the linear layer.
+    The slope of leaky ReLU is 0.01. At 3 channels it has 4,434,570 parameters for 10 classes and
+    4,446,180 for 100. Weights start as PyTorch starts them.
+
+    Dropout drops whole channels, as in the authors' code. It is off in evaluation, where that code
+    leaves it on.
 
     Args:
         num_classes: number of logits.
         in_channels: channels of the image.
         image_size: checked only.
-        width: channels of the first three convolutions; the others have 2, 4, 2 and 1 times it.
-        dropout: probability of dropping a channel after each pooling.
+        width: channels of the first three convolutions; the others have 2, 4, 2 and 1 times as
+            many.
+        dropout: probability of dropping a channel after each pooling, in [0, 1).
 
     Raises:
         ValueError: images smaller than 28x28 pixels, of which the unpadded convolutions leave
-            nothing; a width below 1; a dropout that is no probability below 1.
+            nothing; a width below 1; a dropout outside [0, 1).
+
+    Source: Table 2 of Han et al., NeurIPS 2018.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import MODELS
+        >>> network = MODELS["cnn9"](num_classes=10)
+        >>> network(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        4434570
     """
     check_width(width, "cnn9")
     if not 0 <= dropout < 1:

@@ -36,21 +36,32 @@ def preact_resnet18(
     image_size: int | tuple[int, int] = 32,
     width: int = 64,
 ) -> PreActResNet18:
-    """ResNet-18 with batch norm and ReLU before each convolution, and a 3x3 stem without pooling.
+    """Build ResNet-18 with batch norm and ReLU before each convolution, and a 3x3 stem without
+    pooling.
 
-    At 3 channels it has 11,172,170 parameters for 10 classes and 11,218,340 for 100. As the paper
-    says, the last block is followed by batch norm and ReLU; widely used CIFAR code (kuangliu's, and
-    what descends from it) leaves them out and has 1,024 parameters fewer. Weights start as PyTorch
-    starts them.
+    At 3 channels it has 11,172,170 parameters for 10 classes and 11,218,340 for 100. Weights start
+    as PyTorch starts them. As in the paper, batch norm and ReLU follow the last block. Widely used
+    CIFAR code (kuangliu's and its descendants) leaves them out and has 1,024 parameters fewer.
 
     Args:
         num_classes: number of logits.
         in_channels: channels of the image.
-        image_size: checked only; the last stage sees an eighth of the side.
+        image_size: checked only; the last stage has an eighth of the side.
         width: channels of the first stage.
 
     Raises:
         ValueError: images smaller than 8x8 pixels, or a width below 1.
+
+    Source: He et al., "Identity mappings in deep residual networks", ECCV 2016.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import MODELS
+        >>> network = MODELS["preact-resnet18"](num_classes=10)
+        >>> network(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        11172170
     """
     check_width(width, "preact-resnet18")
     image_sides(image_size, "preact-resnet18", 8)

@@ -60,17 +60,31 @@ def resnet(
     depth: int = 32,
     width: int = 16,
 ) -> ResNet:
-    """A CIFAR ResNet; ResNet-32 at 10 classes and 3 channels has 464,154 parameters.
+    """Build a CIFAR ResNet with parameter-free shortcuts (option A).
 
-    Weights start Kaiming-normal, as in the Meta-Weight-Net code. The last stage sees a quarter of
-    the image's side, so images need at least 4x4 pixels.
+    ResNet-32 at 10 classes and 3 channels has 464,154 parameters. Weights start Kaiming-normal, as
+    in the Meta-Weight-Net code.
 
     Args:
         num_classes: number of logits.
-        in_channels: 1 for grey, 3 for colour, any other number works.
-        image_size: checked only, global pooling makes the net independent of it.
+        in_channels: channels of the image.
+        image_size: checked only; the last stage has a quarter of the side.
         depth: 6 n + 2 (8, 14, 20, 32, 44, 56, 110).
         width: channels of the first stage.
+
+    Raises:
+        ValueError: images smaller than 4x4 pixels, another depth, or a width below 1.
+
+    Source: section 4.2 of He et al., CVPR 2016.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import MODELS
+        >>> network = MODELS["resnet32"](num_classes=10)
+        >>> network(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        464154
     """
     check_width(width, "resnet")
     if depth < 8 or (depth - 2) % 6:

@@ -55,20 +55,31 @@ def resnet18(
     image_size: int | tuple[int, int] = 32,
     width: int = 64,
 ) -> ResNet18:
-    """ResNet-18 whose stem is one 3x3 convolution without max-pooling (layout of kuangliu's code).
+    """Build ResNet-18 with one 3x3 convolution without max-pooling as its stem.
 
-    At 3 channels it has 11,173,962 parameters for 10 classes and 11,220,132 for 100. For large
-    photographs take the original, ``torchvision:resnet18``, whose stem quarters the side first.
-    Weights start as PyTorch starts them.
+    The layout is that of kuangliu's code. At 3 channels it has 11,173,962 parameters for 10 classes
+    and 11,220,132 for 100. Weights start as PyTorch starts them. For large photographs take the
+    original, ``torchvision:resnet18``, whose stem divides the side by four.
 
     Args:
         num_classes: number of logits.
         in_channels: channels of the image.
-        image_size: checked only; the last stage sees an eighth of the side.
+        image_size: checked only; the last stage has an eighth of the side.
         width: channels of the first stage.
 
     Raises:
         ValueError: images smaller than 8x8 pixels, or a width below 1.
+
+    Source: He et al., CVPR 2016.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import MODELS
+        >>> network = MODELS["resnet18"](num_classes=10)
+        >>> network(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        11173962
     """
     check_width(width, "resnet18")
     image_sides(image_size, "resnet18", 8)

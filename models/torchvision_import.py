@@ -1,10 +1,10 @@
-"""The only way this program imports torchvision.
+"""Import torchvision, the only way in which this program does it.
 
-torchvision's compiled operators come in a CUDA build from the registry. Beside a CPU-only torch
-they do not load, and the import fails with "operator torchvision::nms does not exist", because
-torchvision registers Python code for operators that nobody has declared. Declaring their schemas
-first is enough: data sets and models need no compiled operator. Where torchvision works, nothing
-is changed.
+The registry has torchvision's compiled operators in a CUDA build. Beside a CPU-only torch they do
+not load, and the import fails with "operator torchvision::nms does not exist": torchvision
+registers Python code for operators whose schemas nobody has declared. This module declares the
+schemas and imports again, because data sets and models need no compiled operator. Where torchvision
+works, nothing is changed.
 """
 
 import importlib
@@ -23,7 +23,7 @@ _declared: list[torch.library.Library] = []  # declarations live as long as thei
 
 
 def torchvision() -> ModuleType:
-    """Import torchvision, lazily: the digits run never pays for it."""
+    """Import torchvision when it is needed; a run on digits never does."""
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:

@@ -1,4 +1,6 @@
-"""torchvision's classification networks as ``torchvision:NAME``, for our classes and channels."""
+"""Build torchvision's classification networks, ``torchvision:NAME``, for our classes and
+channels.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +18,7 @@ AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}  # s
 
 
 def torchvision_builders() -> dict[str, Callable[..., nn.Module]]:
-    """Builders of all classification networks of the installed torchvision."""
+    """Return the builders of all classification networks of the installed torchvision, by name."""
     zoo = torchvision().models
     return {name: partial(torchvision_model, name) for name in zoo.list_models(module=zoo)}
 
@@ -29,19 +31,19 @@ def torchvision_model(
     image_size: int | tuple[int, int] = 224,
     pretrained: bool = False,
 ) -> nn.Module:
-    """A network of ``torchvision.models`` that returns logits only, in training mode too.
+    """Build a network of ``torchvision.models`` that returns logits only, in training mode too.
 
     ``resnet18`` has 11,181,642 parameters for 10 classes, 11,183,694 for the 14 of Clothing1M and
-    11,227,812 for 100. Weights start as torchvision starts them; layers that replace others, as
-    PyTorch starts them. A first convolution is replaced where ``in_channels`` is not 3, a head
-    where weights are loaded; otherwise torchvision builds the head for ``num_classes``.
+    11,227,812 for 100. torchvision builds the head for ``num_classes``; with pretrained weights the
+    head is replaced. The first convolution is replaced where ``in_channels`` is not 3. Replaced
+    layers start as PyTorch starts them, all others as torchvision starts them.
 
     Args:
         name: as ``torchvision.models.list_models`` gives it, without prefix.
         num_classes: number of logits.
         in_channels: channels of the image.
-        image_size: side of the square image, or ``(height, width)``; tried out on one image.
-            Vision transformers and MaxViT fit no other size later.
+        image_size: side of the square image, or ``(height, width)``; tried out on one image. Vision
+            transformers and MaxViT take no other size.
         pretrained: start from torchvision's default ImageNet weights, fetched from the network and
             kept in torch's cache. They expect images normalised as torchvision's presets do it.
 
@@ -81,7 +83,7 @@ def _drop_auxiliary(model: nn.Module, parts: tuple[str, ...]) -> None:
 
 
 def _replace_head(model: nn.Module, num_classes: int) -> None:
-    """A fresh layer in place of the last one that has an output for each ImageNet class."""
+    """Replace the last layer that has an output for each ImageNet class by a fresh one."""
     for path, old in reversed(list(model.named_modules())):
         if isinstance(old, nn.Linear) and old.out_features == IMAGENET_CLASSES:
             new = nn.Linear(old.in_features, num_classes, bias=old.bias is not None)
@@ -95,7 +97,7 @@ def _replace_head(model: nn.Module, num_classes: int) -> None:
 
 
 def _replace_stem(model: nn.Module, in_channels: int) -> None:
-    """A fresh convolution of the same geometry in place of the first, which takes 3 channels."""
+    """Replace the first convolution by a fresh one of the same geometry for other channels."""
     path, old = next(
         (path, module) for path, module in model.named_modules() if isinstance(module, nn.Conv2d)
     )

@@ -7,7 +7,10 @@ from ._parts import check_width, image_sides
 
 
 class WideBlock(nn.Module):
-    """Pre-activation: BN-ReLU-conv, optional dropout, BN-ReLU-conv; 1x1 shortcut where needed."""
+    """A pre-activation block: BN-ReLU-conv, optional dropout, BN-ReLU-conv.
+
+    The shortcut is a 1x1 convolution where the shape changes, the identity elsewhere.
+    """
 
     def __init__(self, channels_in: int, channels: int, stride: int, dropout: float) -> None:
         super().__init__()
@@ -66,15 +69,34 @@ def wide_resnet(
     width: int = 10,
     dropout: float = 0.0,
 ) -> WideResNet:
-    """A wide ResNet; WRN-28-10 at 10 classes and 3 channels has 36,479,194 parameters.
+    """Build a wide ResNet.
+
+    WRN-28-10 at 10 classes and 3 channels has 36,479,194 parameters. Convolutions start
+    Kaiming-normal (fan-out), the bias of the head at 0.
 
     Args:
         num_classes: number of logits.
         in_channels: channels of the image.
-        image_size: checked only (at least 4x4 pixels).
+        image_size: checked only; the last stage has a quarter of the side.
         depth: 6 n + 4 (10, 16, 22, 28, 40).
         width: the widening factor k.
-        dropout: probability of dropping an activation between a block's two convolutions.
+        dropout: probability of dropping an activation between a block's two convolutions, in [0,
+            1).
+
+    Raises:
+        ValueError: images smaller than 4x4 pixels, another depth, a width below 1, or a dropout
+            outside [0, 1).
+
+    Source: Zagoruyko and Komodakis, BMVC 2016.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import MODELS
+        >>> network = MODELS["wrn-16-4"](num_classes=10)
+        >>> network(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        2748890
     """
     check_width(width, "wrn")
     if depth < 10 or (depth - 4) % 6:

@@ -1,13 +1,25 @@
 """Label noise. This package imports nothing of mwnet and can be used alone.
 
-Noise is a matrix and a draw: ``NOISES[name](num_classes, rate, generator, dataset=...)`` builds a
+Noise is a matrix and a draw. ``NOISES[name](num_classes, rate, generator, dataset=...)`` builds a
 row-stochastic ``(num_classes, num_classes)`` float64 matrix ``T`` with ``T[i, j] = Pr(given label j
-| true label i)``; ``corrupt(labels, T, generator)`` draws given labels from it. ``instance`` and
-``pmd`` make one such row for each sample, and ``anchor_points`` and ``confident_joint`` estimate T
-from predictions; ``unlearnable(T)`` names the classes for which T
-is too much. The word "rate" differs between papers: ``uniform`` counts the true class among
-the targets, so fewer than ``rate`` labels end up wrong; all others never draw the true class, and
+| true label i)``. ``corrupt(labels, T, generator)`` draws given labels from it.
+
+``instance`` and ``pmd`` make one such row for each sample. ``anchor_points`` and
+``confident_joint`` estimate T from predictions. ``unlearnable(T)`` lists the classes that get
+another label at least as often as their own.
+
+What the rate counts differs between papers. ``uniform`` redraws from all classes, the true one
+included, so fewer than ``rate`` labels end up wrong. All others never draw the true class, and
 ``asymmetric`` applies to half of the classes. docs/NOISE.md shows them all.
+
+Example:
+    >>> import torch
+    >>> from mwnet import NOISES
+    >>> from mwnet.noise import corrupt, realised_rate
+    >>> truth, generator = torch.arange(10).repeat(1000), torch.Generator().manual_seed(0)
+    >>> given = corrupt(truth, NOISES["uniform"](10, 0.4, generator), generator)
+    >>> round(realised_rate(given, truth), 2)
+    0.36
 """
 
 from .class_maps import asymmetric, block5, hierarchical, superclass

@@ -1,11 +1,11 @@
-"""What every noise asks of its input; each check raises ValueError with one sentence."""
+"""Checks of the input of every noise; each raises a ValueError with one sentence."""
 
 import torch
 from torch import Tensor
 
 
 def check_rate(num_classes: int, rate: float) -> None:
-    """There are at least two classes, and the rate is a probability."""
+    """Check that there are at least two classes and that the rate is a probability."""
     if num_classes < 2:
         raise ValueError(f"label noise needs at least 2 classes, got {num_classes}")
     if not 0 <= rate <= 1:
@@ -13,7 +13,7 @@ def check_rate(num_classes: int, rate: float) -> None:
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
-    """Every label is a class id."""
+    """Check that labels are ``(n,)`` int64 class ids."""
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise ValueError(f"labels are (n,) int64, got {tuple(labels.shape)} {labels.dtype}")
     if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
@@ -21,7 +21,7 @@ def check_labels(labels: Tensor, num_classes: int) -> None:
 
 
 def check_probabilities(probabilities: Tensor) -> Tensor:
-    """The ``(n, K)`` float64 copy of predictions whose rows sum to one, up to 0.001."""
+    """Return a ``(n, K)`` float64 copy of predictions whose rows sum to one, up to 0.001."""
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(
             f"probabilities are (n, K) with K at least 2, got shape {tuple(probabilities.shape)}"

@@ -33,11 +33,33 @@ CIFAR100_SUPERCLASS = (
 
 
 def asymmetric(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` a *mapped* class becomes the class it is easily taken for.
+    """Build noise that turns a *mapped* class into the class it is easily taken for.
 
     CIFAR-10: truck -> automobile, bird -> airplane, cat <-> dog, deer -> horse. MNIST and digits:
-    7 -> 1, 2 -> 7, 3 -> 8, 5 <-> 6. The rate holds for these five of ten classes, the others stay
-    clean: about ``rate`` / 2 of all labels end up wrong. Source: Patrini et al., CVPR 2017.
+    7 -> 1, 2 -> 7, 3 -> 8, 5 <-> 6. A label of these five classes moves with probability ``rate``;
+    the other five classes stay clean. So about ``rate`` / 2 of all labels end up wrong.
+
+    Args:
+        num_classes: 10.
+        rate: in [0, 1]; does not count the true class, and holds for the mapped classes only.
+        generator: not used.
+        dataset: "cifar10", "mnist" or "digits".
+
+    Returns:
+        ``(10, 10)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], another data set, or another number of classes.
+
+    Source: Patrini et al., CVPR 2017.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> matrix = NOISES["asymmetric"](10, 0.4, torch.Generator(), dataset="cifar10")
+        >>> matrix[9]  # trucks
+        tensor([0.0000, 0.4000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000,
+                0.6000], dtype=torch.float64)
     """
     check_rate(num_classes, rate)
     if dataset not in CLASS_MAPS:
@@ -51,11 +73,32 @@ def asymmetric(num_classes: int, rate: float, generator: Generator, *, dataset: 
 
 
 def superclass(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` a CIFAR-100 class becomes the next one of its superclass.
+    """Build noise that turns a CIFAR-100 class into the next one of its superclass.
 
-    Next by class id, the last of the five becomes the first. Source: the description of Patrini et
-    al., CVPR 2017, and the text maps in the code of Englesson and Azizpour, NeurIPS 2021; most
-    other public code does ``block5`` under this name.
+    A label moves with probability ``rate``. Next is by class id; the last of the five becomes the
+    first.
+
+    Args:
+        num_classes: 100.
+        rate: in [0, 1]; does not count the true class.
+        generator: not used.
+        dataset: "cifar100" or "".
+
+    Returns:
+        ``(100, 100)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], another data set, or another number of classes.
+
+    Source: the description of Patrini et al., CVPR 2017, and the text maps in the code of Englesson
+    and Azizpour, NeurIPS 2021. Most other public code does ``block5`` under this name.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> matrix = NOISES["superclass"](100, 0.4, torch.Generator(), dataset="cifar100")
+        >>> matrix[6].nonzero().flatten().tolist()  # bee -> beetle
+        [6, 7]
     """
     groups = _superclasses("superclass", num_classes, rate, dataset)
     targets = list(range(100))
@@ -66,11 +109,32 @@ def superclass(num_classes: int, rate: float, generator: Generator, *, dataset: 
 
 
 def block5(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` class i becomes the next in its block of five consecutive ids.
+    """Build noise that turns class i into the next one of its block of five consecutive ids.
 
-    Blocks are 0-4, 5-9 and so on; the last of a block becomes its first. Public code (Patrini et
-    al., JoCoR, ELR, PLC) runs this on CIFAR-100 as "within the superclass", but ids are
-    alphabetical there: only 6 of the 100 moves stay in a true superclass.
+    A label moves with probability ``rate``. Blocks are 0-4, 5-9 and so on; the last of a block
+    becomes its first.
+
+    Args:
+        num_classes: a multiple of 5.
+        rate: in [0, 1]; does not count the true class.
+        generator: not used.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], or another number of classes.
+
+    Source: public code (Patrini et al., JoCoR, ELR, PLC), which runs this on CIFAR-100 as "within
+    the superclass". Ids are alphabetical there, so only 6 of the 100 moves stay in a true
+    superclass.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> NOISES["block5"](10, 0.4, torch.Generator())[4].nonzero().flatten().tolist()
+        [0, 4]
     """
     check_rate(num_classes, rate)
     if num_classes % 5:
@@ -81,10 +145,30 @@ def block5(num_classes: int, rate: float, generator: Generator, *, dataset: str 
 def hierarchical(
     num_classes: int, rate: float, generator: Generator, *, dataset: str = ""
 ) -> Tensor:
-    """With probability ``rate`` a CIFAR-100 class becomes one of the four others of its superclass.
+    """Build noise that turns a CIFAR-100 class into one of the four others of its superclass.
 
-    Evenly, ``rate`` / 4 each. Source: the code of Hendrycks et al., NeurIPS 2018 (Gold Loss
-    Correction).
+    A label becomes each of them with probability ``rate`` / 4.
+
+    Args:
+        num_classes: 100.
+        rate: in [0, 1]; does not count the true class.
+        generator: not used.
+        dataset: "cifar100" or "".
+
+    Returns:
+        ``(100, 100)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], another data set, or another number of classes.
+
+    Source: the code of Hendrycks et al., NeurIPS 2018 (Gold Loss Correction).
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> matrix = NOISES["hierarchical"](100, 0.4, torch.Generator(), dataset="cifar100")
+        >>> matrix[6, [6, 7]]  # bee, beetle
+        tensor([0.6000, 0.1000], dtype=torch.float64)
     """
     groups = _superclasses("hierarchical", num_classes, rate, dataset)
     matrix = torch.zeros(100, 100, dtype=torch.float64)
@@ -95,7 +179,7 @@ def hierarchical(
 
 
 def _superclasses(name: str, num_classes: int, rate: float, dataset: str) -> list[list[int]]:
-    """Class ids of the 20 superclasses, ascending."""
+    """Return the class ids of the 20 superclasses, ascending."""
     check_rate(num_classes, rate)
     if num_classes != 100 or dataset not in ("", "cifar100"):
         of = f" of '{dataset}'" if dataset else ""
@@ -107,7 +191,10 @@ def _superclasses(name: str, num_classes: int, rate: float, dataset: str) -> lis
 
 
 def _move(targets: list[int], rate: float) -> Tensor:
-    """Class i becomes ``targets[i]`` with probability ``rate``; one that maps to itself stays."""
+    """Build the matrix in which class i becomes ``targets[i]`` with probability ``rate``.
+
+    A class that maps to itself stays.
+    """
     matrix = torch.eye(len(targets), dtype=torch.float64)
     for label, target in enumerate(targets):
         if target != label:

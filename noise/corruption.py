@@ -1,4 +1,4 @@
-"""Drawing given labels from transition probabilities."""
+"""Draw given labels from transition probabilities."""
 
 import math
 
@@ -14,25 +14,34 @@ UNIT = 2**32  # probabilities are counted in steps of 1 / UNIT, so that their su
 def corrupt(labels: Tensor, matrix: Tensor, generator: Generator, counts: str = "sample") -> Tensor:
     """Draw a given label for each sample.
 
-    Every choice looks at the labels passed in, never at labels already changed: with 3 <-> 5 no
-    sample goes there and back.
+    Each draw reads the labels that were passed in, never labels that are already changed. With 3
+    <-> 5 no sample goes there and back.
 
     Args:
         labels: ``(n,)`` int64 class ids, the labels before corruption.
         matrix: ``(K, K)`` transition matrix, or ``(n, K)`` with one row for each sample; all rows
             sum to one. A square one is read as a transition matrix, even if n = K.
         generator: CPU generator; no global random state is read or changed.
-        counts: ``sample`` draws each sample on its own from its row, with one random number, so
-            that the number of wrong labels varies. ``exact`` changes exactly the expected number of
-            labels, rounded (half up): a sample is selected, without replacement, with probability
-            1 - T[y, y] (up to that rounding) and then gets one of the *other* classes in proportion
-            to its row. ``exact-per-class`` does the same within each class.
+        counts: how many labels change. ``sample`` draws each sample on its own from its row, with
+            one random number, so the number of wrong labels varies. ``exact`` changes exactly the
+            expected number, rounded half up: it selects samples without replacement, each with
+            probability 1 - T[y, y] up to that rounding, and draws one of the *other* classes in
+            proportion to the row. ``exact-per-class`` does the same within each class.
 
     Returns:
         ``(n,)`` int64 given labels.
 
     Raises:
-        ValueError: unknown ``counts``, or rows that are no distributions or do not fit the labels.
+        ValueError: unknown ``counts``, rows that are no distributions, or rows that do not fit the
+            labels.
+
+    Example:
+        >>> import torch
+        >>> truth, generator = torch.arange(10).repeat(10), torch.Generator().manual_seed(0)
+        >>> matrix = torch.full((10, 10), 0.3 / 9, dtype=torch.float64).fill_diagonal_(0.7)
+        >>> given = corrupt(truth, matrix, generator, counts="exact")
+        >>> int((given != truth).sum())
+        30
     """
     if counts not in COUNTS:
         raise ValueError(f"counts is one of {', '.join(COUNTS)}, got '{counts}'")
@@ -52,12 +61,22 @@ def corrupt(labels: Tensor, matrix: Tensor, generator: Generator, counts: str = 
 
 
 def realised_rate(given: Tensor, truth: Tensor) -> float:
-    """Share of samples whose given label differs from the true one, in [0, 1]."""
+    """Compute the share of samples whose given label differs from the true one, in [0, 1].
+
+    Args:
+        given: ``(n,)`` given labels.
+        truth: ``(n,)`` true labels.
+
+    Example:
+        >>> import torch
+        >>> realised_rate(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 0, 0]))
+        0.25
+    """
     return float((given != truth).double().mean()) if len(given) else 0.0
 
 
 def _row_of_each(labels: Tensor, matrix: Tensor) -> Tensor:
-    """``(n, K)`` float64 rows, one for each sample."""
+    """Return ``(n, K)`` float64 rows, one for each sample."""
     matrix = matrix.to(torch.float64)
     if matrix.ndim != 2 or matrix.shape[0] not in (matrix.shape[1], len(labels)):
         raise ValueError(
@@ -72,7 +91,7 @@ def _row_of_each(labels: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _draw(rows: Tensor, generator: Generator) -> Tensor:
-    """``(n,)`` classes drawn from ``(n, K)`` distributions, one random number each."""
+    """Draw ``(n,)`` classes from ``(n, K)`` distributions, with one random number each."""
     numbers = torch.rand(len(rows), generator=generator, dtype=torch.float64)
     drawn = (numbers[:, None] >= rows.cumsum(1)).sum(1)
     # Rounding may leave the last threshold just under 1: such a draw belongs to the last class
@@ -82,11 +101,12 @@ def _draw(rows: Tensor, generator: Generator) -> Tensor:
 
 
 def _select(change: Tensor, generator: Generator) -> Tensor:
-    """Indices of exactly round(sum of ``change``) samples, each taken with its probability.
+    """Select exactly round(sum of ``change``) samples, each with its probability; return their
+    indices.
 
-    Systematic sampling in a random order: the probabilities are laid end to end, and a sample is
-    taken if one of the points u, u + 1, u + 2, ... falls into its stretch. u is uniform over the
-    offsets that give the wanted number of points.
+    This is systematic sampling in a random order. The probabilities are laid end to end, and a
+    sample is taken if one of the points u, u + 1, u + 2, ... falls into its interval. u is uniform
+    over the offsets that give the wanted number of points.
     """
     order = torch.randperm(len(change), generator=generator)
     ends = (change[order] * UNIT).round().to(torch.int64).cumsum(0)

@@ -1,4 +1,6 @@
-"""Estimates of the transition matrix ``T[i, j] = Pr(given label j | true label i)``."""
+"""Estimate the transition matrix ``T[i, j] = Pr(given label j | true label i)`` from
+predictions.
+"""
 
 import torch
 from torch import Tensor
@@ -7,13 +9,15 @@ from .checks import check_labels, check_probabilities
 
 
 def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> Tensor:
-    """Row i is the prediction at a sample that is almost surely of class i.
+    """Estimate a transition matrix from the predictions at anchor points.
 
         T[i] = p(x_i),   x_i = the sample at the 97th percentile of p(class i | x)
 
-    The predictions must estimate the *given* label, so they come from a network trained on noisy
-    labels. The percentile is that over all samples and passes over outliers; it lies within class i
-    only if more than 3 % of the samples are of that class, so give None for 100 classes.
+    An anchor point is a sample that is almost surely of its class. The predictions must estimate
+    the *given* label, so they come from a network trained on noisy labels.
+
+    The percentile is over all samples, so that outliers above it are passed over. It lies within
+    class i only if more than 3 % of the samples are of that class: give None for 100 classes.
 
     Args:
         probabilities: ``(n, K)`` predictions on samples that were not used to fit them.
@@ -28,6 +32,12 @@ def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> 
 
     Source: Patrini et al., CVPR 2017. Their code looks for the percentile by setting
     larger entries to zero in a view of the predictions, and so zeroes entries of later rows of T.
+
+    Example:
+        >>> import torch
+        >>> anchor_points(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), percentile=None)
+        tensor([[0.9000, 0.1000],
+                [0.2000, 0.8000]], dtype=torch.float64)
     """
     eta = check_probabilities(probabilities)
     if percentile is not None and not 0 <= percentile <= 1:
@@ -43,23 +53,33 @@ def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> 
 
 
 def anchored_matrix(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """``anchor_points`` at the percentile that suits the rarest given label.
+    """Estimate a transition matrix by ``anchor_points`` at a percentile that suits the rarest
+    label.
 
-    The 97th, or the maximum if a class has at most 6 % of the samples and so might lie above it.
+    It is the 97th. If a class has at most 6 % of the given labels, it is the maximum, because the
+    percentile might lie outside that class.
+
+    Args:
+        probabilities: ``(n, K)`` predictions, see ``anchor_points``.
+        labels: ``(n,)`` int64 given labels.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
     """
     rarest = float(labels.bincount(minlength=probabilities.shape[1]).min()) / len(labels)
     return anchor_points(probabilities, percentile=0.97 if rarest > 0.06 else None)
 
 
 def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Counts samples by given label and by the class that the network is confident about.
+    """Estimate a transition matrix from counts of given labels and confidently predicted classes.
 
         t_j = mean of p(j | x) over samples given as j
         C[i, j] = samples given as i whose most probable class among {l: p(l | x) >= t_l} is j
 
     Rows of C are scaled to the number of samples given as i, then columns to one, and T = C^T.
-    The threshold of a class that gets no foreign labels is missed by half of its own samples unless
-    predictions are exact, so T is biased where some classes get more noise than others.
+
+    T is biased where some classes get more noise than others. A class that gets no foreign labels
+    has a threshold that half of its own samples miss, unless the predictions are exact.
 
     Args:
         probabilities: ``(n, K)`` predictions of the *given* label on samples that were not used to
@@ -74,6 +94,13 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
         ValueError: rows that are no distributions, labels that do not fit them.
 
     Source: Northcutt, Jiang and Chuang, JAIR 2021 (confident learning).
+
+    Example:
+        >>> import torch
+        >>> p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]])
+        >>> confident_joint(p, torch.tensor([0, 0, 1, 1]))
+        tensor([[0.6667, 0.3333],
+                [0.0000, 1.0000]], dtype=torch.float64)
     """
     joint = _calibrated_joint(probabilities, labels)
     columns = joint.sum(0)
@@ -83,16 +110,31 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def estimated_rate(probabilities: Tensor, labels: Tensor) -> float:
-    """Share of wrong labels: what the calibrated confident joint has off its diagonal.
+    """Estimate the share of wrong labels: the part of the calibrated confident joint off its
+    diagonal.
 
-    Args and errors as in ``confident_joint``; the result is in [0, 1].
+    Args:
+        probabilities: ``(n, K)``, see ``confident_joint``.
+        labels: ``(n,)`` int64 given labels.
+
+    Returns:
+        The share, in [0, 1].
+
+    Raises:
+        ValueError: see ``confident_joint``.
+
+    Example:
+        >>> import torch
+        >>> p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]])
+        >>> estimated_rate(p, torch.tensor([0, 0, 1, 1]))
+        0.25
     """
     joint = _calibrated_joint(probabilities, labels)
     return float(1 - joint.trace() / joint.sum())
 
 
 def _calibrated_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """``(K, K)`` estimated numbers of samples by given label (rows) and true class."""
+    """Estimate ``(K, K)`` numbers of samples by given label (rows) and true class (columns)."""
     eta = check_probabilities(probabilities)
     classes = eta.shape[1]
     check_labels(labels, classes)

@@ -1,4 +1,4 @@
-"""Given labels that somebody has already made, such as the human labels of CIFAR-10N."""
+"""Read given labels that already exist, such as the human labels of CIFAR-10N."""
 
 import zipfile
 import zlib
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
-    """Read given labels.
+    """Read given labels from a NumPy file.
 
     Args:
         spec: ``labels.npz:key`` or ``labels.npy``.
@@ -23,6 +23,14 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
 
     Raises:
         ValueError: no such file or key, another length, a label that is no class.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/labels.npy", ["cat", "dog", "cat"])
+        ...     labels_from_file(f"{folder}/labels.npy", 3, ["cat", "dog"])
+        tensor([0, 1, 0])
     """
     values = array_from_file(spec)
     if values.shape != (count,):
@@ -48,7 +56,7 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
 
 
 def array_from_file(spec: str) -> np.ndarray:
-    """The array that ``arrays.npz:key`` or ``array.npy`` names; opening it runs no code.
+    """Read the array that ``arrays.npz:key`` or ``array.npy`` names; no code from the file is run.
 
     Raises:
         ValueError: no such file or key, or something else than plain arrays.

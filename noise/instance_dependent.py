@@ -1,4 +1,4 @@
-"""Noise that depends on what a sample looks like."""
+"""Noise that depends on the features of a sample."""
 
 import math
 
@@ -20,7 +20,7 @@ def instance(
     *,
     temperature: float = 1.0,
 ) -> Tensor:
-    """Part-dependent noise: each sample has its own rate and its own likely wrong class.
+    """Build part-dependent noise: each sample has its own rate and its own likely wrong class.
 
         q_i ~ N(rate, 0.1^2) truncated to [0, 1],   W[y] ~ N(0, 1)^(d, K)
         T_i[j] = q_i softmax_{j != y}(x_i W[y] / temperature)[j],   T_i[y] = 1 - q_i
@@ -34,17 +34,27 @@ def instance(
         rate: mean share of samples that change, in [0, 1].
         generator: CPU generator.
         num_classes: K.
-        temperature: at 1, the authors' way without division by sqrt(d), scores have a standard
-            deviation of |x|, so the softmax is nearly one-hot: a sample has one wrong class. A
-            temperature of sqrt(d) spreads it over several.
+        temperature: above 0. At 1, the authors' value, scores have a standard deviation of |x|, so
+            the softmax is nearly one-hot and a sample has one wrong class. A temperature of sqrt(d)
+            spreads it over several.
 
     Returns:
         ``(n, K)`` float64 rows for ``corrupt(labels, rows, generator)``.
 
     Raises:
-        ValueError: a bad rate or temperature, features that are not finite or too few or many.
+        ValueError: a rate or temperature outside its range, features that are not finite or that do
+            not fit the labels.
 
     Source: algorithm 2 of Xia et al., Part-dependent Label Noise, NeurIPS 2020.
+
+    Example:
+        >>> import torch
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> x, labels = torch.randn(1000, 5, generator=generator), torch.arange(4).repeat(250)
+        >>> rows = instance(x, labels, 0.4, generator, num_classes=4)
+        >>> own = rows.gather(1, labels[:, None])
+        >>> round(1 - float(own.mean()), 2)
+        0.4
     """
     check_rate(num_classes, rate)
     check_labels(labels, num_classes)
@@ -73,7 +83,7 @@ def instance(
 
 
 def _truncated_normal(count: int, mean: float, generator: Generator) -> Tensor:
-    """Draws from N(mean, SPREAD^2) conditioned on [0, 1], by the inverse distribution function."""
+    """Draw from N(mean, SPREAD^2) conditioned on [0, 1], by the inverse distribution function."""
     ends = torch.tensor([-mean / SPREAD, (1 - mean) / SPREAD], dtype=torch.float64)
     low, high = torch.special.ndtr(ends)
     numbers = torch.rand(count, generator=generator, dtype=torch.float64)

@@ -1,8 +1,8 @@
-"""Transition matrices ``T[i, j] = Pr(given label j | true label i)``, float64, rows sum to one.
+"""Build transition matrices ``T[i, j] = Pr(given label j | true label i)``; rows sum to one.
 
 All builders share one signature, so that a name from the command line is enough to call any of
-them: those without a random choice ignore the generator, those that suit every data set ignore its
-name. Builders that know which classes are similar are in ``class_maps``.
+them. Builders without a random choice ignore the generator, and builders that suit every data set
+ignore its name. Builders that need to know which classes are similar are in ``class_maps``.
 """
 
 from typing import Protocol
@@ -19,11 +19,11 @@ class Builder(Protocol):
     def __call__(
         self, num_classes: int, rate: float, generator: Generator, *, dataset: str = ""
     ) -> Tensor:
-        """The ``(num_classes, num_classes)`` matrix.
+        """Build the ``(num_classes, num_classes)`` float64 matrix.
 
         Args:
             num_classes: K, at least 2.
-            rate: in [0, 1]; what it counts is said by each builder.
+            rate: in [0, 1]; each builder says what it counts.
             generator: CPU generator for builders that draw classes.
             dataset: name of the data set, for builders with a class map.
 
@@ -34,17 +34,56 @@ class Builder(Protocol):
 
 
 def none(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """The identity: every label stays (``rate`` must be 0)."""
+    """Build the identity: every label stays.
+
+    Args:
+        num_classes: K.
+        rate: 0.
+        generator: not used.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64.
+
+    Raises:
+        ValueError: another rate than 0.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> NOISES["none"](3, 0.0, torch.Generator()).diagonal()
+        tensor([1., 1., 1.], dtype=torch.float64)
+    """
     if rate:
         raise ValueError(f"noise 'none' has rate 0, got {rate}; name a noise, such as uniform")
     return torch.eye(num_classes, dtype=torch.float64)
 
 
 def uniform(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` the label is redrawn from *all* classes, the true one included.
+    """Build noise that redraws a label from *all* classes, the true one included.
 
-    A label stays with probability (1 - rate) + rate / K, so 40 % at 10 classes makes 36 % wrong.
-    Source: section 2 of Ghosh and Lan, WACV 2021; also called ``unif`` in the MW-Net code.
+    A label is redrawn with probability ``rate``, so it stays with probability (1 - rate) + rate /
+    K. A rate of 0.4 at 10 classes makes 36 % of the labels wrong.
+
+    Args:
+        num_classes: K, at least 2.
+        rate: in [0, 1]; counts the true class.
+        generator: not used.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], or fewer than two classes.
+
+    Source: section 2 of Ghosh and Lan, WACV 2021; called ``unif`` in the MW-Net code.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> NOISES["uniform"](4, 0.4, torch.Generator())[0]
+        tensor([0.7000, 0.1000, 0.1000, 0.1000], dtype=torch.float64)
     """
     check_rate(num_classes, rate)
     keep = (1 - rate) * torch.eye(num_classes, dtype=torch.float64)
@@ -52,9 +91,27 @@ def uniform(num_classes: int, rate: float, generator: Generator, *, dataset: str
 
 
 def symmetric(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` the label becomes one of the K - 1 *other* classes, evenly.
+    """Build noise that turns a label into one of the K - 1 *other* classes, evenly.
+
+    Args:
+        num_classes: K, at least 2.
+        rate: probability of a change, in [0, 1]; does not count the true class.
+        generator: not used.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], or fewer than two classes.
 
     Source: section 3 of Gao, Gouk and Hospedales, 2021 ("from the positive label to a negative").
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> NOISES["symmetric"](5, 0.4, torch.Generator())[0]
+        tensor([0.6000, 0.1000, 0.1000, 0.1000, 0.1000], dtype=torch.float64)
     """
     check_rate(num_classes, rate)
     off = torch.full((num_classes, num_classes), rate / (num_classes - 1), dtype=torch.float64)
@@ -62,29 +119,89 @@ def symmetric(num_classes: int, rate: float, generator: Generator, *, dataset: s
 
 
 def flip(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` the label becomes the one other class drawn for its row.
+    """Build noise that turns a label into one other class, which is drawn once for each true class.
 
-    The rate does not count the true class. Not learnable from ``rate`` 0.5 on. Source: section 2
-    of Ghosh and Lan, WACV 2021.
+    From a rate of 0.5 on, the true classes cannot be learnt.
+
+    Args:
+        num_classes: K, at least 2.
+        rate: probability of a change, in [0, 1]; does not count the true class.
+        generator: CPU generator that draws the classes.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], or fewer than two classes.
+
+    Source: section 2 of Ghosh and Lan, WACV 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> matrix = NOISES["flip"](5, 0.4, torch.Generator().manual_seed(0))
+        >>> (matrix == 0.4).sum(1).tolist()
+        [1, 1, 1, 1, 1]
     """
     return _flip_to(num_classes, rate, 1, generator)
 
 
 def flip2(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` the label becomes one of two other classes drawn for its row.
+    """Build noise that turns a label into one of two other classes, drawn once for each true class.
 
-    The rate does not count the true class. Source: section 2 of Ghosh and Lan, WACV 2021 (called
-    ``flip`` in Shu et al., 2019). Not learnable from ``rate`` 2/3 on. The public code draws the
-    classes with a fixed seed; here the generator decides.
+    Each of the two gets ``rate`` / 2. From a rate of 2/3 on, the true classes cannot be learnt.
+
+    Args:
+        num_classes: K, at least 3.
+        rate: probability of a change, in [0, 1]; does not count the true class.
+        generator: CPU generator that draws the classes.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], or fewer than three classes.
+
+    Source: section 2 of Ghosh and Lan, WACV 2021; called ``flip`` in Shu et al., 2019. The public
+    code draws the classes with a fixed seed; here the generator decides.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> matrix = NOISES["flip2"](5, 0.4, torch.Generator().manual_seed(0))
+        >>> (matrix == 0.2).sum(1).tolist()
+        [2, 2, 2, 2, 2]
     """
     return _flip_to(num_classes, rate, 2, generator)
 
 
 def pairflip(num_classes: int, rate: float, generator: Generator, *, dataset: str = "") -> Tensor:
-    """With probability ``rate`` class i becomes class i + 1 (the last becomes the first).
+    """Build noise that turns class i into class i + 1; the last class becomes the first.
 
-    The rate does not count the true class. Not learnable from ``rate`` 0.5 on. Source: Han et al.,
-    Co-teaching, NeurIPS 2018; "asymmetric (pair-flip)" in Gao, Gouk and Hospedales, 2021.
+    From a rate of 0.5 on, the true classes cannot be learnt.
+
+    Args:
+        num_classes: K, at least 2.
+        rate: probability of a change, in [0, 1]; does not count the true class.
+        generator: not used.
+        dataset: not used.
+
+    Returns:
+        ``(K, K)`` float64, rows sum to one.
+
+    Raises:
+        ValueError: a rate outside [0, 1], or fewer than two classes.
+
+    Source: Han et al., Co-teaching, NeurIPS 2018; "asymmetric (pair-flip)" in Gao, Gouk and
+    Hospedales, 2021.
+
+    Example:
+        >>> import torch
+        >>> from mwnet import NOISES
+        >>> NOISES["pairflip"](4, 0.4, torch.Generator())[3]
+        tensor([0.4000, 0.0000, 0.0000, 0.6000], dtype=torch.float64)
     """
     check_rate(num_classes, rate)
     keep = torch.eye(num_classes, dtype=torch.float64)
@@ -92,16 +209,23 @@ def pairflip(num_classes: int, rate: float, generator: Generator, *, dataset: st
 
 
 def unlearnable(matrix: Tensor) -> list[int]:
-    """Classes that a transition matrix gives another label at least as often as their own.
+    """List the classes that a transition matrix gives another label at least as often as their own.
 
-    Learning from such labels is infeasible without knowing more: ``flip`` reaches it at a rate of
-    1/2, ``flip2`` at 2/3, ``uniform`` at 1. Source: section 4 of Ghosh and Lan, WACV 2021.
+    Such classes cannot be learnt from the labels without further knowledge. ``flip`` reaches this
+    at a rate of 1/2, ``flip2`` at 2/3, ``uniform`` at 1.
 
     Args:
-        matrix: ``(K, K)`` with T[i, j] = Pr(given j | true i); equal to a millionth is equal.
+        matrix: ``(K, K)`` with T[i, j] = Pr(given j | true i); numbers within 1e-6 count as equal.
 
     Returns:
         Class ids, ascending.
+
+    Source: section 4 of Ghosh and Lan, WACV 2021.
+
+    Example:
+        >>> import torch
+        >>> unlearnable(torch.tensor([[0.4, 0.6], [0.1, 0.9]]))
+        [0]
     """
     others = matrix.detach().to("cpu", torch.float64, copy=True).fill_diagonal_(-1.0)
     own = matrix.detach().diagonal().to("cpu", torch.float64)

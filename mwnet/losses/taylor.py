@@ -91,8 +91,8 @@ def taylor_range(theta: tuple[float, ...], num_classes: int) -> tuple[float, flo
     """Compute (f_min, f_max) over all predictions of ``num_classes`` classes and all labels.
 
     Example:
-        >>> taylor_range((*[0.0] * 6, -1.0, *[0.0] * 5), num_classes=4)
-        (-0.25, 0.0)
+        >>> taylor_range((*[0.0] * 6, 1.0, *[0.0] * 5), num_classes=4)
+        (0.0, 0.25)
     """
     on, off = (
         Polynomial([0.0, *coefficients(theta, y)])(Polynomial([-theta[0], 1.0])) for y in (1, 0)
