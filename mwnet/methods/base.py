@@ -1,4 +1,4 @@
-"""What the trainer asks of a method."""
+"""The interface of a method, as the trainer uses it."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -14,7 +14,12 @@ from mwnet.methods.learner import Learner
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a method's training: ``name`` for reports, ``epochs`` passes over the data."""
+    """A part of a method's training.
+
+    Attributes:
+        name: for reports.
+        epochs: passes over the training samples.
+    """
 
     name: str
     epochs: int
@@ -22,27 +27,40 @@ class Phase:
 
 @dataclass(frozen=True)
 class Context:
-    """What a method may look at beside its batches: given labels, never the truth."""
+    """What a method may read beside its batches; it has given labels, never the truth.
+
+    Attributes:
+        train: the training batches.
+        meta: the meta batches, None where there is no meta set.
+    """
 
     train: Batches
     meta: Batches | ConfidentBatches | None
 
 
 class Method(nn.Module):
-    """A way to train on noisy labels. It owns its networks, optimizers and schedules.
+    """The base of all training methods: it owns its networks, optimizers and schedules.
 
-    Built as ``METHODS[name](parts, **hyper)``; the hyper-parameters are ``method_options``.
-    Everything that training changes must be in its ``state_dict``, which is what a checkpoint
-    holds: parameters, buffers, learners with their optimizers, and for the rest
-    ``get_extra_state``.
+    A method is built as ``METHODS[name](parts, **hyper)``; the hyper-parameters are
+    ``method_options``. Its ``state_dict`` must contain everything that training changes, because a
+    checkpoint holds nothing else: parameters, buffers, learners with their optimizers, and for the
+    rest ``get_extra_state``.
 
     Args:
-        phases: what the training consists of, at least one.
+        phases: the parts of the training, at least one.
 
     Attributes:
         phases: as given.
-        epoch: the current one, counted from 0 over all phases; the trainer sets it.
-        learner: the network that one would deploy.
+        epoch: the current epoch, counted from 0 over all phases; the trainer sets it.
+        learner: the network that is deployed, with its optimizer.
+
+    Example:
+        >>> from mwnet.builders.experiment import build
+        >>> from mwnet.config.checks import validate
+        >>> experiment = build(validate({"dataset": "digits", "method": "erm", "epochs": 2}))
+        >>> method, train = experiment.method, experiment.train
+        >>> list(method.step(train[0], None)), method.epochs
+        (['train_loss'], 2)
     """
 
     meta: ClassVar[Literal["none", "any", "clean"]] = "none"
@@ -72,16 +90,16 @@ class Method(nn.Module):
 
     @property
     def epochs(self) -> int:
-        """Epochs of all phases."""
+        """The number of epochs of all phases."""
         return sum(phase.epochs for phase in self.phases)
 
     @property
     def phase(self) -> str:
-        """Name of the current phase."""
+        """The name of the current phase."""
         return self.phase_of(self.epoch).name
 
     def phase_of(self, epoch: int) -> Phase:
-        """The phase of an epoch counted from 0; the last one also after its end."""
+        """Return the phase of an epoch counted from 0; after the end, the last phase."""
         for phase in self.phases:
             if epoch < phase.epochs:
                 return phase
@@ -89,38 +107,40 @@ class Method(nn.Module):
         return self.phases[-1]
 
     def start_of(self, name: str) -> int:
-        """First epoch of a phase, counted from 0."""
+        """Return the first epoch of a phase, counted from 0."""
         names = [phase.name for phase in self.phases]
         return sum(phase.epochs for phase in self.phases[: names.index(name)])
 
     @property
     def network(self) -> nn.Module:
-        """The network that one would deploy."""
+        """The network that is deployed."""
         return self.learner.network
 
     @property
     def engine_name(self) -> str | None:
-        """Which engine computes the meta-gradient; None before it is chosen or if there is none."""
+        """The engine of the meta-gradient; None before it is chosen, or where there is no
+        meta-gradient.
+        """
         return None
 
     def begin_epoch(self, context: Context) -> None:
-        """Called before the first step of an epoch: schedules, phases, passes over the data."""
+        """Prepare an epoch; called before its first step."""
 
     def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
-        """One training step; returns detached scalars, among them ``train_loss``."""
+        """Take one training step; return detached scalars, among them ``train_loss``."""
         raise NotImplementedError
 
     def logits(self, x: Tensor) -> Tensor:
-        """``(n, K)`` logits of ``(n, c, h, w)`` images, by the network that one would deploy."""
+        """Compute ``(n, K)`` logits of ``(n, c, h, w)`` images by the network that is deployed."""
         return self.learner(x)
 
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
-        """Score given labels; unless a method says otherwise, by the probability of the label.
+        """Score given labels; unless a method overrides this, by the probability of the label.
 
         Args:
             logits: ``(n, K)`` of un-augmented samples, in eval mode.
-            labels: ``(n,)`` given labels.
-            index: ``(n,)`` sample ids; not all need be training samples.
+            labels: ``(n,)`` int64 given labels.
+            index: ``(n,)`` int64 sample ids; they need not be training samples.
 
         Returns:
             ``own``: ``(n,)`` in [0, 1], the method's own score, low = suspect; ``weight``:
@@ -131,12 +151,12 @@ class Method(nn.Module):
 
 
 def given_probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """``(n,)`` predicted probability of the given label: cleanlab's self-confidence."""
+    """Compute ``(n,)`` probabilities of the given labels, which cleanlab calls self-confidence."""
     return logits.softmax(-1).gather(-1, labels[:, None]).squeeze(-1)
 
 
 def training_set(method: Method, train: Batches) -> TrainingSet:
-    """The training samples as the method sees them between two epochs."""
+    """Return the training samples with the present predictions of a method."""
 
     def logits() -> Tensor:
         return predict(method, train.pixels, train.ids)
@@ -147,7 +167,7 @@ def training_set(method: Method, train: Batches) -> TrainingSet:
 
 @torch.no_grad()
 def predict(method: nn.Module, pixels: Pixels, ids: Tensor) -> Tensor:
-    """``(m, K)`` logits of samples, un-augmented, by a method or a network in eval mode."""
+    """Compute ``(m, K)`` logits of un-augmented samples by a method or a network in eval mode."""
     apply = method.logits if isinstance(method, Method) else method
     was_training = method.training
     method.eval()

@@ -1,4 +1,4 @@
-"""CMW-Net: Meta-Weight-Net whose weighting depends on the size of a sample's class."""
+"""CMW-Net: Meta-Weight-Net with a weighting that depends on the size of a sample's class."""
 
 from typing import final
 
@@ -13,9 +13,9 @@ from mwnet.methods.mwnet import MWNet
 
 
 class ClassAwareWeightNet(nn.Module):
-    """W(l, y; Theta): the hidden layer of Meta-Weight-Net with an output for each group of classes.
+    """W(l, y; Theta): the weight net of Meta-Weight-Net with one output for each group of classes.
 
-    All outputs start equal: what differs between groups at the end has been learnt.
+    All outputs start with equal weights, so any difference between groups has been learnt.
 
     Args:
         group_of: ``(K,)`` int64, the group of each class, from 0.
@@ -34,29 +34,34 @@ class ClassAwareWeightNet(nn.Module):
         self.register_buffer("group_of", group_of)
 
     def forward(self, losses: Tensor, labels: Tensor) -> Tensor:
-        """``(n,)`` losses and ``(n,)`` given labels -> ``(n,)`` weights in (0, 1)."""
+        """Compute ``(n,)`` weights in (0, 1) from ``(n,)`` losses and ``(n,)`` given labels."""
         outputs = self.out(torch.relu(self.hidden(losses[:, None])))
         return torch.sigmoid(outputs.gather(1, self.group_of[labels][:, None])).squeeze(1)
 
 
 @final
 class CMWNet(Method):
-    """Meta-Weight-Net with a weighting of its own for small, middle and large classes.
+    """Train Meta-Weight-Net with separate weightings for small, middle and large classes.
 
     1. Group the classes by the number of their given labels, by k-means.
     2. Train as Meta-Weight-Net; the weight net has one output for each group.
 
-    Source: Shu, Yuan, Meng and Xu, TPAMI 2023. Their code adds mixup, pseudo-labels and a meta set
-    of the samples with the smallest losses (here ``meta_source="confident"``), and moves the weight
-    net every ten steps (``meta_interval``). They always take three groups; here classes whose
-    sizes differ by less than ``ratio`` share one, because three outputs learn on a third of the
-    samples each, which is a loss where the sizes differ by chance. With one group this is
-    Meta-Weight-Net. The label-quality score is the weight; a step costs 10 forward passes.
+    Neighbouring groups whose mean sizes differ by less than ``ratio`` are not formed. Each of three
+    outputs would learn from a third of the samples, which costs accuracy where sizes differ by
+    chance. With one group this is Meta-Weight-Net. The label-quality score is the weight. A step
+    costs 10 forward passes.
 
     Args:
         parts: what to build from.
-        clusters: groups of classes, at most.
-        ratio: by which the mean sizes of neighbouring groups differ at least; 1 for the paper's.
+        clusters: largest number of groups, at least 1.
+        ratio: least ratio of the mean sizes of neighbouring groups, at least 1; 1 is the paper's.
+
+    Raises:
+        ValueError: clusters or ratio below 1.
+
+    Source: Shu, Yuan, Meng and Xu, TPAMI 2023. The authors always take three groups. Their code
+    adds mixup, pseudo-labels, and a meta set of the samples with the smallest losses (here
+    ``meta_source="confident"``). It moves the weight net every ten steps (``meta_interval``).
     """
 
     meta = "any"
@@ -99,9 +104,18 @@ class CMWNet(Method):
 
 
 def groups_by_size(class_sizes: Tensor, clusters: int, ratio: float) -> Tensor:
-    """``(K,)`` group of each class, from 0 for the smallest, by k-means on the class sizes.
+    """Group classes by k-means on their sizes.
 
-    The largest number of groups whose means differ by ``ratio`` from one to the next is taken.
+    Of the numbers of groups up to ``clusters``, it takes the largest with which the group means
+    differ by ``ratio`` or more from one to the next.
+
+    Args:
+        class_sizes: ``(K,)`` samples of each class.
+        clusters: largest number of groups.
+        ratio: least ratio of neighbouring means.
+
+    Returns:
+        ``(K,)`` int64 group of each class; 0 has the smallest classes.
     """
     from sklearn.cluster import KMeans
 

@@ -1,4 +1,4 @@
-"""Co-teaching: two networks, each trained on what the other finds easy."""
+"""Co-teaching: two networks, each trained on the samples that have a small loss in the other."""
 
 from typing import final
 
@@ -13,23 +13,28 @@ from mwnet.methods.noise_rate import NoiseRate
 
 @final
 class CoTeaching(Method):
-    """Co-teaching (Han et al., NeurIPS 2018).
+    """Train two networks, each on the samples that the other one selects.
 
-    1. R(t) = 1 - tau min(t / ramp, 1),   epochs t = 1, 2, ..., tau the noise rate
-    2. Each network picks the R(t) share of the batch on which its loss is smallest.
-    3. Each takes a step on the samples that the *other* one picked.
+    1. R(t) = 1 - tau min(t / ramp, 1) for epochs t = 1, 2, ..., where tau is the noise rate.
+    2. Each network selects the share R(t) of the batch on which its loss is smallest.
+    3. Each takes a step on the samples that the *other* one selected.
 
-    The first network is deployed. Its selection orders samples by loss, so the label-quality score
-    is the probability of the given label; the weight is the selection. A step costs 2 networks of 3
-    forward passes. An unknown noise rate is estimated in a phase of its own.
-
-    Where the authors' code differs: it divides the mean loss by the number of picked samples once
-    more, and its first epoch drops nothing (t counts from 0).
+    The first network is deployed. The label-quality score is the probability of the given label,
+    and the weight is the selection. A step costs 6 forward passes, 3 for each network. If the noise
+    rate is unknown, a phase of its own estimates it.
 
     Args:
         parts: what to build from.
-        ramp: epochs until the whole noise rate is dropped; 10 of 200 in the paper, where an epoch
-            has some 400 steps. Before every class has been learnt, dropping loses whole classes.
+        ramp: epochs until the whole noise rate is dropped, at least 1. The paper takes 10 of 200,
+            with some 400 steps an epoch. A ramp that ends before every class is learnt loses whole
+            classes.
+
+    Raises:
+        ValueError: ramp below 1.
+
+    Source: Han et al., NeurIPS 2018. Where the authors' code differs: it divides the mean loss by
+    the number of selected samples once more, and its first epoch drops nothing, because t counts
+    from 0.
     """
 
     takes_loss = "per sample"
@@ -78,13 +83,15 @@ class CoTeaching(Method):
 
 
 def smallest(losses: Tensor, forget_rate: float) -> Tensor:
-    """Positions of the smallest losses, at least one; a share ``forget_rate`` is left out."""
+    """Return the positions of the smallest losses, at least one; a share ``forget_rate`` is left
+    out.
+    """
     keep = max(1, round((1 - forget_rate) * len(losses)))
     return losses.argsort(stable=True)[:keep]
 
 
 def selected(losses: Tensor, forget_rate: float) -> Tensor:
-    """``(n,)`` 1 for the smallest losses, 0 for the others."""
+    """Return ``(n,)`` weights: 1 for the smallest losses, 0 for the others."""
     weight = torch.zeros_like(losses)
     weight[smallest(losses, forget_rate)] = 1.0
     return weight

@@ -1,4 +1,4 @@
-"""A meta set without clean data: the training samples whose given labels are trusted most."""
+"""A meta set without clean data: the training samples with the most probable given labels."""
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +8,11 @@ from mwnet.losses import TrainingSet
 
 
 class ConfidentBatches(nn.Module):
-    """Batches of the most confident training samples, chosen anew before every epoch.
+    """Batches of the most confident training samples, which are chosen again before every epoch.
 
-    Each sample has a running mean over epochs of the probability of its given label, and of each
-    given class those with the highest mean are taken, the same number of each class as far as it
-    has them. In the first ``warmup`` epochs there is no meta batch.
-
-    Source: the queue that replaces clean data in FSR (Zhang and Pfister, ICCV 2021), who rank by a
-    margin of meta losses; smallest loss within each class is the choice of CMW-Net's code.
+    Each sample has a running mean over epochs of the probability of its given label. The meta set
+    consists of the samples with the highest means of each given class. Every class has the same
+    number, as far as it has enough samples. In the first ``warmup`` epochs there is no meta batch.
 
     Args:
         train: the training samples.
@@ -23,6 +20,10 @@ class ConfidentBatches(nn.Module):
         batch_size: samples in a meta batch.
         memory: share of the old mean that is kept each epoch, in [0, 1).
         warmup: epochs before the first choice.
+
+    Source: the queue that replaces clean data in FSR (Zhang and Pfister, ICCV 2021), whose authors
+    rank by a margin of meta losses. The smallest loss within each class is the choice of CMW-Net's
+    code.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class ConfidentBatches(nn.Module):
         self.register_load_state_dict_post_hook(ConfidentBatches._forget)
 
     def refresh(self, epoch: int, samples: TrainingSet) -> None:
-        """Look at all samples and choose; to be called before every epoch, counted from 0."""
+        """Choose the meta set by a pass over all samples; called before every epoch, counted from
+        0.
+        """
         if epoch < self.warmup:
             return
         p_y = samples.logits().softmax(-1).gather(-1, samples.labels[:, None]).squeeze(-1)
@@ -65,7 +68,9 @@ class ConfidentBatches(nn.Module):
         self._batches = None
 
     def __getitem__(self, step: int) -> Batch | None:
-        """The meta batch of a step, counted from the start of the run; None while warming up."""
+        """Return the meta batch of a step, counted from the start of the run; None during
+        warm-up.
+        """
         if self._batches is None:
             if int(self.chosen[0]) < 0:
                 return None

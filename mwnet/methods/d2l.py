@@ -20,28 +20,33 @@ SAMPLES = 1280
 
 @final
 class D2L(Method):
-    """Dimensionality-driven learning (Ma et al., ICML 2018).
+    """Train until the dimensionality of the features rises, then mix labels with predictions.
 
-    1. Plain training. After every epoch the local intrinsic dimensionality (LID) of the penultimate
-       features is measured: 20 nearest neighbours among 1,280 training samples. While a network
-       learns, it falls; when it begins to memorise wrong labels, it rises.
-    2. The turning point is the first epoch, after ``warmup`` and the window, whose LID is above the
-       mean of the last ``window`` epochs by more than 2 of their standard deviations. Then the
-       network goes back to where it was an epoch earlier.
+    1. Train with cross-entropy. After every epoch measure the local intrinsic dimensionality (LID)
+    of
+       the penultimate features, from the 20 nearest neighbours among 1,280 training samples. It
+       falls while the network learns, and rises when the network begins to memorise wrong labels.
+    2. The turning point is the first epoch, after ``warmup`` and the window, whose LID is more than
+    2
+       standard deviations above the mean of the last ``window`` epochs. There the network goes back
+       to its state one epoch earlier.
     3. From there on the target is alpha y + (1 - alpha) (the predicted class), with
-       alpha = exp(-(t / T) LID_t / (lowest LID before)), t of T epochs.
+       alpha = exp(-(t / T) LID_t / (lowest LID before)) in epoch t of T.
 
-    The label-quality score is the probability of the given label. A step costs 3 forward passes,
-    and the LID one more for each of the 1,280 samples, once an epoch.
-
-    Where the authors' code differs: its way back to the epoch before restores the very checkpoint
-    that it has just written, and since 2019 it trains with another loss than cross-entropy before
-    the turning point. Momentum and learning-rate schedule are not turned back.
+    The label-quality score is the probability of the given label. A step costs 3 forward passes.
+    The LID costs one more for each of the 1,280 samples, once an epoch.
 
     Args:
         parts: what to build from.
-        warmup: epochs without a turning point, as a share of all; 40 of 120 in the paper.
-        window: epochs that the LID is compared with.
+        warmup: epochs without a turning point, as a share of all in [0, 1); 40 of 120 in the paper.
+        window: epochs that the LID is compared with, at least 2.
+
+    Raises:
+        ValueError: warmup or window outside its range.
+
+    Source: Ma et al., ICML 2018. Where the authors' code differs: to go back it restores the
+    checkpoint that it has just written, and since 2019 it trains with another loss than
+    cross-entropy before the turning point. Momentum and learning-rate schedule are not turned back.
     """
 
     def __init__(self, parts: Parts, *, warmup: float = 1 / 3, window: int = 5) -> None:
@@ -95,10 +100,11 @@ class D2L(Method):
 
 @torch.no_grad()
 def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> Tensor:
-    """``(m, d)`` inputs of the network's last linear layer for at most 1,280 random samples.
+    """Compute ``(m, d)`` inputs of the network's last linear layer for at most 1,280 random
+    samples.
 
     Raises:
-        UserError: a network without a linear layer.
+        UserError: (a ValueError) a network without a linear layer.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if not layers:
@@ -118,11 +124,13 @@ def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> T
 
 
 def dimensionality(features: Tensor, neighbours: int = NEIGHBOURS) -> float:
-    """Mean local intrinsic dimensionality of ``(m, d)`` features, by maximum likelihood.
+    """Estimate the mean local intrinsic dimensionality of ``(m, d)`` features by maximum
+    likelihood.
 
     LID(x) = -1 / mean_j log(r_j(x) / r_k(x)),   r_1 <= ... <= r_k distances to neighbours
 
-    Samples that coincide with their neighbours have no dimension and are left out.
+    Samples that coincide with all their neighbours have no dimensionality and are left out. The
+    result is 0 if none is left.
     """
     k = min(neighbours, len(features) - 1)
     features = features.double()

@@ -13,19 +13,27 @@ from mwnet.methods.learner import Parts
 
 @final
 class EarlyLearning(Method):
-    """Keep to what was predicted early, before the network began to memorise.
+    """Train with a term that holds each prediction at the mean of earlier ones.
+
+    Early in training a network predicts true labels; later it memorises the given ones.
 
     1. t_i <- beta t_i + (1 - beta) p_i, a running mean of each sample's predictions
     2. l_i = -log p_iy + lambda log(1 - <t_i, p_i>)
 
     The label-quality score of a training sample is t_iy, the running mean of the probability of its
-    label; other samples, and all before the first epoch, get the probability as it is. A step costs
-    3 forward passes. Source: Liu et al., NeurIPS 2020; as their code.
+    label. Samples that were never trained on get the present probability. A step costs 3 forward
+    passes.
 
     Args:
         parts: what to build from.
-        weight: lambda; 3 for CIFAR-10, 7 for CIFAR-100.
-        beta: memory in [0, 1); 0.7 for symmetric noise, 0.9 for asymmetric and CIFAR-100.
+        weight: lambda, at least 0; 3 for CIFAR-10, 7 for CIFAR-100.
+        beta: share of the mean that is kept, in [0, 1); 0.7 for symmetric noise, 0.9 for asymmetric
+            noise and CIFAR-100.
+
+    Raises:
+        ValueError: weight or beta outside its range.
+
+    Source: Liu et al., NeurIPS 2020, as their code.
     """
 
     def __init__(self, parts: Parts, *, weight: float = 3.0, beta: float = 0.7) -> None:

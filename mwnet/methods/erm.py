@@ -12,13 +12,15 @@ from mwnet.methods.learner import Parts
 
 @final
 class ERM(Method):
-    """Empirical risk minimisation: every sample counts the same.
+    """Train by empirical risk minimisation: every sample counts the same.
 
     w <- w - alpha (1/n) sum_i grad l_i(w)
 
-    Every loss can be trained with, also one with a memory and one that compares two views. The
-    label-quality score is the predicted probability of the given label. A step costs 3 forward
-    passes.
+    It takes every loss, also one with a memory and one that compares two views. The label-quality
+    score is the predicted probability of the given label. A step costs 3 forward passes.
+
+    Args:
+        parts: what to build from.
     """
 
     takes_loss = "any"

@@ -1,4 +1,4 @@
-"""Fine-tuning: plain training on noisy labels, then some more on the clean meta set."""
+"""Fine-tuning: plain training on noisy labels, then training on the clean meta set."""
 
 from typing import final
 
@@ -12,7 +12,7 @@ from mwnet.methods.learner import Parts
 
 @final
 class FineTuning(Method):
-    """The papers' Fine-tuning.
+    """Train on the given labels, then on the clean meta set.
 
     1. ``baseline``: train on the given labels.
     2. ``fine-tuning``: go on with the same network and optimizer on batches of the clean meta set
@@ -20,14 +20,17 @@ class FineTuning(Method):
 
     The label-quality score is the probability of the given label. A step costs 3 forward passes.
 
-    Source: a baseline of Ren et al., ICML 2018, whose code takes 5,000 steps (6 to 8 % of the first
-    phase) at the last learning rate of the schedule, a hundredth of the first. The default here is
-    a tenth, because a tenth of a shorter training has fewer steps.
-
     Args:
         parts: what to build from.
-        share: epochs of the second phase, as a share of those of the first.
-        lr_factor: learning rate of the second phase, as a share of the first one's start.
+        share: epochs of the second phase, as a share of those of the first; above 0.
+        lr_factor: learning rate of the second phase, as a share of the first one's start; above 0.
+
+    Raises:
+        ValueError: share or lr_factor that is not above 0.
+
+    Source: a baseline of Ren et al., ICML 2018. Their code takes 5,000 steps (6 to 8 % of the first
+    phase) at the last learning rate of the schedule, a hundredth of the first. The default here is
+    a tenth, because a tenth of a shorter training has fewer steps.
     """
 
     meta = "clean"

@@ -1,4 +1,4 @@
-"""Forward correction with an estimated matrix, both stages."""
+"""Forward correction with an estimated transition matrix, in both stages."""
 
 from typing import final
 
@@ -16,18 +16,22 @@ from mwnet.methods.learner import Parts
 
 @final
 class ForwardCorrection(Method):
-    """Forward loss correction (Patrini et al., CVPR 2017).
+    """Train, estimate the transition matrix, and train again with forward loss correction.
 
     1. ``baseline``: train on the given labels.
-    2. T[i] = prediction at the sample that is almost surely of class i (an anchor point).
-    3. ``corrected``: train from the same initial weights on -log sum_i p_i T[i, y].
+    2. T[i] = prediction at the anchor point of class i, a sample that is almost surely of that
+    class. 3. ``corrected``: train from the same initial weights on -log sum_i p_i T[i, y].
 
     The label-quality score is the probability p_y of the given label. A step costs 3 forward
     passes.
 
-    Where the authors' code differs: it zeroes entries of later rows of T by a view, and takes the
-    97th percentile but for CIFAR-100, where it takes the maximum; here the maximum is taken where
-    a class has so few samples (6 %) that the percentile would lie outside it.
+    Args:
+        parts: what to build from.
+
+    Source: Patrini et al., CVPR 2017. Where the authors' code differs: it zeroes entries of later
+    rows of T by a view. It takes the 97th percentile, and the maximum for CIFAR-100. Here the
+    maximum is taken where a class has so few samples (6 %) that the percentile would lie outside
+    it.
     """
 
     def __init__(self, parts: Parts) -> None:

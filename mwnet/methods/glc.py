@@ -1,4 +1,4 @@
-"""GLC: gold loss correction with a matrix measured on the clean meta set."""
+"""GLC: gold loss correction with a transition matrix measured on the clean meta set."""
 
 from typing import Any, final
 
@@ -15,19 +15,23 @@ from mwnet.methods.learner import Learner, Parts
 
 @final
 class GLC(Method):
-    """Gold loss correction (Hendrycks et al., NeurIPS 2018).
+    """Train, measure the transition matrix on the clean meta set, and train again on both.
 
     1. ``baseline``: train on the given ("silver") labels.
     2. C[k] = mean prediction over the meta ("gold") samples of class k.
     3. ``corrected``: train from the same initial weights on silver and gold samples together, in
        the proportion of their numbers: -log sum_k p_k C[k, y] for silver, cross-entropy for gold.
 
-    The label-quality score is the probability p_y of the given label. A step costs 3 forward
-    passes, in the second phase of a batch that gold samples are added to.
+    A class without a gold sample has the row of the identity. The label-quality score is the
+    probability p_y of the given label. A step costs 3 forward passes; in the second phase its batch
+    has gold samples added.
 
-    Where the authors' code differs: it shuffles gold and silver into common batches; here each
-    batch has its silver samples and the fitting number of gold ones, as far as the meta batch has
-    them. A class without a gold sample keeps the row of the identity.
+    Args:
+        parts: what to build from.
+
+    Source: Hendrycks et al., NeurIPS 2018. Where the authors' code differs: it shuffles gold and
+    silver into common batches. Here each batch has its silver samples and the proportional number
+    of gold ones, at most those of the meta batch.
     """
 
     meta = "clean"
@@ -67,7 +71,7 @@ class GLC(Method):
 
 
 def gold_matrix(learner: Learner, gold: Batches) -> Tensor:
-    """``(K, K)`` mean predictions over the gold samples of each class."""
+    """Compute ``(K, K)`` mean predictions over the gold samples of each class."""
     p = predict(learner, gold.pixels, gold.ids).softmax(-1)
     labels = gold.labels[gold.ids.to(p.device)]
     sums = torch.zeros(p.shape[1], p.shape[1], device=p.device).index_add_(0, labels, p)

@@ -1,4 +1,4 @@
-"""JoCoR: two networks that are trained as one and kept close to each other."""
+"""JoCoR: two networks that are trained with one loss and kept close to each other."""
 
 from typing import final
 
@@ -15,25 +15,30 @@ from mwnet.methods.noise_rate import NoiseRate
 
 @final
 class JoCoR(Method):
-    """JoCoR (Wei et al., CVPR 2020).
+    """Train two networks with one joint loss, on the samples where that loss is smallest.
 
     1. l_i = (1 - lambda) (CE_1 + CE_2) + lambda (KL(p_1 | p_2) + KL(p_2 | p_1))
-    2. Both networks take a step on the mean of the R(t) share of smallest l_i, where
-       R(t) = 1 - tau min(t / ramp, 1) as in Co-teaching.
+    2. Both networks take a step on the mean over the share R(t) of smallest l_i, where
+       R(t) = 1 - tau min(t / ramp, 1) as in Co-teaching, and tau is the noise rate.
 
-    The first network is deployed. The label-quality score is its probability of the given label;
-    the weight is the selection by its cross-entropy. A step costs 2 networks of 3 forward passes.
-    An unknown noise rate is estimated in a phase of its own; the authors halve the rate for
-    asymmetric noise, which moves half of the classes: the estimate is over all classes.
-
-    lambda is 0.1 by default, as in the authors' code; its README says 0.9 for CIFAR-10 (0.65 at
-    80 % noise) and 0.85 for CIFAR-100, which other networks and optimizers do not bear.
+    The first network is deployed. The label-quality score is its probability of the given label,
+    and the weight is the selection by its cross-entropy. A step costs 6 forward passes, 3 for each
+    network. If the noise rate is unknown, a phase of its own estimates it over all classes. The
+    authors halve the rate for asymmetric noise, which moves half of the classes.
 
     Args:
         parts: what to build from.
         weight: lambda in [0, 1].
-        ramp: epochs until the whole noise rate is dropped; 10 of 200 in the paper, where an epoch
-            has some 400 steps. Before every class has been learnt, dropping loses whole classes.
+        ramp: epochs until the whole noise rate is dropped, at least 1. The paper takes 10 of 200,
+            with some 400 steps an epoch. A ramp that ends before every class is learnt loses whole
+            classes.
+
+    Raises:
+        ValueError: weight or ramp outside its range.
+
+    Source: Wei et al., CVPR 2020. lambda is 0.1 as in the authors' code. Its README says 0.9 for
+    CIFAR-10 (0.65 at 80 % noise) and 0.85 for CIFAR-100, with which other networks and optimizers
+    do not train well.
     """
 
     needs_noise_rate = True
@@ -84,7 +89,7 @@ class JoCoR(Method):
 
 
 def joint(one: Tensor, two: Tensor, labels: Tensor, weight: float) -> Tensor:
-    """``(n,)`` losses of two networks' ``(n, K)`` logits: equation 1 of the class."""
+    """Compute ``(n,)`` losses from two networks' ``(n, K)`` logits: equation 1 of the class."""
     supervised = cross_entropy(one, labels) + cross_entropy(two, labels)
     log_one, log_two = one.float().log_softmax(-1), two.float().log_softmax(-1)
     # KL(p|q) + KL(q|p) = sum (p - q) (log p - log q)

@@ -1,4 +1,4 @@
-"""Learning to reweight examples: one meta-gradient step from weights zero, in every batch."""
+"""Learning to reweight examples: one meta-gradient step from zero weights, in every batch."""
 
 from typing import Any, final
 
@@ -15,7 +15,7 @@ from mwnet.methods.learner import Parts
 class FreeWeights(nn.Module):
     """One free weight for each sample of a batch, and the step from zero that sets them.
 
-    It stands where Meta-Weight-Net has its weight net and that net's optimizer.
+    It takes the place of Meta-Weight-Net's weight net and of that net's optimizer.
     """
 
     def __init__(self, size: int) -> None:
@@ -26,35 +26,37 @@ class FreeWeights(nn.Module):
         return self.epsilon[: len(losses)]
 
     def step(self) -> None:
-        """Weights max(0, -dM/d epsilon)."""
+        """Set the weights to max(0, -dM/d epsilon)."""
         assert self.epsilon.grad is not None
         self.epsilon.data = (-self.epsilon.grad).clamp_min(0)
 
 
 @final
 class L2RW(Method):
-    """Samples count by how well their gradient agrees with that of the meta set.
+    """Weight each sample by how well its gradient agrees with the gradient of the meta set.
 
     1. w'(epsilon) = w - alpha sum_i epsilon_i grad l_i(w), at epsilon = 0
     2. v_i = max(0, -dM(w'(epsilon))/d epsilon_i), which is alpha < grad l_i(w), grad M(w) > above 0
-    3. w <- w - alpha sum_i u_i grad l_i(w),   u = v / sum v, zeros if there is none
+    3. w <- w - alpha sum_i u_i grad l_i(w),   u = v / sum v; u = 0 if all v are 0
 
-    This is the bilevel step of Meta-Weight-Net with a free weight for each sample in the place of
-    the weight net, started at zero in each step; since epsilon is 0, w' is w and needs no gradient.
-    What is said about weight net, normalisation and look-ahead steps does not concern it.
+    This is the bilevel step of Meta-Weight-Net with a free weight for each sample instead of the
+    weight net. The weights start at zero in each step, so w' is w and needs no gradient. Options of
+    the weight net, the normalisation and the look-ahead have no effect.
 
-    The label-quality score of a training sample is how often it counted: the running mean, over
-    the epochs, of whether its weight was above 0. The size of the weight says less: it falls for
-    every sample that is already predicted well. A sample that was never trained on gets the
-    probability of its label.
-
-    Source: Ren, Zeng, Yang and Urtasun, ICML 2018. Their code for CIFAR draws noise that never
-    reaches the last class; nothing of that is here. A step costs 8 forward passes: 3 for the meta
-    gradient, 2 tangent, 3 actual.
+    The label-quality score of a training sample is the running mean, over the epochs, of whether
+    its weight was above 0. The size of the weight is a worse score, because it falls for every
+    sample that is predicted well. A sample that was never trained on gets the probability of its
+    label. A step costs 8 forward passes: 3 for the meta gradient, 2 tangent, 3 actual.
 
     Args:
         parts: what to build from.
         memory: share of the old running mean that is kept at each visit, in [0, 1).
+
+    Raises:
+        ValueError: memory outside [0, 1).
+
+    Source: Ren, Zeng, Yang and Urtasun, ICML 2018. Their code for CIFAR draws noise that never
+    reaches the last class, which is not repeated here.
     """
 
     meta = "any"

@@ -1,4 +1,4 @@
-"""What methods are built from: networks with their optimizers, and plain numbers."""
+"""Parts that methods are built from: networks with their optimizers, and plain numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class Learner(nn.Module):
-    """A network, its optimizer and its learning-rate schedule; a checkpoint holds all three.
+    """A network with its optimizer and its learning-rate schedule; a checkpoint holds all three.
 
     Called with x it returns the network's logits.
     """
@@ -35,17 +35,19 @@ class Learner(nn.Module):
 
     @property
     def steps(self) -> int:
-        """Steps taken so far."""
+        """The number of steps that were taken."""
         return self.scheduler.last_epoch
 
     def descend(self, objective: Tensor) -> None:
-        """One optimizer step on a scalar."""
+        """Take one optimizer step on a scalar; the schedule stays."""
         self.optimizer.zero_grad()
         objective.backward()
         self.optimizer.step()
 
     def update(self, objective: Tensor) -> dict[str, Tensor]:
-        """One step on a scalar, schedule included; returns it as ``train_loss``."""
+        """Take one step of optimizer and schedule on a scalar; return the scalar as
+        ``train_loss``.
+        """
         self.descend(objective)
         self.scheduler.step()
         return {"train_loss": objective.detach()}
@@ -65,7 +67,12 @@ class MakeLearner(Protocol):
     """Builds a network with initial weights from the run's seed and a purpose."""
 
     def __call__(self, purpose: str = "classifier", epochs: float | None = None) -> Learner:
-        """The same purpose gives the same weights; ``epochs`` is the length of its schedule."""
+        """Build the learner. The same purpose gives the same weights.
+
+        Args:
+            purpose: what the network is for.
+            epochs: length of its schedule; None for the training's.
+        """
         ...
 
 
@@ -73,22 +80,22 @@ class MakeModule(Protocol):
     """Builds another module with initial weights from the run's seed and a purpose."""
 
     def __call__(self, purpose: str, build: Callable[[], AnyModule]) -> AnyModule:
-        """The module, on the device of the run."""
+        """Build the module on the device of the run."""
         ...
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """What methods that learn weights on a meta set share.
+    """What methods share that learn weights on a meta set.
 
     Attributes:
         meta_loss: the loss on the meta batch.
-        optimizer: weight net -> its optimizer.
+        optimizer: builds the optimizer of a weight net.
         engine: computes the meta-gradient.
-        normalise: weights of a batch -> what multiplies the losses.
+        normalise: turns the weights of a batch into the factors of its losses.
         virtual_step, inner_steps: see ``Bilevel``.
-        meta_interval: update the weight net every this many steps.
-        queue: a meta set of confident samples, if there is no held-out one.
+        meta_interval: steps between two updates of the weight net.
+        queue: the meta set of confident samples, None where it is held out.
     """
 
     meta_loss: Loss
@@ -108,15 +115,15 @@ class Parts:
     Attributes:
         learner: builds networks with their optimizers.
         module: builds other modules.
-        loss: the training loss, as far as the method takes one.
+        loss: the training loss, where the method takes one.
         epochs: length of one training of a network.
         train: the training batches.
-        num_samples: samples of the source; ids run below it.
-        class_sizes: ``(K,)`` int64, training samples by given label.
-        weighting: for methods that learn weights on a meta set, clean or not.
-        noise_rate: share of wrong labels, None if it has to be estimated.
+        num_samples: samples of the source; all ids are below it.
+        class_sizes: ``(K,)`` int64, number of training samples by given label.
+        weighting: for methods that learn weights on a meta set, else None.
+        noise_rate: share of wrong labels in [0, 1], None if it has to be estimated.
         seed: of the run.
-        record: around the update of a step, for instance a recorder of CUDA graphs.
+        record: wraps the update of a step, for instance to record it as a CUDA graph.
     """
 
     learner: MakeLearner
@@ -133,5 +140,5 @@ class Parts:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """The number of classes K."""
         return len(self.class_sizes)

@@ -1,4 +1,4 @@
-"""MentorNet PD: a predefined curriculum of sample weights."""
+"""MentorNet PD: sample weights from a predefined curriculum."""
 
 from typing import final
 
@@ -14,28 +14,31 @@ from mwnet.methods.self_paced import moved
 
 @final
 class MentorNet(Method):
-    """MentorNet with a predefined curriculum (PD) (Jiang et al., ICML 2018).
+    """Train with sample weights that follow a predefined curriculum (PD).
 
-    d_i = l_i - lambda, lambda a running mean of a percentile of the batch's losses: 1 - tau, with
-    tau the noise rate, but at least 0.5.
+    d_i = l_i - lambda, where lambda is a running mean of a percentile of the batch's losses. The
+    percentile is 1 - tau, with tau the noise rate, but at least 0.5.
 
     1. Until 18 % of the epochs: v_i = 1.
-    2. Until 90 %: v_i = 1 if d_i <= 0, else 0: self-paced learning.
+    2. Until 90 %: v_i = 1 if d_i <= 0, else 0, which is self-paced learning.
     3. To the end: v_i = max(0, min(1, 1 - d_i / gamma)).
 
-    The step is on the mean of v_i l_i over the batch. The weight leaves ties, and orders samples by
-    loss otherwise, so the label-quality score is the probability of the given label. A step costs 3
-    forward passes. An unknown noise rate is estimated in a phase of its own.
-
-    Epochs, decay and percentiles (0.8, 0.6, 0.5 at noise 0.2, 0.4, 0.8) are those of the authors'
-    code, whose gamma is not documented. Whether Meta-Weight-Net's tables took this or
-    the learnt mentor (``mentornet-dd``) is not known.
+    A step descends the mean of v_i l_i over the batch and costs 3 forward passes. The label-quality
+    score is the probability of the given label, because the weight has ties and otherwise orders
+    samples by their loss. If the noise rate is unknown, a phase of its own estimates it.
 
     Args:
         parts: what to build from.
-        burn_in, self_paced: ends of the first and second part, as shares of the epochs.
-        gamma: nats above lambda at which a sample counts nothing in the third part.
+        burn_in, self_paced: ends of the first and second part, as shares of the epochs in [0, 1].
+        gamma: nats above lambda at which a sample counts nothing in the third part; above 0.
         decay: of lambda, in [0, 1).
+
+    Raises:
+        ValueError: a hyper-parameter outside its range.
+
+    Source: Jiang et al., ICML 2018. Epochs, decay and percentiles (0.8, 0.6, 0.5 at noise 0.2, 0.4,
+    0.8) are those of the authors' code, whose gamma is not documented. Whether Meta-Weight-Net's
+    tables took this curriculum or the learnt mentor (``mentornet-dd``) is not known.
     """
 
     takes_loss = "per sample"

@@ -1,4 +1,4 @@
-"""MentorNet DD: a mentor that learns from clean data which losses to trust."""
+"""MentorNet DD: a mentor that learns from clean data which samples to trust."""
 
 from typing import Any, final
 
@@ -16,10 +16,12 @@ from mwnet.methods.self_paced import moved
 
 
 class Mentor(nn.Module):
-    """Loss, its distance from a threshold, label and progress of a sample -> logit of its weight.
+    """The mentor: it maps loss, distance from a threshold, label and progress to a logit of the
+    weight.
 
-    A bidirectional LSTM with one unit reads (loss, distance); its outputs, an embedding of the
-    label (2) and one of the percentage of training that is over (5) go through 20 tanh units.
+    A bidirectional LSTM with one unit reads (loss, distance). Its outputs, an embedding of the
+    label (2) and an embedding of the percentage of training that is over (5) go through 20 tanh
+    units.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -31,7 +33,9 @@ class Mentor(nn.Module):
         self.out = nn.Linear(20, 1)
 
     def forward(self, losses: Tensor, distances: Tensor, labels: Tensor, done: float) -> Tensor:
-        """``(n,)`` each, and the share of training that is over -> ``(n,)`` logits."""
+        """Compute ``(n,)`` logits from ``(n,)`` each and ``done``, the share of training that is
+        over.
+        """
         sequence = torch.stack([losses, distances], 1)[None]  # one step: (1, n, 2)
         read = self.losses(sequence)[0][0]
         percentage = torch.full_like(labels, min(99, int(100 * done)))
@@ -41,28 +45,34 @@ class Mentor(nn.Module):
 
 @final
 class MentorNetDD(Method):
-    """MentorNet with a data-driven mentor (DD) (Jiang et al., ICML 2018).
+    """Train with sample weights of a data-driven mentor (DD) that learns on the clean meta set.
 
-    d_i = l_i - lambda, lambda a running mean of a percentile of the batch's losses. Every step:
+    d_i = l_i - lambda, where lambda is a running mean of a percentile of the batch's losses. Every
+    step:
 
-    1. The student takes a step on the mean of v_i l_i, v_i the mentor's weights; until 18 % of the
-       epochs v_i = 1. Samples are also dropped at random: half of them until then, then 5 %.
-    2. The mentor looks at a batch of the clean meta set *with its given labels* and learns, by
-       binary cross-entropy, to tell from loss, d, label and progress whether the label is right.
+    1. The student takes a step on the mean of v_i l_i, where v_i are the mentor's weights. Until 18
+    %
+       of the epochs v_i = 1. Samples are also dropped at random: half of them until then, then 5 %.
+    2. The mentor sees a batch of the clean meta set *with its given labels*. It learns, by binary
+       cross-entropy, to tell from loss, d, label and progress whether the label is right.
 
     The label-quality score is the mentor's weight. A step costs 4 forward passes: 3 for the
     student, 1 for the losses of the meta batch.
 
-    Where the authors' code differs: there the mentor learns offline, from the losses that a
-    finished student left on another data set or on a tenth of this one, or twice during training;
-    here it learns all the time. It also drops 90 % of the samples in the last 5 % of the epochs.
-
     Args:
         parts: what to build from.
         percentile: of the losses, in (0, 1]; 0.8, 0.6, 0.5 at noise 0.2, 0.4, 0.8 in their code.
-        mentor_lr: learning rate of the mentor (Adam).
-        burn_in: share of the epochs in which all samples count.
-        dropped: shares of samples that are dropped until burn-in and after it.
+        mentor_lr: learning rate of the mentor (Adam), above 0.
+        burn_in: share of the epochs in which all samples count, in [0, 1].
+        dropped: shares of samples that are dropped until burn-in and after it, in [0, 1).
+
+    Raises:
+        ValueError: a hyper-parameter outside its range.
+
+    Source: Jiang et al., ICML 2018. Where the authors' code differs: the mentor learns offline,
+    from the losses that a finished student left on another data set or on a tenth of this one, or
+    twice during training; here it learns in every step. Their code also drops 90 % of the samples
+    in the last 5 % of the epochs.
     """
 
     meta = "clean"
@@ -104,7 +114,7 @@ class MentorNetDD(Method):
 
     @property
     def done(self) -> float:
-        """Share of the training that is over."""
+        """The share of the training that is over, in [0, 1]."""
         return self.epoch / self.parts.epochs
 
     def step(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
@@ -137,7 +147,7 @@ class MentorNetDD(Method):
         return self.mentor(losses, losses - threshold, labels, self.done).sigmoid()
 
     def _kept(self, batch: Batch) -> Tensor:
-        """``(n,)`` 0 for samples that are dropped at random in this step, else 1."""
+        """Draw ``(n,)`` factors: 0 for samples that are dropped in this step, else 1."""
         share = self.dropped[0] if self.done < self.burn_in else self.dropped[1]
         rng = seeding.generator(self.parts.seed, "dropped samples", self.learner.steps)
         kept = torch.rand(len(batch.index), generator=rng) >= share

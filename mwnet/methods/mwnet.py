@@ -1,4 +1,4 @@
-"""Meta-Weight-Net and its relatives MNW-Net and RMNW-Net."""
+"""Meta-Weight-Net and its variants MNW-Net and RMNW-Net."""
 
 from typing import Any, final
 
@@ -13,27 +13,37 @@ from mwnet.methods.learner import Parts
 
 @final
 class MWNet(Method):
-    """A weight net maps each sample's loss to its weight and is trained on a meta set.
+    """Train with a weight net that maps each sample's loss to its weight and learns on a meta set.
 
-    Every step: look ahead by one weighted step of the classifier, move the weight net against the
-    gradient of the meta loss there, then take the classifier's step with the new weights.
+    Every step looks ahead by one weighted step of the classifier, and moves the weight net against
+    the gradient of the meta loss there. Then the classifier takes its step with the new weights.
 
-    The three methods of the paper differ only in what is passed in:
+    Three methods of the papers differ only in meta loss and meta labels:
 
     - MW-Net (Shu et al., 2019): meta loss CE, clean meta labels.
     - MNW-Net: meta loss CE, noisy meta labels.
     - RMNW-Net (Ghosh and Lan, WACV 2021): meta loss MAE, noisy meta labels.
 
-    Its label-quality score is the weight net's output for the sample's loss. Cost of a step with
-    the ``forward`` engine, in forward passes of a batch (a backward is two): virtual 3, meta 3,
-    tangent about 2, actual 2, so 10 against plain training's 3.
-
-    Where the authors' code differs: it divides a batch's weights by their sum (the paper by n;
-    ``normalise`` decides), and feeds the CE loss to the weight net whatever the training loss.
+    The label-quality score is the weight net's output for the sample's loss. With the ``forward``
+    engine a step costs 10 forward passes of a batch (a backward is two): virtual 3, meta 3, tangent
+    about 2, actual 2. Plain training costs 3.
 
     Args:
         parts: what to build from.
         weight_net: (losses, labels) -> weights; None for the papers' perceptron.
+
+    Source: Shu et al., NeurIPS 2019; Ghosh and Lan, WACV 2021. Where the authors' code differs: it
+    divides a batch's weights by their sum, while the paper divides by n (``normalise`` decides),
+    and it feeds the CE loss to the weight net whatever the training loss.
+
+    Example:
+        >>> from mwnet.builders.experiment import build
+        >>> from mwnet.config.checks import validate
+        >>> options = {"dataset": "digits", "method": "mwnet", "meta_noisy": True}
+        >>> experiment = build(validate({**options, "meta_loss": "mae"}))
+        >>> report = experiment.method.step(experiment.train[0], experiment.meta[0])
+        >>> 0 < float(report["meta_loss"]) < 2
+        True
     """
 
     meta = "any"

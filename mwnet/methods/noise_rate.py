@@ -1,4 +1,4 @@
-"""How many labels are wrong, for methods that have to know."""
+"""Estimate the share of wrong labels, for methods that need it."""
 
 import math
 from typing import Any
@@ -17,18 +17,18 @@ from mwnet.methods.learner import Learner, Parts
 class NoiseRate(nn.Module):
     """The share of wrong labels: told, or estimated from the given labels before training.
 
-    The estimate is two-fold cross-validation: two networks are trained, each on one half of the
-    samples, each predicts the other half, and the confident joint of predictions and given labels
-    has the estimated share of wrong labels off its diagonal. The truth is not used.
-
-    Source of the estimate: Northcutt, Jiang and Chuang, JAIR 2021.
+    The estimate is two-fold cross-validation. Two networks are trained, each on one half of the
+    samples, and each predicts the other half. The estimate is the part of the confident joint of
+    predictions and given labels that is off its diagonal. The truth is not used.
 
     Args:
         parts: what to build from; ``noise_rate`` None asks for an estimate.
         share: epochs of the two networks, as a share of a training's.
 
     Attributes:
-        value: the rate; NaN as long as it is not known.
+        value: the rate in [0, 1]; NaN as long as it is not known.
+
+    Source of the estimate: Northcutt, Jiang and Chuang, JAIR 2021.
     """
 
     PHASE = "noise rate"
@@ -55,7 +55,7 @@ class NoiseRate(nn.Module):
             self.learners.append(parts.learner(name, epochs / 2))
 
     def step(self) -> dict[str, Tensor]:
-        """The networks take turns, each with a batch of its own half."""
+        """Take a step of one of the two networks, in turn, on a batch of its own half."""
         first, second = self._learners()
         turn = 0 if first.steps == second.steps else 1
         learner = (first, second)[turn]
@@ -63,11 +63,13 @@ class NoiseRate(nn.Module):
         return learner.update(cross_entropy(learner(batch.x), batch.y).mean())
 
     def logits(self, x: Tensor) -> Tensor:
-        """Mean of the two networks' log-probabilities, while they are being trained."""
+        """Compute the mean of the two networks' ``(n, K)`` log-probabilities, during their
+        phase.
+        """
         return torch.stack([learner(x).log_softmax(-1) for learner in self.learners]).mean(0)
 
     def conclude(self) -> None:
-        """Estimate, unless the rate was told; to be called once, after the phase."""
+        """Estimate the rate unless it was told; called once, after the phase."""
         if not self.folds:
             return
         pairs = zip(self._learners(), reversed(self.folds), strict=True)

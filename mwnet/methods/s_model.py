@@ -14,7 +14,7 @@ from mwnet.methods.learner import Parts
 
 
 class NoiseLayer(nn.Module):
-    """Log-probabilities of the given label from those of the true one.
+    """A layer that turns log-probabilities of the true label into those of the given label.
 
     Q = softmax of each row of theta;   Pr(given j) = sum_i p_i Q[i, j]
     """
@@ -30,13 +30,13 @@ class NoiseLayer(nn.Module):
 
     @torch.no_grad()
     def set_to(self, confusion: Tensor) -> None:
-        """Start at a row-normalised ``(K, K)`` matrix."""
+        """Set Q to a row-normalised ``(K, K)`` matrix."""
         self.theta.copy_((confusion + 1e-8).log())
 
 
 @final
 class SModel(Method):
-    """The s-model (simple noise model) of Goldberger and Ben-Reuven, ICLR 2017.
+    """Train a network, then train it with a noise layer (the s-model, simple noise model).
 
     1. ``baseline``: train the network on the given labels, for the first part of a full training.
     2. Q[i, j] <- share of the samples predicted as i that are given as j.
@@ -44,15 +44,22 @@ class SModel(Method):
        and schedule; p is the prediction.
 
     The label-quality score is the probability p_y of the given label before the noise layer. A step
-    costs 3 forward passes. The authors stop the first phase early, on validation data; its length
-    is fixed here. A network that has memorised the labels agrees with them, so that Q is the
-    identity and nothing is left to correct. A public port trains the first phase on *clean*
-    labels, which is another method.
+    costs 3 forward passes.
+
+    The first phase must be short. A network that has memorised the given labels agrees with them,
+    so Q is the identity and corrects nothing.
 
     Args:
         parts: what to build from.
-        share: epochs of the first phase, as a share of a training's.
+        share: epochs of the first phase, as a share of a training's; above 0.
         layer_lr: learning rate of Q, without momentum and decay; 0 freezes it.
+
+    Raises:
+        ValueError: share or layer_lr outside its range.
+
+    Source: Goldberger and Ben-Reuven, ICLR 2017. The authors stop the first phase early, on
+    validation data; its length is fixed here. A public port trains the first phase on *clean*
+    labels, which is another method.
     """
 
     def __init__(self, parts: Parts, *, share: float = 0.25, layer_lr: float = 0.01) -> None:
@@ -95,7 +102,7 @@ class SModel(Method):
 
 
 def confusion(network: nn.Module, samples: Batches) -> Tensor:
-    """``(K, K)`` share of the samples predicted as i (rows) that are given as j.
+    """Compute the ``(K, K)`` shares of the samples predicted as i (rows) that are given as j.
 
     The row of a class that is never predicted is that of the identity.
     """

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor on the initial rate as a function of the time in epochs."""
+"""Learning-rate schedules: factors on the initial rate as functions of the time in epochs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,15 +7,17 @@ Factor = Callable[[float], float]
 
 
 def constant() -> Factor:
-    """1 throughout."""
+    """Return the factor 1 throughout."""
     return lambda epoch: 1.0
 
 
 def cosine(epochs: int) -> Factor:
-    """From 1 to 0 along half a cosine: (1 + cos(pi t / T)) / 2."""
+    """Return a factor that falls from 1 to 0 along half a cosine: (1 + cos(pi t / T)) / 2."""
     return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
 def multistep(milestones: Sequence[int], gamma: float = 0.1) -> Factor:
-    """Multiplied by ``gamma`` once each of the milestones, in epochs, has passed."""
+    """Return a factor that is multiplied by ``gamma`` as each of the milestones, in epochs,
+    passes.
+    """
     return lambda epoch: gamma ** sum(epoch >= milestone for milestone in milestones)

@@ -1,4 +1,4 @@
-"""Self-paced learning: train on the samples that are easy at present."""
+"""Self-paced learning: train on the samples that have a small loss at present."""
 
 from typing import final
 
@@ -12,27 +12,29 @@ from mwnet.methods.learner import Parts
 
 @final
 class SelfPaced(Method):
-    """Samples count fully or not at all: only those with a loss up to a threshold.
+    """Train only on samples whose loss is at most a moving threshold.
 
     1. In the first ``warmup`` epochs all samples count.
     2. lambda <- decay lambda + (1 - decay) (percentile of the batch's losses)
     3. v_i = 1 if l_i <= lambda, else 0
     4. w <- w - alpha (1/n) sum_i v_i grad l_i(w)
 
-    The selection orders samples by their loss, so the label-quality score is the probability of the
-    given label; the weight is the selection. A step costs 3 forward passes.
-
-    Source: Kumar, Packer and Koller, NeurIPS 2010, with the moving threshold of the baseline in
-    Jiang et al. (MentorNet, ICML 2018), which has no warm-up. Without one, the network begins with
-    what its random start happens to favour, and classes that it does not favour are never trained
-    on; Kumar et al. start from a few rounds on all samples. The schedule in Meta-Weight-Net's
-    tables is not known.
+    The label-quality score is the probability of the given label, because the selection orders
+    samples by their loss; the weight is the selection. A step costs 3 forward passes.
 
     Args:
         parts: what to build from.
         percentile: of the losses of a batch, in (0, 1].
         decay: of the threshold, in [0, 1).
         warmup: epochs on all samples.
+
+    Raises:
+        ValueError: a hyper-parameter outside its range.
+
+    Source: Kumar, Packer and Koller, NeurIPS 2010, who start from a few rounds on all samples. The
+    moving threshold is that of the baseline in Jiang et al. (MentorNet, ICML 2018), which has no
+    warm-up. Without one, classes that the random initial network does not favour are never trained
+    on. The schedule in Meta-Weight-Net's tables is not known.
     """
 
     takes_loss = "per sample"
@@ -68,6 +70,6 @@ class SelfPaced(Method):
 
 
 def moved(threshold: Tensor, losses: Tensor, percentile: float, decay: float) -> Tensor:
-    """The running mean of a percentile of the losses; a NaN threshold has seen none yet."""
+    """Update the running mean of a percentile of the losses; a NaN threshold has seen none yet."""
     now = losses.quantile(percentile).to(threshold.dtype)
     return torch.where(threshold.isnan(), now, decay * threshold + (1 - decay) * now)
