@@ -14,7 +14,13 @@ FORMAT = 1
 
 
 def save(folder: Path, state: dict[str, Any], *, best: bool) -> None:
-    """Write the last checkpoint, and keep it as the best one too if it is that."""
+    """Write the last checkpoint, and write it as the best one too if ``best``.
+
+    Args:
+        folder: of the run.
+        state: tensors and plain values.
+        best: whether it is the best one so far.
+    """
     buffer = io.BytesIO()  # torch.save reports a full disk as an internal error of its own
     torch.save({"format": FORMAT, **state}, buffer)
     # The best one first: a crash in between is mended when the resumed run gets here again.
@@ -26,8 +32,12 @@ def save(folder: Path, state: dict[str, Any], *, best: bool) -> None:
 def load(path: Path, device: torch.device) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are accepted.
 
+    Args:
+        path: of the file.
+        device: where its tensors go.
+
     Raises:
-        UserError: the file is damaged, of another format, or holds anything else.
+        UserError: (a ValueError) the file is damaged, of another format, or holds anything else.
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)

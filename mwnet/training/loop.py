@@ -1,4 +1,4 @@
-"""The loop over training steps: the only one, whoever trains."""
+"""The only loop over training steps; every way of training uses it."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -8,7 +8,9 @@ from mwnet.methods import Context
 
 
 class Trainable(Protocol):
-    """What takes steps: a method, or a group of networks that are trained together."""
+    """The interface of what takes steps: a method, or a group of networks that are trained
+    together.
+    """
 
     epoch: int
 
@@ -18,10 +20,12 @@ class Trainable(Protocol):
 
 
 class Steps(Protocol):
-    """Batches by the number of the step, counted from the start of the training."""
+    """The interface of batches by the number of the step, counted from the start of the
+    training.
+    """
 
     def __len__(self) -> int:
-        """Steps in one pass over the samples."""
+        """Return the number of steps in one pass over the samples."""
         ...
 
     def __getitem__(self, step: int) -> Batch | None: ...
@@ -33,7 +37,8 @@ def steps(
     """Take training steps.
 
     Args:
-        trained: a method; told its epoch and the beginning of each.
+        trained: a method. Its ``epoch`` is set before each step, and ``begin_epoch`` is called
+            before the first step of each epoch.
         train: ``Steps`` of training samples.
         meta: ``Steps`` of meta samples, or None where there are none.
         start: steps that have been taken before.

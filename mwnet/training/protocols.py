@@ -1,4 +1,6 @@
-"""What a trainer hands its results to: a store that keeps them, an observer that shows them."""
+"""Interfaces of what a trainer reports to: a store that keeps results, an observer that shows
+them.
+"""
 
 from typing import Any, Protocol
 
@@ -6,7 +8,7 @@ import torch
 
 
 class Store(Protocol):
-    """Keeps what a training must not lose: the lines of its metrics and its checkpoints."""
+    """Keeps the lines of metrics and the checkpoints of a training."""
 
     def begin(self, history: list[dict[str, Any]]) -> None:
         """Replace all lines of metrics."""
@@ -17,23 +19,23 @@ class Store(Protocol):
         ...
 
     def save(self, state: dict[str, Any], *, best: bool) -> None:
-        """Replace the last checkpoint, and the best one too if it is that."""
+        """Replace the last checkpoint, and the best one too if ``best``."""
         ...
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the last checkpoint, None if there is none."""
+        """Read the last checkpoint; return None if there is none."""
         ...
 
     def has_best(self) -> bool:
-        """Whether there is a best checkpoint."""
+        """Say whether there is a best checkpoint."""
         ...
 
     def last_good(self) -> str:
-        """A clause on where the last checkpoint is."""
+        """Return a clause that says where the last checkpoint is."""
         ...
 
     def how_to_continue(self) -> str:
-        """A clause on how to go on after an interruption."""
+        """Return a clause that says how to go on after an interruption."""
         ...
 
 
@@ -43,21 +45,28 @@ class Observer(Protocol):
     def begin(
         self, total: int, done: int, epochs: list[str], history: list[dict[str, Any]]
     ) -> None:
-        """A training begins or goes on; ``epochs`` has the name of the phase of each epoch."""
+        """Show that a training begins or goes on.
+
+        Args:
+            total: steps in all.
+            done: steps that have been taken before.
+            epochs: name of the phase of each epoch; empty names where there is only one phase.
+            history: lines of metrics so far.
+        """
         ...
 
     def step(self, epoch: int) -> None:
-        """One step is done."""
+        """Show that a step of an epoch, counted from 0, is done."""
         ...
 
     def within(self, epoch: int, step: int, means: dict[str, float]) -> None:
-        """Means since the last line, within an epoch."""
+        """Show the means of what steps reported since the last line, within an epoch."""
         ...
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch has been measured."""
+        """Show the line of metrics of an epoch."""
         ...
 
     def close(self) -> None:
-        """The training is over, or has stopped."""
+        """Show that the training is over, or has stopped."""
         ...

@@ -26,7 +26,15 @@ Evaluate = Callable[[], dict[str, Any]]
 
 @dataclass
 class Progress:
-    """Where a training stands; all of it goes into a checkpoint."""
+    """The state of a training beside its method; a checkpoint contains it.
+
+    Attributes:
+        step: steps taken so far.
+        history: lines of metrics.
+        seconds: duration so far.
+        best: highest value of the selector in this phase.
+        sums, counts: sum and number of each reported value since the last line.
+    """
 
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -37,15 +45,15 @@ class Progress:
 
 
 class Trainer:
-    """Trains a method, and hands what it must not lose to a store.
+    """Trains a method and hands metrics and checkpoints to a store.
 
     Args:
         method: what is trained.
         train, meta: endless batches; ``meta`` may be None where the method needs none.
-        evaluate: measures after an epoch.
+        evaluate: measures the method after an epoch.
         store: keeps metrics and checkpoints.
         observer: shows what happens.
-        selector: name of the metric that makes a checkpoint the best one.
+        selector: name of the metric whose highest value makes a checkpoint the best one.
         identity: plain values that a checkpoint must agree with to be resumed.
         max_steps: stop after this many steps, or None.
         checkpoint_every: epochs between checkpoints.
@@ -83,10 +91,10 @@ class Trainer:
         self.progress = Progress()
 
     def resume(self) -> None:
-        """Take the state of the last checkpoint, if there is one.
+        """Restore the last checkpoint, if there is one.
 
         Raises:
-            UserError: a damaged checkpoint, or one of another configuration.
+            UserError: (a ValueError) a damaged checkpoint, or one of another configuration.
         """
         state = self.store.load(self.device)
         if state is None:
@@ -99,19 +107,18 @@ class Trainer:
         restore_global_states(states, self.device)
 
     def fit(self, stopped: Callable[[], int | None] = lambda: None) -> list[dict[str, Any]]:
-        """Run to the end.
+        """Train to the end.
 
         Args:
-            stopped: the signal that asks to stop, None as long as there is none; asked after each
-                step.
+            stopped: returns the signal that asks to stop, or None; called after each step.
 
         Returns:
-            One dictionary of metrics for each measured epoch, as in ``metrics.jsonl``, with the
-            means of what the steps since the one before reported. Where ``max_steps`` cuts an epoch
-            short, the last one is of a part of it.
+            One dictionary of metrics for each measured epoch, as in ``metrics.jsonl``. It has the
+            means of what the steps since the measurement before reported. Where ``max_steps`` ends
+            the training within an epoch, the last dictionary is of that part of the epoch.
 
         Raises:
-            Interrupted: asked to stop, after writing a checkpoint.
+            Interrupted: asked to stop; a checkpoint has been written.
             NonFiniteLoss: a reported loss or a parameter became NaN or infinite.
         """
         done, in_epoch = self.progress, len(self.train)
@@ -155,7 +162,7 @@ class Trainer:
         return done.history
 
     def _measured(self) -> set[int]:
-        """The epochs of the whole run, from 0, that are measured: the last of each phase is."""
+        """Return the epochs that are measured, counted from 0; the last of each phase is one."""
         ends = accumulate(phase.epochs for phase in self.method.phases)
         return {
             epoch
@@ -164,7 +171,9 @@ class Trainer:
         }
 
     def _add(self, report: dict[str, Tensor]) -> None:
-        """Sum up what a step reported; sums stay on the device and are read once an epoch."""
+        """Add what a step reported to the sums, which stay on the device until the end of an
+        epoch.
+        """
         done = self.progress
         for name, value in report.items():
             total = done.sums.get(name, torch.zeros_like(value, dtype=torch.float64))
@@ -184,13 +193,13 @@ class Trainer:
         )
 
     def _means(self) -> dict[str, float]:
-        """What the steps since the last line reported, on average."""
+        """Compute the means of what the steps since the last line reported."""
         done = self.progress
         self._check(done.sums)
         return {name: float(total) / done.counts[name] for name, total in done.sums.items()}
 
     def _measure(self) -> bool:
-        """Measure, report, and say whether this epoch is the best so far."""
+        """Measure the method, report the line, and say whether this epoch is the best so far."""
         done = self.progress
         means = self._means()
         line: dict[str, Any] = {"epoch": self.method.epoch + 1, "step": done.step}
@@ -221,7 +230,7 @@ class Trainer:
 
 
 def restore(state: dict[str, Any], method: Method, identity: dict[str, Any]) -> None:
-    """Put the method into the state of a checkpoint.
+    """Load the method's state from a checkpoint.
 
     Args:
         state: what the checkpoint holds.
@@ -229,7 +238,7 @@ def restore(state: dict[str, Any], method: Method, identity: dict[str, Any]) -> 
         identity: must agree with the checkpoint's.
 
     Raises:
-        UserError: a checkpoint of another configuration or version.
+        UserError: (a ValueError) a checkpoint of another configuration or version.
     """
     for name, value in state["identity"].items():
         if identity.get(name) != value:

@@ -1,9 +1,9 @@
-"""Many networks of one architecture trained at once: same steps as one by one, in less time.
+"""Train many networks of one architecture at once: the same steps as one by one, in less time.
 
-A stack holds their parameters, one tensor with a leading axis of members for each parameter of the
-network. An update that is elementwise (sgd, adam, adamw) on the stacked tensors is the update of
-each member, so one optimizer serves all. Logits are ``(members, classes, samples)``: with the
-samples last, the products and sums over ten classes are several times faster on a CPU.
+A stack holds one tensor with a leading axis of members for each parameter of the network. An
+elementwise update (sgd, adam, adamw) of a stacked tensor is the update of each member, so one
+optimizer serves all. Logits are ``(members, classes, samples)``: with the samples last, products
+and sums over ten classes are several times as fast on a CPU.
 """
 
 from mwnet.training.population.losses import EachLoss, PopulationLoss, TaylorLosses

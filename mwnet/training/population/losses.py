@@ -1,4 +1,4 @@
-"""Losses of a whole population: what each member's logits get as their gradient."""
+"""Losses of a population, as the gradient at each member's logits."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,23 +11,28 @@ from mwnet.losses.taylor import coefficients, taylor_range
 
 
 class PopulationLoss(Protocol):
-    """The mean training loss of each member, as its gradient at the logits."""
+    """The interface of a population's training losses, given by their gradient at the logits."""
 
     def gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Gradient of the sum over members of each one's mean loss.
+        """Compute the gradient of the sum, over members, of each one's mean loss.
 
         Args:
             logits: ``(M, K, n)`` float32, without a graph.
             labels: ``(n,)`` int64 for all, or ``(M, n)``.
 
         Returns:
-            The gradient ``(M, K, n)``; the mean losses ``(M,)`` where they come for free.
+            The gradient ``(M, K, n)``, and the mean losses ``(M,)``, or None where they would cost
+            a computation of their own.
         """
         ...
 
 
 class EachLoss:
-    """Any loss of LOSSES that is pure, one for each member, differentiated by autograd."""
+    """One pure loss of LOSSES for each member, differentiated by autograd.
+
+    Args:
+        losses: of the M members.
+    """
 
     def __init__(self, losses: Sequence[Loss]) -> None:
         self.losses = list(losses)
@@ -43,19 +48,19 @@ class EachLoss:
 
 
 class TaylorLosses:
-    """Taylor losses, one for each member, all at once and in closed form.
+    """One Taylor loss for each member, all computed at once and differentiated in closed form.
 
     With L' the derivative of eq. 4 by the prediction, the gradient at the logits is
     p_k (L'_k - sum_j L'_j p_j), times eta / (K (f_max - f_min)) of eq. 5.
 
     Args:
-        thetas: M times twelve numbers.
+        thetas: twelve numbers for each of the M members.
         etas: the range of each.
         num_classes: K.
         device: where the logits are.
 
     Raises:
-        ValueError: a polynomial without a range, another number of ranges than of losses.
+        ValueError: a polynomial without a range, or another number of ranges than of losses.
     """
 
     def __init__(

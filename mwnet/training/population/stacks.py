@@ -1,4 +1,4 @@
-"""Networks with stacked parameters, and which way of computing them all is the fastest."""
+"""Networks with stacked parameters, and the choice of the fastest way to compute them."""
 
 import copy
 from collections.abc import Sequence
@@ -17,7 +17,10 @@ GROUP = {"perceptron": 16, "mapped": 16, "looped": 1}
 
 
 class Stack(nn.Module):
-    """M networks of one architecture.
+    """M networks of one architecture with stacked parameters.
+
+    Args:
+        networks: M of them, which are copied.
 
     Attributes:
         size: M.
@@ -36,21 +39,22 @@ class Stack(nn.Module):
         self.buffers_of = {name: value.detach().clone() for name, value in buffers.items()}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits ``(M, K, n)`` of ``(n, ...)`` samples for all, or ``(M, n, ...)``, each its own.
+        """Compute ``(M, K, n)`` logits.
 
-        Which of the two is seen from the number of dimensions: a sample has three.
+        Args:
+            x: ``(n, c, h, w)`` samples for all members, or ``(M, n, c, h, w)``, each member's own.
         """
         raise NotImplementedError
 
     def state(self, member: int) -> dict[str, Tensor]:
-        """One member's state, as its network's ``load_state_dict`` takes it."""
+        """Return one member's state as its network's ``load_state_dict`` takes it."""
         parameters = zip(self.names, self.parameters_of, strict=True)
         state = {name: value[member].detach().clone() for name, value in parameters}
         return {**state, **{name: value[member].clone() for name, value in self.buffers_of.items()}}
 
 
 class PerceptronStack(Stack):
-    """Perceptrons: each layer is one batched matrix product with the samples last."""
+    """A stack of perceptrons: each layer is one batched matrix product with the samples last."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__(networks)
@@ -70,7 +74,7 @@ class PerceptronStack(Stack):
 
 
 class MappedStack(Stack):
-    """Any architecture, through ``torch.func.vmap`` over its functional form."""
+    """A stack of any architecture, computed by ``torch.func.vmap`` over its functional form."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__(networks)
@@ -90,7 +94,7 @@ class MappedStack(Stack):
 
 
 class Single(Stack):
-    """One network as it is, for architectures that are slower in a stack."""
+    """A stack of one network as it is, for architectures that are slower in a larger stack."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         nn.Module.__init__(self)
@@ -113,10 +117,11 @@ KINDS: dict[Kind, type[Stack]] = {
 
 
 def kind_for(network: nn.Module, device: torch.device) -> Kind:
-    """How to compute an architecture on a device: what ``benchmarks.population`` found the fastest.
+    """Choose how to compute an architecture on a device, by what ``benchmarks.population``
+    measured.
 
-    On a CPU a convolution with weights of its own for each member becomes a grouped one, which is
-    slower than a loop. On a GPU it has not been measured yet.
+    On a CPU a convolution with separate weights for each member becomes a grouped one, which is
+    slower than a loop. On a GPU nothing has been measured yet.
     """
     if isinstance(network, nn.Sequential) and _is_perceptron(network):
         return "perceptron"
@@ -124,12 +129,14 @@ def kind_for(network: nn.Module, device: torch.device) -> Kind:
 
 
 def stacked(networks: Sequence[nn.Module], kind: Kind) -> Stack:
-    """Copies of the networks as one stack."""
+    """Copy the networks into one stack."""
     return KINDS[kind](networks)
 
 
 def _is_perceptron(network: nn.Sequential) -> bool:
-    """Whether it is flattening, then linear layers with ReLU between them, as ``models.mlp``."""
+    """Say whether a network flattens and then has linear layers with ReLU between, as
+    ``models.mlp``.
+    """
     layers = list(network)[1:]
     return (
         len(layers) % 2 == 1

@@ -1,4 +1,4 @@
-"""The steps of a population, and how good its members are."""
+"""Training steps of a population, and the accuracy of its members."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,14 +15,14 @@ from mwnet.training.population.stacks import Kind, stacked
 
 
 class Group:
-    """Some networks that are trained together.
+    """Networks of one architecture that are trained together.
 
     Args:
         networks: with their initial weights.
         kind: how they are computed.
         loss: one for each.
         optimizer: builds an elementwise optimizer for a module's parameters.
-        scheduler: builds the schedule of its learning rate, advanced every step.
+        scheduler: builds the schedule of its learning rate, which advances every step.
         precision: dtype of the matrix products; None for float32.
     """
 
@@ -43,7 +43,7 @@ class Group:
         self.epoch = 0
 
     def logits(self, x: Tensor) -> Tensor:
-        """``(M, K, n)`` float32 logits of ``(n, ...)`` or ``(M, n, ...)`` samples."""
+        """Compute ``(M, K, n)`` float32 logits of ``(n, ...)`` or ``(M, n, ...)`` samples."""
         if self.precision is None:
             return self.stack(x)
         with torch.autocast(x.device.type, self.precision):
@@ -53,14 +53,15 @@ class Group:
         """Do nothing: plain training has no phases."""
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
-        """One optimizer step of every member.
+        """Take one optimizer step of every member.
 
         Args:
             batch: the same for all, or with a leading axis of members.
             meta_batch: not used.
 
         Returns:
-            ``train_loss``: the mean losses ``(M,)`` before the step, where they come for free.
+            ``train_loss``: the mean losses ``(M,)`` before the step; empty where the loss does not
+            give them.
         """
         self.optimizer.zero_grad()
         logits = self.logits(batch.x)
@@ -72,17 +73,17 @@ class Group:
 
 
 class Together:
-    """Batches of several members, stacked: the k-th has the k-th batch of each."""
+    """Stacked batches of several members: the k-th one has the k-th batch of each."""
 
     def __init__(self, batches: Sequence[Batches]) -> None:
         self.batches = batches
 
     def __len__(self) -> int:
-        """Steps in one pass of each member."""
+        """Return the number of steps in one pass of each member."""
         return len(self.batches[0])
 
     def __getitem__(self, step: int) -> Batch:
-        """Batch with a leading axis of members."""
+        """Return a batch with a leading axis of members."""
         parts = [batches[step] for batches in self.batches]
         return Batch(
             *(torch.stack([getattr(p, name) for p in parts]) for name in ("index", "x", "y"))
@@ -90,16 +91,16 @@ class Together:
 
 
 def accuracy(group: Group, pixels: Pixels, ids: Tensor, labels: Tensor) -> Tensor:
-    """Share of samples that each member gets right; NaN for one whose logits are not finite.
+    """Compute the share of samples that each member classifies correctly.
 
     Args:
         group: the networks.
         pixels: the samples.
-        ids: ``(n,)`` which of them.
-        labels: ``(n,)`` what is right.
+        ids: ``(n,)`` int64 ids of those that are measured.
+        labels: ``(n,)`` int64 correct labels.
 
     Returns:
-        ``(M,)`` float64 on the CPU.
+        ``(M,)`` float64 on the CPU, in [0, 1]; NaN for a member whose logits are not finite.
     """
     group.stack.eval()
     right = torch.zeros(group.stack.size, dtype=torch.float64, device=labels.device)
