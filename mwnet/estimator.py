@@ -95,6 +95,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         engine_: "forward" or "higher"; None where there is no meta-gradient.
         network_: the trained ``torch.nn.Module``.
 
+    Raises:
+        ValueError: from ``fit``, not before: a parameter or data that do not fit, or a training
+            that became NaN or infinite.
+
     Example:
         >>> from sklearn.datasets import load_digits
         >>> import mwnet

@@ -40,6 +40,17 @@ def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any
         ...     mwnet.MWNetClassifier(epochs=1).fit(X, y).save(folder)
         ...     mwnet.load(folder).predict(X).shape
         (1797,)
+
+        A run folder gives a ``Run``:
+
+        >>> from mwnet.config.checks import validate
+        >>> from mwnet.runs.run import run
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     options = {"dataset": "digits", "epochs": 1, "out": f"{folder}/run"}
+        ...     summary = run(validate(options), silent=True)
+        ...     opened = mwnet.load(f"{folder}/run")
+        ...     opened.summary == summary, opened.predict_proba(X[:2].reshape(2, 8, 8)).shape
+        (True, (2, 10))
     """
     folder = Path(path)
     if (folder / CLASSIFIER).is_file():

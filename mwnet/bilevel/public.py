@@ -35,7 +35,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class StepReport:
-    """What a step did; detached tensors on the device, so reading one there waits for it.
+    """What a step of ``BilevelStep`` did.
+
+    The tensors are detached and on the device of the network; reading one waits for the step.
 
     Attributes:
         loss: ``()`` weighted training objective, before the step.
@@ -43,6 +45,15 @@ class StepReport:
         losses: ``(n,)`` training losses, before the step.
         weights: ``(n,)`` weights by the new Theta that the step was taken with, not normalised.
         engine: "forward" or "higher"; None before a step has needed one.
+
+    Example:
+        >>> import torch
+        >>> import mwnet
+        >>> network = torch.nn.Linear(2, 3)
+        >>> step = mwnet.BilevelStep(network, torch.optim.SGD(network.parameters(), lr=0.1))
+        >>> report = step(torch.zeros(4, 2), torch.tensor([0, 1, 2, 0]))  # no meta samples
+        >>> report.weights.shape, report.meta_loss, report.engine
+        (torch.Size([4]), None, None)
     """
 
     loss: Tensor
@@ -54,17 +65,13 @@ class StepReport:
 
 @final
 class BilevelStep:
-    """Trains a network on noisy labels by one step of Meta-Weight-Net at each call.
+    """Train a network on noisy labels by one step of Meta-Weight-Net at each call.
 
     A weight net maps each sample's loss to its weight. A call looks ahead by one weighted step of
     the network, moves the weight net against the gradient of the meta loss there, and takes the
     step of the network's own optimizer with the new weights. With clean meta samples and meta loss
     "ce" this is MW-Net (Shu et al., NeurIPS 2019). With noisy meta samples and "mae" it is RMNW-Net
     (Ghosh and Lan, WACV 2021).
-
-        step = mwnet.BilevelStep(network, optimizer, meta_loss="mae")
-        for (x, y), (x_meta, y_meta) in zip(loader, mwnet.endless(meta_loader)):
-            report = step(x, y, x_meta, y_meta)
 
     To everything else a call is one ordinary training step. Mode, buffers, ``.grad``, the
     optimizer's state and torch's global generators are afterwards as that would leave them. What
@@ -100,6 +107,19 @@ class BilevelStep:
 
     Raises:
         UserError: (a ValueError) arguments that do not fit.
+
+    Example:
+        >>> import torch
+        >>> import mwnet
+        >>> x, y = torch.randn(32, 2), torch.randint(3, (32,))
+        >>> network = torch.nn.Linear(2, 3)
+        >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        >>> step = mwnet.BilevelStep(network, optimizer, meta_loss="mae")
+        >>> loader, meta_loader = [(x[:12], y[:12]), (x[12:24], y[12:24])], [(x[24:], y[24:])]
+        >>> for (x, y), (x_meta, y_meta) in zip(loader, mwnet.endless(meta_loader)):
+        ...     report = step(x, y, x_meta, y_meta)
+        >>> step.steps, report.weights.shape, report.engine
+        (2, torch.Size([12]), 'forward')
     """
 
     def __init__(
@@ -242,13 +262,19 @@ class BilevelStep:
 
 
 def endless(loader: Iterable[Item]) -> Iterator[Item]:
-    """Yield from a loader again and again, as a meta set that is smaller than the training set.
+    """Yield from a loader again and again, for a meta set that is smaller than the training set.
 
     Args:
         loader: can be iterated any number of times, as a DataLoader can.
 
     Raises:
-        UserError: a pass over it gives nothing.
+        UserError: (a ValueError) a pass over it gives nothing.
+
+    Example:
+        >>> from itertools import islice
+        >>> import mwnet
+        >>> list(islice(mwnet.endless(["a", "b"]), 5))
+        ['a', 'b', 'a', 'b', 'a']
     """
     while True:
         empty = True
