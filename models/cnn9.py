@@ -15,13 +15,12 @@ def cnn9(
     width: int = 128,
     dropout: float = 0.25,
 ) -> nn.Sequential:
-    """Build the 9-layer CNN: nine 3x3 convolutions with batch norm and leaky ReLU, one linear
-    layer.
+    """Build the 9-layer CNN: nine 3x3 convolutions and one linear layer.
 
-    The convolutions have 128, 128, 128, pool, dropout, 256, 256, 256, pool, dropout, and 512, 256,
-    128 channels; the last three are unpadded. The average over all pixels goes to the linear layer.
-    The slope of leaky ReLU is 0.01. At 3 channels it has 4,434,570 parameters for 10 classes and
-    4,446,180 for 100. Weights start as PyTorch starts them.
+    Batch norm and leaky ReLU of slope 0.01 follow each convolution. There are three of 128 channels,
+    pool, dropout, three of 256, pool, dropout, and unpadded ones of 512, 256 and 128. The average
+    over all pixels goes to the linear layer. At 3 channels it has 4,434,570 parameters for 10
+    classes and 4,446,180 for 100. Weights start as PyTorch starts them.
 
     Dropout drops whole channels, as in the authors' code. It is off in evaluation, where that code
     leaves it on.

@@ -36,8 +36,7 @@ def preact_resnet18(
     image_size: int | tuple[int, int] = 32,
     width: int = 64,
 ) -> PreActResNet18:
-    """Build ResNet-18 with batch norm and ReLU before each convolution, and a 3x3 stem without
-    pooling.
+    """Build ResNet-18 with batch norm and ReLU before each convolution and a 3x3 stem.
 
     At 3 channels it has 11,172,170 parameters for 10 classes and 11,218,340 for 100. Weights start
     as PyTorch starts them. As in the paper, batch norm and ReLU follow the last block. Widely used

@@ -1,6 +1,4 @@
-"""Build torchvision's classification networks, ``torchvision:NAME``, for our classes and
-channels.
-"""
+"""Build torchvision's classification networks for our classes and channels."""
 
 from collections.abc import Callable
 from functools import partial

@@ -101,12 +101,11 @@ def _draw(rows: Tensor, generator: Generator) -> Tensor:
 
 
 def _select(change: Tensor, generator: Generator) -> Tensor:
-    """Select exactly round(sum of ``change``) samples, each with its probability; return their
-    indices.
+    """Select exactly round(sum of ``change``) samples, each with its probability.
 
-    This is systematic sampling in a random order. The probabilities are laid end to end, and a
-    sample is taken if one of the points u, u + 1, u + 2, ... falls into its interval. u is uniform
-    over the offsets that give the wanted number of points.
+    The result is their indices. This is systematic sampling in a random order. The probabilities
+    are laid end to end, and a sample is taken if one of the points u, u + 1, u + 2, ... falls into
+    its interval. u is uniform over the offsets that give the wanted number of points.
     """
     order = torch.randperm(len(change), generator=generator)
     ends = (change[order] * UNIT).round().to(torch.int64).cumsum(0)

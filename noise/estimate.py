@@ -1,6 +1,4 @@
-"""Estimate the transition matrix ``T[i, j] = Pr(given label j | true label i)`` from
-predictions.
-"""
+"""Estimate transition matrices ``T[i, j] = Pr(given j | true i)`` from predictions."""
 
 import torch
 from torch import Tensor
@@ -53,8 +51,7 @@ def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> 
 
 
 def anchored_matrix(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Estimate a transition matrix by ``anchor_points`` at a percentile that suits the rarest
-    label.
+    """Estimate a transition matrix by ``anchor_points`` at a suitable percentile.
 
     It is the 97th. If a class has at most 6 % of the given labels, it is the maximum, because the
     percentile might lie outside that class.
@@ -110,8 +107,7 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def estimated_rate(probabilities: Tensor, labels: Tensor) -> float:
-    """Estimate the share of wrong labels: the part of the calibrated confident joint off its
-    diagonal.
+    """Estimate the share of wrong labels, the off-diagonal part of the confident joint.
 
     Args:
         probabilities: ``(n, K)``, see ``confident_joint``.

@@ -16,8 +16,7 @@ KINDS: dict[int, Callable[[Tensor], Tensor]] = {
 
 
 def pmd(probabilities: Tensor, rate: float, kind: int) -> Tensor:
-    """Build polynomial-margin-diminishing noise: labels change where the two best classes are
-    close.
+    """Build polynomial-margin-diminishing noise: labels change where two classes are close.
 
     With u the best and s the second class of a sample and d = eta_u - eta_s,
 
@@ -63,9 +62,7 @@ def pmd(probabilities: Tensor, rate: float, kind: int) -> Tensor:
 
 
 def _scaled(tau: Tensor, rate: float) -> Tensor:
-    """Compute min(1, factor tau) with the factor that makes its mean ``rate``; tau is ``(n,
-    1)``.
-    """
+    """Compute min(1, factor tau) of ``(n, 1)`` tau; the factor makes its mean ``rate``."""
     wanted, possible = rate * len(tau), int((tau > 0).sum())
     if wanted > possible:
         raise ValueError(

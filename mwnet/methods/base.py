@@ -118,9 +118,7 @@ class Method(nn.Module):
 
     @property
     def engine_name(self) -> str | None:
-        """The engine of the meta-gradient; None before it is chosen, or where there is no
-        meta-gradient.
-        """
+        """The engine of the meta-gradient; None before it is chosen, or if there is none."""
         return None
 
     def begin_epoch(self, context: Context) -> None:

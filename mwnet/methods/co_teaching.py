@@ -83,9 +83,7 @@ class CoTeaching(Method):
 
 
 def smallest(losses: Tensor, forget_rate: float) -> Tensor:
-    """Return the positions of the smallest losses, at least one; a share ``forget_rate`` is left
-    out.
-    """
+    """Return the positions of the smallest losses, without a share ``forget_rate``."""
     keep = max(1, round((1 - forget_rate) * len(losses)))
     return losses.argsort(stable=True)[:keep]
 

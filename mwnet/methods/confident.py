@@ -47,9 +47,7 @@ class ConfidentBatches(nn.Module):
         self.register_load_state_dict_post_hook(ConfidentBatches._forget)
 
     def refresh(self, epoch: int, samples: TrainingSet) -> None:
-        """Choose the meta set by a pass over all samples; called before every epoch, counted from
-        0.
-        """
+        """Choose the meta set by a pass over all samples, before each epoch (counted from 0)."""
         if epoch < self.warmup:
             return
         p_y = samples.logits().softmax(-1).gather(-1, samples.labels[:, None]).squeeze(-1)
@@ -68,9 +66,7 @@ class ConfidentBatches(nn.Module):
         self._batches = None
 
     def __getitem__(self, step: int) -> Batch | None:
-        """Return the meta batch of a step, counted from the start of the run; None during
-        warm-up.
-        """
+        """Return the meta batch of a step, counted from the start; None during warm-up."""
         if self._batches is None:
             if int(self.chosen[0]) < 0:
                 return None

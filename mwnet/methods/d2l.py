@@ -100,8 +100,7 @@ class D2L(Method):
 
 @torch.no_grad()
 def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> Tensor:
-    """Compute ``(m, d)`` inputs of the network's last linear layer for at most 1,280 random
-    samples.
+    """Compute ``(m, d)`` inputs of the last linear layer for at most 1,280 random samples.
 
     Raises:
         UserError: (a ValueError) a network without a linear layer.
@@ -124,8 +123,9 @@ def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> T
 
 
 def dimensionality(features: Tensor, neighbours: int = NEIGHBOURS) -> float:
-    """Estimate the mean local intrinsic dimensionality of ``(m, d)`` features by maximum
-    likelihood.
+    """Estimate the mean local intrinsic dimensionality of ``(m, d)`` features.
+
+    The estimate is by maximum likelihood:
 
     LID(x) = -1 / mean_j log(r_j(x) / r_k(x)),   r_1 <= ... <= r_k distances to neighbours
 

@@ -45,9 +45,7 @@ class Learner(nn.Module):
         self.optimizer.step()
 
     def update(self, objective: Tensor) -> dict[str, Tensor]:
-        """Take one step of optimizer and schedule on a scalar; return the scalar as
-        ``train_loss``.
-        """
+        """Take one step of optimizer and schedule on a scalar; return it as ``train_loss``."""
         self.descend(objective)
         self.scheduler.step()
         return {"train_loss": objective.detach()}

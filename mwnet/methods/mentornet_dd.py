@@ -16,8 +16,7 @@ from mwnet.methods.self_paced import moved
 
 
 class Mentor(nn.Module):
-    """The mentor: it maps loss, distance from a threshold, label and progress to a logit of the
-    weight.
+    """The mentor, a map from loss, distance, label and progress to the logit of a weight.
 
     A bidirectional LSTM with one unit reads (loss, distance). Its outputs, an embedding of the
     label (2) and an embedding of the percentage of training that is over (5) go through 20 tanh
@@ -33,9 +32,7 @@ class Mentor(nn.Module):
         self.out = nn.Linear(20, 1)
 
     def forward(self, losses: Tensor, distances: Tensor, labels: Tensor, done: float) -> Tensor:
-        """Compute ``(n,)`` logits from ``(n,)`` each and ``done``, the share of training that is
-        over.
-        """
+        """Compute ``(n,)`` logits; ``done`` is the share of training that is over."""
         sequence = torch.stack([losses, distances], 1)[None]  # one step: (1, n, 2)
         read = self.losses(sequence)[0][0]
         percentage = torch.full_like(labels, min(99, int(100 * done)))

@@ -63,9 +63,7 @@ class NoiseRate(nn.Module):
         return learner.update(cross_entropy(learner(batch.x), batch.y).mean())
 
     def logits(self, x: Tensor) -> Tensor:
-        """Compute the mean of the two networks' ``(n, K)`` log-probabilities, during their
-        phase.
-        """
+        """Compute the mean of the two networks' ``(n, K)`` log-probabilities."""
         return torch.stack([learner(x).log_softmax(-1) for learner in self.learners]).mean(0)
 
     def conclude(self) -> None:

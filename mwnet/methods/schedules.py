@@ -17,7 +17,5 @@ def cosine(epochs: int) -> Factor:
 
 
 def multistep(milestones: Sequence[int], gamma: float = 0.1) -> Factor:
-    """Return a factor that is multiplied by ``gamma`` as each of the milestones, in epochs,
-    passes.
-    """
+    """Return a factor that each passed milestone, in epochs, multiplies by ``gamma``."""
     return lambda epoch: gamma ** sum(epoch >= milestone for milestone in milestones)

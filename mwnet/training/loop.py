@@ -8,9 +8,7 @@ from mwnet.methods import Context
 
 
 class Trainable(Protocol):
-    """The interface of what takes steps: a method, or a group of networks that are trained
-    together.
-    """
+    """The interface of what takes steps: a method, or networks that are trained together."""
 
     epoch: int
 
@@ -20,9 +18,7 @@ class Trainable(Protocol):
 
 
 class Steps(Protocol):
-    """The interface of batches by the number of the step, counted from the start of the
-    training.
-    """
+    """The interface of batches by the number of the step, counted from the start."""
 
     def __len__(self) -> int:
         """Return the number of steps in one pass over the samples."""

@@ -1,6 +1,4 @@
-"""Interfaces of what a trainer reports to: a store that keeps results, an observer that shows
-them.
-"""
+"""Interfaces that a trainer reports to: a store for results, an observer for display."""
 
 from typing import Any, Protocol
 

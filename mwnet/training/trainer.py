@@ -171,9 +171,7 @@ class Trainer:
         }
 
     def _add(self, report: dict[str, Tensor]) -> None:
-        """Add what a step reported to the sums, which stay on the device until the end of an
-        epoch.
-        """
+        """Add what a step reported to the sums, which stay on the device during an epoch."""
         done = self.progress
         for name, value in report.items():
             total = done.sums.get(name, torch.zeros_like(value, dtype=torch.float64))

@@ -1,12 +1,13 @@
-"""Claims of papers, checked: one module, one figure and one short report each.
+"""Check claims of papers: one module, one figure and one short report for each.
 
     mwnet claim list
     mwnet claim weight-spread
     mwnet claim gradient-ranking --run runs/A --run runs/B
 
-A module holds one ``Analysis`` (base.py) called ``ANALYSIS``: the claim, the runs that are needed
-to see whether it holds (a grid as in ``mwnet.reproduce.tables``, trained by the same trainer), and
-a function that measures and draws. What is mathematics is tested in ``tests/test_theorems.py`` too.
+A module holds one ``Analysis`` (base.py) called ``ANALYSIS``. It has the claim, the runs that are
+needed to check it, and a function that measures and draws. The runs are a grid as in
+``mwnet.reproduce.tables`` and are trained by the same trainer. Mathematical claims are also tested
+in ``tests/test_theorems.py``.
 """
 
 NAMES = (

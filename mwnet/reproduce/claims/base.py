@@ -1,4 +1,4 @@
-"""What an analysis is: a claim, the runs that it needs, and what was found in them."""
+"""The parts of an analysis: a claim, the runs that it needs, and what was found in them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -36,12 +36,13 @@ LI = 'Li, "Robust Losses"'
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run in an analysis.
 
     Attributes:
-        row, column: labels: what was trained, on which noise.
+        row: label of what was trained.
+        column: label of the noise.
         seed: of the run.
-        folder: where it is.
+        folder: the run folder.
     """
 
     row: str
@@ -51,7 +52,7 @@ class Run:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What is in ``summary.json``."""
+        """The contents of ``summary.json``."""
         return RunFolder(self.folder).summary()
 
     @cached_property
@@ -71,7 +72,7 @@ class Run:
 
     @property
     def auc(self) -> float | None:
-        """Detection AUC of the method's own score after the last epoch, if the truth is known."""
+        """The detection AUC of the own score after the last epoch; None without the truth."""
         measured = self.summary["detection_auc"] or {"own": {"last": None}}
         return measured["own"]["last"]
 
@@ -81,7 +82,7 @@ class Run:
         return self.summary["test_accuracy"]["last"]
 
     def experiment(self) -> Experiment:
-        """Data, networks and labels as they were after the last epoch."""
+        """Rebuild data, networks and labels as they were after the last epoch."""
         return finished(self.folder)
 
 
@@ -90,11 +91,11 @@ Runs = list[Run]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found.
+    """The result of an analysis.
 
     Attributes:
         measured: one sentence, with n and seeds.
-        body: more of it as Markdown, tables most of all.
+        body: tables and details as Markdown.
     """
 
     measured: str
@@ -109,9 +110,9 @@ class Analysis:
         title: heading of the report.
         source: document and place of the claim.
         claim: what the document says, in one sentence.
-        examine: ``(runs, path)`` -> what was found; draws the figure to ``path``.
+        examine: ``(runs, path)`` -> finding; draws the figure to ``path``.
         grid: the runs that it needs, or None; flags of ``train.py`` change them.
-        watch: what those runs measure, beside the metrics of every run.
+        watch: what those runs measure beside the metrics of every run.
         takes_runs: whether finished runs of any kind can be given instead.
     """
 
@@ -127,17 +128,17 @@ class Analysis:
 def grid(
     base: Values, columns: dict[str, Values], rows: dict[str, Values], seeds: Iterable[int]
 ) -> Table:
-    """A grid of runs, as in a table file."""
+    """Build a grid of runs, as in a table file."""
     return Table("", "", base, columns, rows, tuple(seeds))
 
 
 def of_cells(cells: Iterable[Cell]) -> Runs:
-    """The runs of cells, all of which are finished."""
+    """List the runs of cells, all of which are finished."""
     return [Run(cell.row, cell.column, cell.seed, cell.folder) for cell in cells]
 
 
 def check_labels(table: Table, cells: Iterable[Cell]) -> None:
-    """Refuse flags that make runs something else than their labels say.
+    """Refuse flags that contradict the labels of the runs.
 
     Raises:
         UserError: an option that a label stands for has another value than in the grid.
@@ -155,7 +156,7 @@ def check_labels(table: Table, cells: Iterable[Cell]) -> None:
 
 
 def of_folders(folders: Sequence[Path]) -> Runs:
-    """Any finished runs; those that look alike have their folder's name in the label."""
+    """List any finished runs; runs with equal labels get their folder's name in the label."""
     runs = [_of_folder(folder) for folder in folders]
     alike = Counter((run.row, run.column, run.seed) for run in runs)
     return [
@@ -177,12 +178,12 @@ def _of_folder(folder: Path) -> Run:
 
 
 def of(runs: Runs, *, row: str | None = None, column: str | None = None) -> Runs:
-    """The runs with a label."""
+    """Select the runs with a label."""
     return [run for run in runs if row in (None, run.row) and column in (None, run.column)]
 
 
 def labels(runs: Runs) -> tuple[list[str], list[str]]:
-    """Rows and columns in the order of the grid, without repeats."""
+    """List rows and columns in the order of the grid, without repeats."""
     return (
         list(dict.fromkeys(run.row for run in runs)),
         list(dict.fromkeys(run.column for run in runs)),
@@ -190,14 +191,14 @@ def labels(runs: Runs) -> tuple[list[str], list[str]]:
 
 
 def groups(runs: Runs) -> dict[tuple[str, str], Runs]:
-    """The runs that differ in nothing but the seed, by row and column, in the grid's order."""
+    """Group runs that differ only in the seed, by row and column, in the grid's order."""
     rows, columns = labels(runs)
     found = {(row, column): of(runs, row=row, column=column) for column in columns for row in rows}
     return {name: own for name, own in found.items() if own}
 
 
 def labelled(runs: Runs) -> dict[str, Runs]:
-    """The runs that differ in nothing but the seed, by their row, and column if there are more."""
+    """Group runs that differ only in the seed, by row, and by column if there is more than one."""
     several = len(labels(runs)[1]) > 1
     return {
         f"{row}, {column}" if several else row: own for (row, column), own in groups(runs).items()
@@ -205,19 +206,19 @@ def labelled(runs: Runs) -> dict[str, Runs]:
 
 
 def verdict(checks: Sequence[bool]) -> str:
-    """Whether a claim of several parts holds, in words."""
+    """Say in words whether a claim of several parts holds."""
     if all(checks):
         return "holds"
     return "holds in part" if any(checks) else "does not hold"
 
 
 def accuracies(runs: Runs, row: str, column: str) -> list[float]:
-    """Test accuracies after the last epoch, in [0, 1], one for each seed."""
+    """List test accuracies after the last epoch, in [0, 1], one for each seed."""
     return [run.accuracy for run in of(runs, row=row, column=column)]
 
 
 def true_labels(run: Run, experiment: Experiment) -> Tensor:
-    """``(n,)`` true labels by sample id.
+    """Return ``(n,)`` true labels by sample id.
 
     Raises:
         UserError: the data has none.
@@ -230,7 +231,7 @@ def true_labels(run: Run, experiment: Experiment) -> Tensor:
 
 
 def seeds_of(runs: Runs) -> str:
-    """How many seeds each row and column has, and which: for what was measured."""
+    """Say how many seeds each row and column has, and which."""
     sizes = sorted({len(own) for own in groups(runs).values()})
     n = f"n = {sizes[0]}" + (f" to {sizes[-1]}" if len(sizes) > 1 else "")
     seeds = sorted({run.seed for run in runs})

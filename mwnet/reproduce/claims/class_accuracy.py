@@ -1,4 +1,4 @@
-"""Accuracy of every class: how far classes are apart, and what noise costs which of them."""
+"""Accuracy of every class: the gap between classes, and the loss of accuracy by noise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ Array = NDArray[np.float64]
 
 
 def by_class(predicted: Tensor, truth: Tensor, classes: int) -> dict[str, list[int]]:
-    """How many samples of each class there are (``all``), and how many are ``right``.
+    """Count the samples of each class (``all``) and those predicted correctly (``right``).
 
     Args:
         predicted: ``(n,)`` int64 classes.
@@ -23,17 +23,17 @@ def by_class(predicted: Tensor, truth: Tensor, classes: int) -> dict[str, list[i
 
 
 def gap(accuracies: Array) -> float:
-    """Best less worst class of ``(K,)`` accuracies; NaN is a class without samples."""
+    """Compute best minus worst class of ``(K,)`` accuracies; NaN is a class without samples."""
     return float(np.nanmax(accuracies) - np.nanmin(accuracies))
 
 
 def chance_gap(accuracy: float, counts: Array, draws: int = 2000) -> float:
-    """Expected gap of classes that are all alike, from the finite number of samples alone.
+    """Estimate the gap that the finite number of samples alone gives to equally accurate classes.
 
     Args:
         accuracy: of every class, in [0, 1].
-        counts: ``(K,)`` samples of each class; those with none are left out.
-        draws: of the binomial numbers of right predictions.
+        counts: ``(K,)`` samples of each class; classes without samples are left out.
+        draws: of the binomial numbers of correct predictions.
     """
     counts = counts[counts > 0]
     right = np.random.default_rng(0).binomial(
@@ -43,16 +43,19 @@ def chance_gap(accuracy: float, counts: Array, draws: int = 2000) -> float:
 
 
 def lost(clean: Array, noisy: Array) -> tuple[float, float]:
-    """What the mean of ``(K,)`` accuracies loses with noise, and what the worst class loses."""
+    """Compute what noise costs the mean of ``(K,)`` accuracies and the worst class."""
     mean = float(np.nanmean(clean) - np.nanmean(noisy))
     return mean, float(np.nanmin(clean) - np.nanmin(noisy))
 
 
 def lost_by_hard(clean: list[Array], noisy: list[Array]) -> list[float]:
-    """For each seed, what the class loses that is worst on clean labels over the other seeds.
+    """Compute for each seed what noise costs the hard class.
+
+    The hard class is the worst one on clean labels over the other seeds, so the luck of a seed does
+    not choose it.
 
     Args:
-        clean: for each seed, ``(K,)`` accuracies; with one seed there are no others.
+        clean: for each seed, ``(K,)`` accuracies on clean labels; one seed gives no result.
         noisy: the same with noise.
     """
     out = []

@@ -36,7 +36,7 @@ from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure
 
 
 def watch(experiment: Experiment, _: Scored) -> dict[str, Any]:
-    """Right predictions and samples of each class in the test part."""
+    """Count correct predictions and samples of each class in the test part."""
     ids = experiment.data.parts.test
     truth = (
         experiment.data.source.labels if experiment.data.truth is None else experiment.data.truth
@@ -46,7 +46,7 @@ def watch(experiment: Experiment, _: Scored) -> dict[str, Any]:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Accuracy of every class over the epochs, by loss and noise."""
+    """Measure the accuracy of every class over the epochs, by loss and noise."""
     rows, columns = labels(runs)
     size = (2.9 * len(columns) + 0.7, 2.7 * len(rows) + 0.4, len(columns), len(rows))
     with figure(path, *size) as (_, axes):
@@ -82,7 +82,7 @@ LEGEND = (
 
 
 def _accuracies(run: Run) -> Array:
-    """``(measured epochs, K)``; NaN for a class without test samples."""
+    """Return ``(measured epochs, K)`` accuracies; NaN for a class without test samples."""
     counts = [line["test_classes"] for line in run.history]
     right, total = (np.array([of[key] for of in counts], float) for key in ("right", "all"))
     return right / np.where(total > 0, total, np.nan)
@@ -138,7 +138,7 @@ def _gaps(runs: Runs) -> str:
 
 
 def _pairs(runs: Runs, row: str, column: str | None = None) -> list[tuple[Run, Run]]:
-    """Runs without and with noise that share loss and seed."""
+    """Pair the runs without and with noise that share loss and seed."""
     own = of(runs, row=row)
     clean = {run.seed: run for run in own if run.summary["noise"]["name"] == "none"}
     noisy = [run for run in of(own, column=column) if run.summary["noise"]["name"] != "none"]
@@ -146,7 +146,7 @@ def _pairs(runs: Runs, row: str, column: str | None = None) -> list[tuple[Run, R
 
 
 def _lost(pairs: list[tuple[Run, Run]]) -> dict[str, list[float]]:
-    """What noise costs the mean of all classes, the worst and the hard one, by seed."""
+    """Compute what noise costs the mean of all classes, the worst and the hard one, by seed."""
     clean, noisy = ([_last(pair[side]) for pair in pairs] for side in (0, 1))
     losses = [lost(*pair) for pair in zip(clean, noisy, strict=True)]
     mean, worst = map(list, zip(*losses, strict=True))
@@ -154,7 +154,7 @@ def _lost(pairs: list[tuple[Run, Run]]) -> dict[str, list[float]]:
 
 
 def _share(pairs: list[tuple[Run, Run]]) -> float | None:
-    """How much of all that is lost is lost by the hard class, on average."""
+    """Compute the hard class's share of all lost accuracy, on average; None if nothing is lost."""
     lost = _lost(pairs)
     total = sum(lost["mean"]) * int(np.isfinite(_last(pairs[0][0])).sum())
     return sum(lost["hard"]) / total if lost["hard"] and total > 0 else None
@@ -172,13 +172,13 @@ def _drops(runs: Runs) -> str:
 
 
 def verdict(differ: bool, grows: bool, major: bool) -> str:
-    """Whether the claim holds, by its three parts."""
+    """Say whether the claim holds, by its three parts."""
     parts = differ + grows + major
     return "holds" if parts == 3 else "holds in part" if parts else "does not hold here"
 
 
 def _mean_gap(own: Runs) -> tuple[float, float]:
-    """Gap and what chance alone would give, points, means over runs."""
+    """Compute the gap and the gap by chance alone, in points, as means over runs."""
     gaps = [gap(_last(run)) for run in own]
     return 100 * float(np.mean(gaps)), 100 * float(np.mean([_by_chance(run) for run in own]))
 

@@ -22,7 +22,7 @@ OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "into", "ru
 
 
 def main(argv: list[str]) -> int:
-    """The command; returns the exit code."""
+    """Run the command; return the exit code."""
     command = _list if argv[:1] == ["list"] else _analyse
     return guarded("mwnet claim", lambda: command(argv), OPTIONS)
 
@@ -86,7 +86,7 @@ def _analyse(argv: list[str]) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> list[str]:
-    """The options that decide what comes out, as they were given."""
+    """List the given options that change the result."""
     given = [("--run", folder) for folder in args.run]
     given += [("--seeds", args.seeds), ("--only", args.only)]
     return [str(part) for flag, value in given if value is not None for part in (flag, value)]

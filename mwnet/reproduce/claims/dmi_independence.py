@@ -44,7 +44,7 @@ Measured = dict[str, list[dict[str, Estimate]]]
 
 
 def _measure(run: Run) -> Measured:
-    """Training samples with the labels that were seen, test samples with several fresh draws."""
+    """Measure training samples with the labels seen in training, test samples with fresh draws."""
     experiment = run.experiment()
     matrix, before = without_noise(experiment, run)
     train, test = experiment.data.parts.train, experiment.data.parts.test
@@ -63,7 +63,7 @@ def _measure(run: Run) -> Measured:
 
 
 class Estimates:
-    """The estimates of one quantity for some runs, on one part of the samples."""
+    """Estimates of one quantity for some runs, on one part of the samples."""
 
     def __init__(self, runs: Runs, found: dict[Path, Measured], part: str, what: str) -> None:
         self.by_run = [[one[what] for one in found[run.folder][part]] for run in runs]
@@ -72,7 +72,7 @@ class Estimates:
 
     @property
     def excess(self) -> list[float]:
-        """For each run, mean over the draws of the labels."""
+        """Compute the mean over the draws of the labels, for each run."""
         return [float(np.mean([estimate.excess for estimate in own])) for own in self.by_run]
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Estimates:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Dependence on seen and on fresh noisy labels, and the error of eq. 32, by row and noise."""
+    """Measure the dependence on seen and fresh noisy labels, and the error of eq. 32."""
     found = {run.folder: _measure(run) for run in runs}
     rows, columns = labels(runs)
     names = {INFORMATION: "I(h; Y~ | Y) [nats]", RATIO: "log DMI ratio less its null [nats]"}
@@ -160,7 +160,7 @@ def _table(runs: Runs, found: dict[Path, Measured]) -> str:
 
 
 def verdict(significant: int, tests: int) -> str:
-    """Whether eq. 32 fails: in all tests, in more than chance explains (1 %), or not."""
+    """Say whether eq. 32 fails in all tests, in more than chance explains (1 %), or not."""
     if significant == tests:
         return "holds"
     by_chance = float(binom.sf(significant - 1, tests, LEVEL))

@@ -1,4 +1,4 @@
-"""Does the found loss, trained with on noisy labels, give features that separate the classes?"""
+"""Does a found loss, trained with on noisy labels, give features that separate the classes?"""
 
 from itertools import pairwise
 from pathlib import Path
@@ -38,7 +38,7 @@ ORDER = ("CE", "FW", "Taylor")
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """t-SNE of the test samples' features for the first seed, and numbers for every seed."""
+    """Draw t-SNE of the test samples' features for the first seed; measure every seed."""
     found = labelled(runs)
     lines = [["training", "silhouette", "10-NN purity in %", "accuracy in %"]]
     means: dict[str, tuple[float, float]] = {}
@@ -71,13 +71,13 @@ LEGEND = (
 
 
 def some(ids: Tensor, most: int) -> Tensor:
-    """All of ``(m,)`` ids, or ``most`` of them drawn with a fixed seed, in their order."""
+    """Return all of ``(m,)`` ids, or ``most`` of them drawn with a fixed seed, in their order."""
     picked = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0))[:most]
     return ids[picked.sort().values]
 
 
 def head(network: nn.Module, num_classes: int) -> nn.Linear:
-    """The last linear layer, which turns penultimate features into logits.
+    """Return the last linear layer, which turns penultimate features into logits.
 
     Raises:
         UserError: the network does not end in one.
@@ -92,7 +92,7 @@ def head(network: nn.Module, num_classes: int) -> nn.Linear:
 
 
 def penultimate(experiment: Experiment, ids: Tensor) -> Tensor:
-    """``(m, E)`` inputs of the last linear layer for un-augmented samples, in eval mode."""
+    """Compute ``(m, E)`` inputs of the last linear layer for un-augmented samples, in eval mode."""
     network = experiment.method.learner.network
     seen: list[Tensor] = []
 
@@ -108,12 +108,12 @@ def penultimate(experiment: Experiment, ids: Tensor) -> Tensor:
 
 
 def purity(features: np.ndarray, classes: np.ndarray, k: int = NEIGHBOURS) -> float:
-    """Mean share of the k nearest neighbours, without the sample itself, that are of its class.
+    """Compute the mean share of a sample's k nearest neighbours that are of its class.
 
     Args:
         features: ``(n, E)``.
-        classes: ``(n,)`` ids.
-        k: at most n - 1 are taken.
+        classes: ``(n,)`` class ids.
+        k: number of neighbours, without the sample itself; at most n - 1 are taken.
     """
     nearest = NearestNeighbors(n_neighbors=min(k, len(features) - 1)).fit(features)
     neighbours = nearest.kneighbors(return_distance=False)
@@ -121,7 +121,9 @@ def purity(features: np.ndarray, classes: np.ndarray, k: int = NEIGHBOURS) -> fl
 
 
 def silhouette(features: np.ndarray, classes: np.ndarray) -> float:
-    """Mean silhouette in [-1, 1]; NaN where it is not defined: one class, or all of their own.
+    """Compute the mean silhouette in [-1, 1]; NaN where it is not defined.
+
+    It is not defined for one class, and where every sample is a class of its own.
 
     Source: Rousseeuw (1987).
     """
@@ -131,13 +133,16 @@ def silhouette(features: np.ndarray, classes: np.ndarray) -> float:
 
 
 def project(features: np.ndarray) -> np.ndarray:
-    """``(n, 2)`` t-SNE of ``(n, E)`` features with a fixed seed. Source: van der Maaten (2008)."""
+    """Project ``(n, E)`` features to ``(n, 2)`` by t-SNE with a fixed seed.
+
+    Source: van der Maaten and Hinton (2008).
+    """
     perplexity = min(30.0, (len(features) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features)
 
 
 def of_test_samples(run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """``(m, E)`` features of test samples, their ``(m,)`` true classes, and the classes' names."""
+    """Return ``(m, E)`` features of test samples, their ``(m,)`` true classes, and class names."""
     experiment = run.experiment()
     ids = some(experiment.data.parts.test, SAMPLES)
     known = experiment.data.truth is None and experiment.data.source.clean_test
@@ -170,7 +175,7 @@ def _draw(
 
 
 def in_order(means: dict[str, float]) -> bool | None:
-    """Whether those of ORDER that are there have strictly rising means; None if under two are."""
+    """Say whether the means of ORDER rise strictly; None if fewer than two of them are there."""
     known = [means[row] for row in ORDER if row in means]
     return all(one < two for one, two in pairwise(known)) if len(known) > 1 else None
 

@@ -1,4 +1,4 @@
-"""Flip noise: the expected meta-gradient for fixed target classes, and over all of them."""
+"""Flip noise: the expected meta-gradient for fixed target classes, and over all target classes."""
 
 import copy
 from collections.abc import Iterable
@@ -40,12 +40,15 @@ EQUAL = 1e-6
 
 @dataclass(frozen=True)
 class Pair:
-    """The clean gradient and that with every label flipped, in what is needed of them: scalars.
+    """Scalars that describe a clean gradient and the gradient with every label flipped.
 
     Attributes:
-        clean, both, flipped: the three dot products of the two.
-        off: length of the difference from what a symmetric loss has in expectation over target
-            classes, -1 / (K - 1) times the clean gradient; relative to the clean one's length.
+        clean: squared length of the clean gradient.
+        both: dot product of the two gradients.
+        flipped: squared length of the flipped gradient.
+        off: distance of the flipped gradient from -1 / (K - 1) times the clean one, which is what a
+            symmetric loss has in expectation over target classes; relative to the clean one's
+            length.
     """
 
     clean: float
@@ -54,10 +57,11 @@ class Pair:
     off: float
 
     def at(self, rate: float) -> tuple[float, float]:
-        """Cosine with the clean gradient and length relative to it, of the noisy gradient.
+        """Compute cosine and relative length of the noisy gradient, against the clean gradient.
 
-        That is (1 - rate) clean + rate flipped: expectations are linear in the probability of a
-        flip. The cosine is NaN where nothing is left of it, as with two classes at a rate of 1/2.
+        The noisy gradient is (1 - rate) clean + rate flipped, because expectations are linear in
+        the probability of a flip. The cosine is NaN where that sum is zero, as with two classes at
+        a rate of 1/2.
         """
         square = (1 - rate) ** 2 * self.clean + rate**2 * self.flipped
         length = max(0.0, (square + 2 * rate * (1 - rate) * self.both) / self.clean) ** 0.5
@@ -67,7 +71,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one run with one loss: pairs by what labels the flipped ones have, and their number."""
+    """Pairs of gradients of one run with one loss, by kind of flip, and the number of classes."""
 
     pairs: dict[str, list[Pair]]
     classes: int
@@ -77,12 +81,12 @@ Found = dict[str, list[Measured]]
 
 
 def shrinkage(rate: float, classes: int) -> float:
-    """The constant 1 - rate K / (K - 1) of a symmetric loss in expectation over target classes."""
+    """Compute the factor 1 - rate K / (K - 1) of a symmetric loss in expectation over targets."""
     return 1 - rate * classes / (classes - 1)
 
 
 def mean_over_targets(classes: int, targets: int) -> Tensor:
-    """``(K, K)`` mean of flip matrices of rate 1, each row over all choices of its targets."""
+    """Compute the ``(K, K)`` mean of flip matrices of rate 1 over all choices of target classes."""
     matrix = torch.zeros(classes, classes, dtype=torch.float64)
     for row in range(classes):
         others = [column for column in range(classes) if column != row]
@@ -93,7 +97,7 @@ def mean_over_targets(classes: int, targets: int) -> Tensor:
 
 
 def expected_gradient(network: nn.Module, x: Tensor, rows: Tensor, loss: Loss) -> Tensor:
-    """The gradient of the mean loss in the parameters, in expectation over the labels.
+    """Compute the gradient of the mean loss in the parameters, in expectation over the labels.
 
     Args:
         network: x -> ``(n, K)`` logits, in eval mode.
@@ -118,21 +122,22 @@ def expected_gradient(network: nn.Module, x: Tensor, rows: Tensor, loss: Loss) -
 
 
 def compare(clean: Tensor, flipped: Tensor, classes: int) -> Pair:
-    """What is needed of two ``(d,)`` gradients, with true labels and with every label flipped."""
+    """Reduce two ``(d,)`` gradients, with true labels and with every label flipped, to a pair."""
     apart = float((flipped + clean / (classes - 1)).norm() / clean.norm())
     return Pair(float(clean @ clean), float(clean @ flipped), float(flipped @ flipped), apart)
 
 
 def targets_of(classes: int) -> dict[str, int]:
-    """Kinds of flip noise that there are with so many classes, with their number of targets."""
+    """Return the kinds of flip noise that exist for a number of classes, with their targets."""
     return {name: targets for name, targets in TARGETS.items() if targets < classes}
 
 
 def measure(run: Run, loss: str) -> Measured:
-    """A run's meta samples with their true labels and with flipped ones.
+    """Compare the gradients of a run's meta samples with true labels and with flipped ones.
 
-    ``flip`` and ``flip2``: one pair for each draw of targets; their ``expectation`` over all
-    targets; and ``flip{K-1}``. No gradient is kept but the clean one.
+    ``flip`` and ``flip2`` have one pair for each draw of target classes; their ``expectation`` is
+    over all target classes, and ``flip{K-1}`` has all other classes as targets. Of the gradients
+    only the clean one is kept in memory.
     """
     experiment = run.experiment()
     classes, parts = experiment.data.source.num_classes, experiment.data.parts
@@ -160,7 +165,7 @@ def measure(run: Run, loss: str) -> Measured:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Angle and length of the expected noisy gradient, by loss, noise and rate."""
+    """Measure angle and length of the expected noisy gradient, by loss, noise and rate."""
     found = {loss: [measure(run, loss) for run in runs] for loss in ("mae", "ce")}
     _draw(found, path)
     most = max(found["mae"], key=lambda one: one.classes)
@@ -187,7 +192,7 @@ LEGEND = (
 
 
 def _compared(of_runs: list[Measured], kind: str, rate: float) -> tuple[list[float], list[float]]:
-    """Cosines and ratios of lengths, over the draws of those runs that have this kind."""
+    """List cosines and ratios of lengths, over the draws of the runs that have this kind."""
     points = [pair.at(rate) for one in of_runs for pair in one.pairs.get(kind, ())]
     return [point[0] for point in points], [point[1] for point in points]
 

@@ -32,17 +32,17 @@ Magnitude = Callable[[float], float]
 
 
 def ce(p: float) -> float:
-    """Equation 9: the L1 norm of cross-entropy's gradient in the logits, 2 (1 - p), in [0, 2]."""
+    """Compute the L1 norm of cross-entropy's gradient in the logits, 2 (1 - p); eq. 9."""
     return 2 * (1 - p)
 
 
 def mae(p: float) -> float:
-    """Equation 10: that of MAE as 2 (1 - p), which is 4 p (1 - p), in [0, 1]."""
+    """Compute the L1 norm of the gradient of MAE = 2 (1 - p), 4 p (1 - p), in [0, 1]; eq. 10."""
     return 4 * p * (1 - p)
 
 
 def imae(p: float, steepness: float) -> float:
-    """Equation 13: that of IMAE, exp(T p) (1 - p), with the steepness T from 0."""
+    """Compute the L1 norm of IMAE's gradient, exp(T p) (1 - p), with steepness T from 0; eq. 13."""
     return math.exp(steepness * p) * (1 - p)
 
 
@@ -51,33 +51,33 @@ IMAE = partial(imae, steepness=2.0)
 
 
 def moments(magnitude: Magnitude) -> tuple[float, float]:
-    """Mean and variance (equation 11) for p uniform in [0, 1], by numerical integration."""
+    """Compute mean and variance (equation 11) for p uniform in [0, 1], by numerical integration."""
     first = quad(magnitude, 0, 1)[0]
     return first, quad(lambda p: magnitude(p) ** 2, 0, 1)[0] - first**2
 
 
 def relative_deviation(magnitude: Magnitude) -> float:
-    """Standard deviation / mean for uniform p, which a factor on the loss does not change."""
+    """Compute standard deviation / mean for uniform p; a factor on the loss cancels."""
     mean, variance = moments(magnitude)
     return math.sqrt(variance) / mean
 
 
 def peak(magnitude: Magnitude) -> float:
-    """The p in [0, 1] at which it is largest."""
+    """Find the p in [0, 1] at which the norm is largest."""
     ends = minimize_scalar(lambda p: -magnitude(p), bounds=(0, 1), options={"xatol": 1e-10}).x
     return float(max((0.0, 1.0, float(ends)), key=magnitude))
 
 
 def logit_gradients(loss: Callable[[Tensor, Tensor], Tensor], z: Tensor, y: Tensor) -> Tensor:
-    """``(n, K)`` gradients of ``(n,)`` losses at ``(n, K)`` logits, each in its own sample's."""
+    """Compute ``(n, K)`` gradients of ``(n,)`` losses, each in its own sample's logits."""
     z = z.detach().requires_grad_()
     return torch.autograd.grad(loss(z, y).sum(), z)[0]
 
 
 def logits_at(p: Tensor, *, even: bool, classes: int = CLASSES) -> Tensor:
-    """``(n, K)`` logits whose softmax gives class 0 the ``(n,)`` p, in (0, 1).
+    """Build ``(n, K)`` logits whose softmax gives class 0 the ``(n,)`` probabilities p in (0, 1).
 
-    The rest is shared evenly by the others, or nearly all of it (99.9 %) is one class's.
+    The other classes share 1 - p evenly, or one of them has nearly all of it (99.9 %).
     """
     shares = torch.full((classes - 1,), 1 / (classes - 1), dtype=p.dtype)
     if not even and classes > 2:
@@ -87,20 +87,20 @@ def logits_at(p: Tensor, *, even: bool, classes: int = CLASSES) -> Tensor:
 
 
 def measured(name: str, p: Tensor, *, even: bool = True) -> Tensor:
-    """``(n,)`` L1 norms of a shipped loss's gradient in the logits, by autograd."""
+    """Compute ``(n,)`` L1 norms of a shipped loss's gradient in the logits, by autograd."""
     labels = torch.zeros(len(p), dtype=torch.int64)
     return logit_gradients(LOSSES[name], logits_at(p, even=even), labels).abs().sum(1)
 
 
 def of_p_alone(name: str) -> bool:
-    """Whether that norm is the same however the other classes share what p leaves."""
+    """Say whether the norm depends on p alone, not on how the other classes share the rest."""
     p = torch.linspace(0.005, 0.995, 100, dtype=torch.float64)
     even, uneven = measured(name, p), measured(name, p, even=False)
     return bool((even - uneven).abs().max() < 1e-9 * even.max())
 
 
 def examine(_: Runs, path: Path) -> Finding:
-    """Closed forms, their variance, and what autograd says of the shipped losses."""
+    """Compare the closed forms, and their variance, with autograd of the shipped losses."""
     p = torch.linspace(0.002, 0.998, 250, dtype=torch.float64)
     forms = {"ce": ce, "mae": mae, "imae": IMAE}
     wrong = max(
@@ -143,7 +143,7 @@ def _sentence(wrong: float) -> str:
 
 
 def crossing(low: float, high: float) -> float:
-    """The T between two others at which IMAE's relative deviation is that of MAE."""
+    """Find the T between two others at which IMAE's relative deviation equals MAE's."""
     target = relative_deviation(mae)
 
     def above(steepness: float) -> float:
@@ -153,7 +153,7 @@ def crossing(low: float, high: float) -> float:
 
 
 def _draw(path: Path, p: Tensor, others: list[str]) -> None:
-    """Equations 9, 10 and 13 with autograd on them, and losses that they have no like of."""
+    """Draw equations 9, 10 and 13 with autograd on them, and losses that have no equation there."""
     x = p.numpy()
     with figure(path, 9.6, 4.0, 2) as (_, (left, right)):
         curves = {"CE (eq. 9)": (ce, "ce", WRONG), "MAE (eq. 10)": (mae, "mae", RIGHT)}

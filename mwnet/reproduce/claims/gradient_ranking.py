@@ -37,7 +37,7 @@ Norms = dict[str, np.ndarray]
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Rank correlation of the norms over training samples, and a picture for the first seed."""
+    """Measure rank correlations of gradient norms over training samples; draw the first seed."""
     lines = [["training", *NORMS]]
     pairs, agree, pictures = [["training", *NORMS]], {}, {}
     for name, own in labelled(runs).items():
@@ -73,7 +73,7 @@ LEGEND = (
 
 
 def per_sample_loss(experiment: Experiment) -> Loss:
-    """The loss that the run was trained with, as a function of logits and labels.
+    """Return the loss that the run was trained with, as a function of logits and labels.
 
     Raises:
         UserError: a loss that is no such function.
@@ -91,7 +91,7 @@ def per_sample_loss(experiment: Experiment) -> Loss:
 def gradient_norms(
     network: nn.Module, loss: Loss, x: Tensor, labels: Tensor, num_classes: int
 ) -> Norms:
-    """Norms of each sample's gradient, one sample at a time.
+    """Compute norms of each sample's gradient, one sample at a time.
 
     Args:
         network: in eval mode; maps ``(n, c, h, w)`` to ``(n, num_classes)`` logits.
@@ -101,8 +101,8 @@ def gradient_norms(
         num_classes: of the last linear layer.
 
     Returns:
-        ``(n,)`` each: ``logits``, the L1 norm in the logits, and those of NORMS: the L1 and L2
-        norm in the weight of the last linear layer (equation 12) and in all parameters.
+        ``(n,)`` each: ``logits``, the L1 norm in the logits, and those of NORMS, the L1 and L2 norm
+        in the weight of the last linear layer (equation 12) and in all parameters.
     """
     last = head(network, num_classes).weight
     parameters = [last, *(p for p in network.parameters() if p is not last and p.requires_grad)]
@@ -118,14 +118,14 @@ def gradient_norms(
 
 
 def correlation(one: np.ndarray, two: np.ndarray) -> float:
-    """Spearman's rank correlation of two ``(n,)`` arrays; NaN if one of them is constant."""
+    """Compute Spearman's rank correlation of two ``(n,)`` arrays; NaN if one is constant."""
     if min(np.ptp(one), np.ptp(two)) == 0:
         return float("nan")
     return float(np.corrcoef(rankdata(one), rankdata(two))[0, 1])
 
 
 def discordant(one: np.ndarray, two: np.ndarray) -> float:
-    """Share of all pairs in which one array's larger is the other's smaller; ties do not count."""
+    """Compute the share of pairs that two arrays order differently; ties do not count."""
     signs = [np.sign(values[:, None] - values[None, :]) for values in (one, two)]
     return float((signs[0] * signs[1] < 0).sum() / (len(one) * (len(one) - 1)))
 
@@ -136,7 +136,7 @@ def _both(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _norms(run: Run) -> tuple[Norms, np.ndarray | None]:
-    """The norms of a run's training samples, and which of their labels are wrong, if known."""
+    """Compute the norms of a run's training samples, and which labels are wrong, if known."""
     experiment = run.experiment()
     ids = some(experiment.data.parts.train, SAMPLES)
     loss, network = per_sample_loss(experiment), experiment.method.learner.network.eval()
@@ -168,7 +168,7 @@ def _draw(path: Path, pictures: dict[str, tuple[Norms, np.ndarray | None]]) -> N
 
 
 def _sentence(runs: Runs, agree: dict[str, dict[str, tuple[float, float]]]) -> str:
-    """The claim is that the order may change, and that the norm may therefore not tell enough."""
+    """Write the result; the claim is that the order may change between logits and parameters."""
     means = [of[norm] for of in agree.values() for norm in (NORMS[0], NORMS[2])]
     ranks, swapped = zip(*means, strict=True)
     least, most = (end(agree, key=lambda name: agree[name][NORMS[2]][1]) for end in (min, max))

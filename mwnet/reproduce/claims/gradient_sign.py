@@ -45,7 +45,9 @@ BySeed = dict[str, list[Signs]]
 
 
 def ce_gradient(p: Tensor, labels: Tensor) -> Tensor:
-    """Equation 15 for any label, right or wrong: p_j - 1 at the label, p_j elsewhere.
+    """Compute the gradient of cross-entropy, right or wrong labels: p_j - 1 at the label, else p_j.
+
+    Source: equation 15.
 
     Args:
         p: ``(n, K)`` predicted probabilities.
@@ -58,41 +60,42 @@ def ce_gradient(p: Tensor, labels: Tensor) -> Tensor:
 
 
 def mae_gradient(p: Tensor, labels: Tensor) -> Tensor:
-    """Equation 16 for any label: 2 p_y times that of cross-entropy; see ``ce_gradient``."""
+    """Compute the gradient of MAE, 2 p_y times ``ce_gradient``; equation 16."""
     return 2 * p.gather(1, labels[:, None]) * ce_gradient(p, labels)
 
 
 def sl_gradient(
     p: Tensor, labels: Tensor, alpha: float = 1.0, beta: float = 1.0, log_zero: float = LOG_ZERO
 ) -> Tensor:
-    """Equation 20 for any label, with the weights of equation 19, which it leaves out as printed.
+    """Compute the gradient of symmetric cross-entropy; eq. 20 with the weights of eq. 19.
 
     alpha dCE/dz_j + beta A p_y (1 - p_y) at the label, alpha dCE/dz_j - beta A p_y p_j elsewhere.
+    The printed equation 20 leaves the weights out.
     """
     reverse = -log_zero * p.gather(1, labels[:, None]) * ce_gradient(p, labels)
     return alpha * ce_gradient(p, labels) + beta * reverse
 
 
 def usual(gradient: Tensor, labels: Tensor) -> Tensor:
-    """``(n,)`` bool: nowhere above 0 at the label and nowhere below 0 at the other classes."""
+    """Say for each sample whether no derivative is above 0 at the label or below 0 elsewhere."""
     at_label = one_hot(labels, gradient.shape[1]).bool()
     return (torch.where(at_label, -gradient, gradient) >= -ZERO).all(1)
 
 
 def signs(gradient: Tensor, given: Tensor, truth: Tensor) -> Signs:
-    """Where gradients push, over samples with right and wrong labels.
+    """Measure signs and sizes of gradients over samples with right and wrong labels.
 
     Args:
         gradient: ``(n, K)`` derivatives in the logits.
         given: ``(n,)`` labels that the gradient is for.
-        truth: ``(n,)`` labels; some are the given ones and some are not.
+        truth: ``(n,)`` true labels; some equal the given ones and some do not.
 
     Returns:
-        Of wrong labels: the mean gradient at the ``given`` label, at the ``true`` one and at the
-        ``others`` (NaN for two classes), its mean L1 norm ``size``, the shares of samples in which
-        descent pushes the given label's logit up and the true one's down (``given up``, ``true
-        down``). ``usual wrong``, ``usual right``: shares with the signs of ``usual``.
-        ``auc``: area under the ROC curve of telling wrong labels by the L1 norm.
+        Over wrong labels: ``given``, ``true``, ``others``: mean derivative at these classes
+        (``others`` is NaN for two classes). ``size``: mean L1 norm. ``given up``, ``true down``:
+        share of samples in which descent raises the given label's logit or lowers the true one's.
+        Beside those, ``usual wrong``, ``usual right``: shares with the signs of ``usual``. ``auc``:
+        area under the ROC curve of telling wrong labels by the L1 norm.
     """
     wrong, norm = given != truth, gradient.abs().sum(1)
     part = gradient[wrong]
@@ -117,7 +120,7 @@ def signs(gradient: Tensor, given: Tensor, truth: Tensor) -> Signs:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Signs and sizes for the losses in PURE at the state that training left."""
+    """Measure signs and sizes for the losses in PURE at the trained networks."""
     found: dict[str, BySeed] = {}
     differences = []
     for group, own in labelled(runs).items():
@@ -149,7 +152,7 @@ LEGEND = (
 
 
 def _state(run: Run) -> tuple[Tensor, Tensor, Tensor]:
-    """``(n, K)`` float64 logits of the training samples, ``(n,)`` given and true labels."""
+    """Return ``(n, K)`` float64 logits of training samples, ``(n,)`` given and true labels."""
     experiment = run.experiment()
     ids = experiment.data.parts.train
     truth, given = true_labels(run, experiment)[ids], experiment.data.labels.cpu()[ids]
@@ -159,7 +162,7 @@ def _state(run: Run) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _differences(logits: Tensor, given: Tensor) -> tuple[float, float, float, float]:
-    """How far equations 15, 16, 20 with weights and 20 as printed are from autograd at most."""
+    """Compute the largest errors of eqs. 15, 16, 20 with weights and 20 as printed, by autograd."""
     p = logits.softmax(1)
     forms = [
         ("ce", ce_gradient(p, given)),
@@ -257,7 +260,7 @@ def _draw(path: Path, found: dict[str, BySeed]) -> None:
 
 
 def _heat(axis: Axes, of: BySeed) -> AxesImage:
-    """Mean gradients by loss and place; with two classes there are no others."""
+    """Draw mean gradients by loss and place; with two classes there are no others."""
     values = np.array([[mean(s[p] for s in seeds) for p in PLACES] for seeds in of.values()])
     values = values[:, ~np.isnan(values).all(0)]
     sizes = np.array([[mean(s["size"] for s in seeds)] for seeds in of.values()])

@@ -1,4 +1,4 @@
-"""Under heavy noise, how far is RMNW-Net ahead of MNW-Net, whose meta loss is not robust?"""
+"""Is RMNW-Net ahead of MNW-Net, whose meta loss is not robust, under heavy noise?"""
 
 from pathlib import Path
 from statistics import mean
@@ -23,7 +23,7 @@ ROBUST, PLAIN = "RMNW-Net", "MNW-Net"
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Accuracy by method and noise, and what the robust meta loss adds, seed by seed."""
+    """Measure accuracy by method and noise, and the gain by the robust meta loss, seed by seed."""
     rows, columns = labels(runs)
     with figure(path, 3.4 * len(columns) + 0.6, 3.6, len(columns)) as (_, axes):
         for axis, column in zip(axes, columns, strict=True):
@@ -57,7 +57,7 @@ LEGEND = (
 
 
 def differences(ours: dict[int, float], theirs: dict[int, float]) -> list[float]:
-    """Ours minus theirs, for each seed that both have."""
+    """Compute our accuracy minus theirs, for each seed that both have."""
     return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 

@@ -1,4 +1,4 @@
-"""Mutual information and DMI of classifiers and labels, and what finished runs give for them."""
+"""Mutual information and DMI of classifiers and labels, estimated from finished runs."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -24,22 +24,22 @@ INFORMATION, RATIO = "information", "ratio"
 
 
 def joint(probabilities: Array, given: Labels) -> Array:
-    """``(K, K)`` joint distribution Q of prediction (rows) and label (columns); eq. 22.
+    """Compute the ``(K, K)`` joint distribution Q of prediction (rows) and label (columns); eq. 22.
 
     Args:
-        probabilities: ``(n, K)``, those with which the randomised classifier h maps x to a class.
+        probabilities: ``(n, K)``, with which the randomised classifier h maps x to a class.
         given: ``(n,)`` labels.
     """
     return probabilities.T @ np.eye(probabilities.shape[1])[given] / len(given)
 
 
 def joint_of_three(probabilities: Array, truth: Labels, given: Labels) -> Array:
-    """``(K, K, K)`` joint distribution of Y, Y~ and h(X), in this order.
+    """Compute the ``(K, K, K)`` joint distribution of Y, Y~ and h(X), in this order.
 
     Args:
-        probabilities: ``(n, K)``, those with which the randomised h maps x to a class.
-        truth: ``(n,)`` true labels.
-        given: ``(n,)`` noisy labels.
+        probabilities: ``(n, K)``, with which the randomised classifier h maps x to a class.
+        truth: ``(n,)`` true labels Y.
+        given: ``(n,)`` noisy labels Y~.
     """
     n, classes = probabilities.shape
     cells = (np.full(n, 1 / n), (truth * classes + given, np.arange(n)))
@@ -48,7 +48,7 @@ def joint_of_three(probabilities: Array, truth: Labels, given: Labels) -> Array:
 
 
 def mutual_information(q: Array) -> Array:
-    """Shannon's MI of ``(..., K, K)`` joint distributions, nats; eq. 24."""
+    """Compute Shannon's MI of ``(..., K, K)`` joint distributions, nats; eq. 24."""
     apart = q.sum(-1, keepdims=True) * q.sum(-2, keepdims=True)
     positive = q > 0
     ratio = np.where(positive, q, 1) / np.where(positive, apart, 1)
@@ -56,10 +56,10 @@ def mutual_information(q: Array) -> Array:
 
 
 def reversal() -> tuple[Array, Array, Array]:
-    """Two classifiers of two even classes and a T for which MI reverses its order; eq. 26.
+    """Find two classifiers and a noise T for which MI orders them the other way round; eq. 26.
 
-    Of all h with Pr(h = 1 | y) in tenths and symmetric T with a rate in tenths, those with the
-    widest margin.
+    There are two classes of equal size. The search is over all h with Pr(h = 1 | y) in tenths and
+    symmetric T with a rate in tenths; it returns those with the widest margin.
 
     Returns:
         ``(2, 2)`` Q of h and of h', with MI(h, Y) > MI(h', Y) but MI(h, Y~) < MI(h', Y~), and T.
@@ -79,10 +79,11 @@ def reversal() -> tuple[Array, Array, Array]:
 
 
 def conditional_information(q: Array) -> float:
-    """I(h(X); Y~ | Y) of a ``(K, K, K)`` joint distribution of Y, Y~ and h(X); nats, 0 or more.
+    """Compute I(h(X); Y~ | Y) in nats from a ``(K, K, K)`` distribution of Y, Y~ and h(X).
 
-    sum q(y, y~, h) log[ q(y, y~, h) q(y) / (q(y, y~) q(y, h)) ]; 0 if and only if h(X) and Y~ are
-    independent given Y.
+    sum q(y, y~, h) log[ q(y, y~, h) q(y) / (q(y, y~) q(y, h)) ]
+
+    It is at least 0, and 0 if and only if h(X) and Y~ are independent given Y.
     """
     apart = q.sum(2, keepdims=True) * q.sum(1, keepdims=True)
     positive = q > 0
@@ -91,12 +92,12 @@ def conditional_information(q: Array) -> float:
 
 
 def log_dmi(q: Array) -> Array:
-    """Logarithm of DMI = |det Q| of ``(..., K, K)`` joint distributions; eq. 27."""
+    """Compute the logarithm of DMI = |det Q| of ``(..., K, K)`` joint distributions; eq. 27."""
     return np.linalg.slogdet(q).logabsdet
 
 
 def without_noise(experiment: Experiment, run: Run) -> tuple[Array, Tensor]:
-    """Transition matrix of a run, and the labels of all samples before its noise.
+    """Return the transition matrix of a run, and the labels of all samples before its noise.
 
     Raises:
         UserError: the run has no noise of one matrix for all samples.
@@ -110,13 +111,13 @@ def without_noise(experiment: Experiment, run: Run) -> tuple[Array, Tensor]:
 
 
 def probabilities(experiment: Experiment, ids: Tensor) -> Array:
-    """``(m, K)`` float64 class probabilities of samples."""
+    """Compute ``(m, K)`` float64 class probabilities of samples."""
     logits = predict(experiment.method, experiment.data.pixels, ids)
     return logits.double().softmax(1).cpu().numpy()
 
 
 def fresh_labels(truth: Tensor, matrix: Array, seed: int, *purpose: object) -> Labels:
-    """``(n,)`` noisy labels that no classifier has seen; another draw for each seed and purpose.
+    """Draw ``(n,)`` noisy labels that no classifier has seen, others for each seed and purpose.
 
     Args:
         truth: ``(n,)`` labels before noise.
@@ -129,7 +130,7 @@ def fresh_labels(truth: Tensor, matrix: Array, seed: int, *purpose: object) -> L
 
 
 def permuted_within(truth: Labels, given: Labels, rng: np.random.Generator) -> Labels:
-    """``(n,)`` noisy labels in a random order among the samples of each true class."""
+    """Permute ``(n,)`` noisy labels at random among the samples of each true class."""
     out = np.empty_like(given)
     out[np.argsort(truth, kind="stable")] = given[np.lexsort((rng.random(len(truth)), truth))]
     return out
@@ -137,12 +138,12 @@ def permuted_within(truth: Labels, given: Labels, rng: np.random.Generator) -> L
 
 @dataclass(frozen=True)
 class Estimate:
-    """A plug-in estimate, and those of labels that were permuted within each true class.
+    """A plug-in estimate, and its null distribution from labels permuted within each true class.
 
     Attributes:
         value: the estimate.
-        null: ``(permutations,)`` what it is if h(X) and Y~ are independent given Y.
-        two_sided: whether it may be too low as well as too high.
+        null: ``(permutations,)`` estimates if h(X) and Y~ are independent given Y.
+        two_sided: whether a value below the null counts as well as one above it.
     """
 
     value: float
@@ -151,19 +152,19 @@ class Estimate:
 
     @property
     def excess(self) -> float:
-        """The estimate less the mean of the null, which is its bias."""
+        """The estimate minus the mean of the null, which is its bias."""
         return self.value - float(self.null.mean())
 
     @property
     def band(self) -> tuple[float, float]:
-        """5th and 95th percentile of the null; 2.5th and 97.5th if two-sided."""
+        """The 5th and 95th percentile of the null; the 2.5th and 97.5th if two-sided."""
         tail = 100 * LEVEL / (2 if self.two_sided else 1)
         low, high = np.percentile(self.null, [tail, 100 - tail])
         return float(low), float(high)
 
     @property
     def significant(self) -> bool:
-        """Whether the estimate is above the band, or, if two-sided, below it; at 5 %."""
+        """Whether the estimate is above the band, or, if two-sided, outside it; at 5 %."""
         low, high = self.band
         return self.value > high or (self.two_sided and self.value < low)
 
@@ -171,7 +172,7 @@ class Estimate:
 def measure(
     probabilities: Array, truth: Labels, given: Labels, matrix: Array, permutations: int
 ) -> dict[str, Estimate]:
-    """Conditional mutual information, and how far eq. 32 is off.
+    """Estimate the conditional mutual information and the error of eq. 32.
 
     Args:
         probabilities: ``(n, K)`` of the classifier.
@@ -181,8 +182,8 @@ def measure(
         permutations: of the null.
 
     Returns:
-        ``information``: I(h(X); Y~ | Y), nats, tested one-sided; ``ratio``: log of DMI(h, Y~) over
-        DMI(h, Y) |det T|, nats, which is 0 if eq. 32 holds, tested two-sided.
+        ``information``: I(h(X); Y~ | Y), nats, tested one-sided. ``ratio``: log of DMI(h, Y~) over
+        DMI(h, Y) |det T|, nats, tested two-sided; it is 0 if eq. 32 holds.
     """
     rng = np.random.default_rng(0)
     expected = log_dmi(joint(probabilities, truth)) + log_dmi(matrix)

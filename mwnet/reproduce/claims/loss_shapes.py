@@ -1,4 +1,4 @@
-"""What a loss does to large errors and where it is lowest: hand-made losses and found ones."""
+"""Shapes of hand-made and found losses: their slope at large errors and their minimum."""
 
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,12 @@ LINES = tuple(zip(PALETTE, ("-", "-", "--"), strict=False))
 
 
 def shipped() -> dict[str, TaylorLoss]:
-    """The found losses that come with the package, by name of their file."""
+    """Return the found losses that come with the package, by name of their file."""
     return {path.stem: read_loss(path) for path in sorted((RECIPES / "losses").glob("*.yaml"))}
 
 
 def panels() -> list[dict[str, Loss]]:
-    """Losses by label, as in the three panels of the paper's Figure 1."""
+    """Return losses by label, as in the three panels of the paper's Figure 1."""
     hand_made = [{label: LOSSES[name] for label, name in panel.items()} for panel in HAND_MADE]
     found = {
         name: partial(taylor, theta=loss.theta, eta=loss.eta) for name, loss in shipped().items()
@@ -41,7 +41,7 @@ def panels() -> list[dict[str, Loss]]:
 
 
 def along(loss: Loss, p: Tensor, num_classes: int) -> Tensor:
-    """The loss where the given label has probability p and the others share the rest evenly.
+    """Compute the loss where the label has probability p and the others share the rest evenly.
 
     Args:
         loss: ``(logits, labels)`` -> losses.
@@ -57,7 +57,7 @@ def along(loss: Loss, p: Tensor, num_classes: int) -> Tensor:
 
 
 def scaled(loss: Loss, p: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Loss and its slope by p, ``(n,)`` each, with the loss from 0 to 1 over p from 0.01 to 1."""
+    """Compute ``(n,)`` losses scaled to [0, 1] over p from 0.01 to 1, and ``(n,)`` slopes."""
     grid = torch.linspace(WRONG_AT, 1 - 1e-9, 2001, dtype=torch.float64)
     values = along(loss, grid, num_classes)
     low, high = values.min(), values.max()
@@ -68,7 +68,7 @@ def scaled(loss: Loss, p: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
 
 
 def lowest_at(loss: Loss, num_classes: int) -> float:
-    """Probability of the given label in (0, 1) at which the loss is lowest."""
+    """Find the probability of the given label in (0, 1) at which the loss is lowest."""
     grid = torch.linspace(1e-9, 1 - 1e-9, 2001, dtype=torch.float64)
     best = int(along(loss, grid, num_classes).argmin())
     bounds = (float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)]))
@@ -81,20 +81,20 @@ def lowest_at(loss: Loss, num_classes: int) -> float:
 
 
 def steepness(loss: Loss, num_classes: int) -> float:
-    """|slope| of the scaled loss at p = 0.01: 1 is a straight line from p = 0.01 to 1."""
+    """Compute |slope| of the scaled loss at p = 0.01; 1 is a straight line from p = 0.01 to 1."""
     at = torch.tensor([WRONG_AT], dtype=torch.float64)
     return float(scaled(loss, at, num_classes)[1].abs())
 
 
 def at_the_label(loss: Loss, num_classes: int) -> float:
-    """The loss of a prediction that gives the label all of the probability."""
+    """Compute the loss of a prediction that gives the label all of the probability."""
     logits = torch.full((1, num_classes), -1e9, dtype=torch.float64)
     logits[0, 0] = 0
     return float(loss(logits, torch.zeros(1, dtype=torch.int64)))
 
 
 def examine(_: Runs, path: Path) -> Finding:
-    """Curves, steepness at large errors and places of the minima."""
+    """Measure curves, steepness at large errors and places of the minima."""
     groups = panels()
     p = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
     with figure(path, 11, 6.4, 3, len(CLASSES)) as (_, axes):

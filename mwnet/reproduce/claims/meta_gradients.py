@@ -1,4 +1,4 @@
-"""Meta-gradients of single meta samples, of which that of any meta batch is made."""
+"""Meta-gradients of single meta samples, whose mean is that of a meta batch."""
 
 import copy
 from dataclasses import replace
@@ -19,11 +19,12 @@ CALLS = 2000
 
 
 def contributions_of(run: Run) -> tuple[Tensor, Tensor]:
-    """``(n, K, d)`` meta-gradients dM/dTheta of single meta samples, and ``(n,)`` true labels.
+    """Compute ``(n, K, d)`` meta-gradients of single samples, and ``(n,)`` true labels.
 
-    At the trained networks in float64, for one training batch, with the paper's look-ahead (a plain
-    gradient step) at the run's first learning rate; its schedule may have ended at zero. In eval
-    mode, so that with batch norm too a meta batch is the mean of its samples.
+    They are those of the trained networks in float64, for one training batch. The look-ahead is the
+    paper's plain gradient step at the run's first learning rate, because the schedule may have
+    ended at zero. The networks are in eval mode, so that with batch norm too the meta-gradient of a
+    batch is the mean over its samples.
     """
     experiment = run.experiment()
     method: Any = experiment.method

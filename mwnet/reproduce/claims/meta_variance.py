@@ -1,4 +1,4 @@
-"""Theorem 2: how uniform noise on the meta labels spreads and shortens the meta-gradient."""
+"""Theorem 2: uniform noise on meta labels adds variance to the meta-gradient and shortens it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ DRAWN = 2000
 
 
 def moments(contributions: Tensor, truth: Tensor, matrix: Tensor) -> tuple[Tensor, float]:
-    """Mean and variance of the meta-gradient of one drawn meta sample, exactly.
+    """Compute the exact mean and variance of the meta-gradient of one drawn meta sample.
 
     The sample is drawn evenly, its label from the row of its true class. A batch of m independent
     draws has the same mean and 1/m of the variance.
@@ -56,7 +56,7 @@ def moments(contributions: Tensor, truth: Tensor, matrix: Tensor) -> tuple[Tenso
 def drawn_gradients(
     contributions: Tensor, truth: Tensor, matrix: Tensor, size: int, batches: int, rng: Generator
 ) -> Tensor:
-    """``(batches, d)`` meta-gradients of meta batches of a size, samples and labels drawn anew."""
+    """Draw samples and labels of meta batches; return their ``(batches, d)`` meta-gradients."""
     count, classes, _ = contributions.shape
     index = torch.randint(count, (batches * size,), generator=rng)
     given = corrupt(truth[index], matrix, rng)
@@ -67,12 +67,12 @@ def drawn_gradients(
 
 
 def bound(clean: float, rate: float, rho: float, size: int) -> float:
-    """Variance with noisy meta labels by Theorem 2, sigma^2 + 2 eta rho^2 / m.
+    """Compute the variance with noisy meta labels by Theorem 2, sigma^2 + 2 eta rho^2 / m.
 
-    Never exceeded with a symmetric loss, whose contributions add to zero over the labels.
+    A symmetric loss never exceeds it, because its contributions add to zero over the labels.
 
     Args:
-        clean: variance of one drawn sample with its true label, so that sigma^2 is its m-th part.
+        clean: variance of one drawn sample with its true label, m sigma^2.
         rate: eta.
         rho: largest norm of the gradient of one sample with one label.
         size: m.
@@ -82,12 +82,12 @@ def bound(clean: float, rate: float, rho: float, size: int) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """A run's numbers for one rate; variances are relative to that of one clean sample.
+    """Numbers of a run for one rate; variances are relative to that of one clean sample.
 
     Attributes:
         rate: of the noise.
         variance: of one drawn sample, exactly.
-        stated: the same by Theorem 2.
+        stated: the variance that Theorem 2 states.
         length: of the expected gradient, relative to the clean one.
         off: distance of the expected gradient from 1 - rate times the clean one, relative to it.
         drawn: variance over drawn batches by size.
@@ -101,15 +101,15 @@ class Measured:
     drawn: dict[int, float]
 
     def slowdown(self, *, stated: bool = False) -> float:
-        """Theorem 2's factor sigma-hat / ((1 - eta) sigma)."""
+        """Compute Theorem 2's factor sigma-hat / ((1 - eta) sigma)."""
         return (self.stated if stated else self.variance) ** 0.5 / (1 - self.rate)
 
     def gap(self) -> float:
-        """Largest relative difference of a drawn variance from the exact one."""
+        """Compute the largest relative difference of a drawn variance from the exact one."""
         return max(abs(drawn * size / self.variance - 1) for size, drawn in self.drawn.items())
 
     def above(self) -> bool:
-        """Whether the exact variance is above the theorem's."""
+        """Say whether the exact variance is above the theorem's."""
         return self.variance > self.stated * (1 + 1e-9)
 
 
@@ -117,7 +117,7 @@ ByRate = dict[float, Measured]
 
 
 def measure(contributions: Tensor, truth: Tensor, seed: int) -> ByRate:
-    """All numbers of one run by rate."""
+    """Measure one run at every rate."""
     classes = contributions.shape[1]
     rho = float(contributions.norm(dim=-1).max())
     clean, unit = moments(contributions, truth, torch.eye(classes, dtype=torch.float64))
@@ -144,7 +144,7 @@ def measure(contributions: Tensor, truth: Tensor, seed: int) -> ByRate:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Variance by size of the meta batch and rate, length of the expectation, and the slowdown."""
+    """Measure variance by batch size and rate, length of the expectation, and slowdown."""
     found = {
         name: [measure(*contributions_of(run), run.seed) for run in own]
         for name, own in labelled(runs).items()

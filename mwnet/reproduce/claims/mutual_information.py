@@ -28,14 +28,14 @@ DRAWS = 20
 
 
 def random_joints(rng: np.random.Generator, classes: int, count: int) -> Array:
-    """``(count, K, K)`` Q of even classes, right with a probability drawn for each class."""
+    """Draw ``(count, K, K)`` Q of equally large classes, with a random accuracy for each class."""
     wrong = rng.uniform(size=(count, 1, classes))
     errors = rng.dirichlet(np.ones(classes), (count, classes)).swapaxes(1, 2)
     return ((1 - wrong) * np.eye(classes) + wrong * errors) / classes
 
 
 def agreement(clean: Array, noisy: Array, pairs: list[tuple[int, int]]) -> int:
-    """How many pairs of ``(m,)`` values have the same order in both."""
+    """Count the pairs of ``(m,)`` values that both arrays order alike."""
     return sum(np.sign(clean[a] - clean[b]) == np.sign(noisy[a] - noisy[b]) for a, b in pairs)
 
 
@@ -44,7 +44,7 @@ KINDS = {"uniform": (0.2, 0.4, 0.6), "flip2": (0.2, 0.4, 0.6), "flip": (0.1, 0.2
 
 
 def reversed_share(kind: str, rate: float, classes: int = 10, matrices: int = 10) -> list[float]:
-    """Share of random pairs of classifiers that change order, by MI and by DMI."""
+    """Compute the share of random pairs of classifiers that change order, by MI and by DMI."""
     rng, pairs = np.random.default_rng(0), [(a, a + 1) for a in range(0, 200, 2)]
     kept = np.zeros(2)
     for draw in range(matrices):
@@ -55,10 +55,10 @@ def reversed_share(kind: str, rate: float, classes: int = 10, matrices: int = 10
 
 
 class Group:
-    """Classifiers on the same test samples and noise, which can be compared.
+    """Classifiers that can be compared, on the same test samples and noise.
 
     Attributes:
-        index: which group it is; each has noisy labels of its own.
+        index: number of the group; each has noisy labels of its own.
         column: label of the noise, of the first of them.
         matrix: ``(K, K)`` T.
         truth: ``(n,)`` test labels.
@@ -70,23 +70,23 @@ class Group:
         self.predictions: list[Array] = []
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Every pair of classifiers."""
+        """Return every pair of classifiers."""
         return list(combinations(range(len(self.predictions)), 2))
 
     def values(self, measure: str) -> tuple[Array, Array]:
-        """``(m,)`` of the classifiers, on clean and on noisy labels: exactly, from Q and Q T."""
+        """Compute the measure of ``(m,)`` classifiers, from Q (clean) and from Q T (noisy)."""
         qs = np.array([joint(p, self.truth.numpy()) for p in self.predictions])
         return MEASURES[measure](qs), MEASURES[measure](qs @ self.matrix)
 
     def sampled(self, measure: str) -> Iterator[Array]:
-        """``(m,)`` with one draw of a noisy label for each sample; ``DRAWS`` times."""
+        """Compute ``(m,)`` measures with one noisy label drawn for each sample, ``DRAWS`` times."""
         for draw in range(DRAWS):
             given = fresh_labels(self.truth, self.matrix, self.index, draw)
             yield MEASURES[measure](np.array([joint(p, given) for p in self.predictions]))
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """An example, random classifiers, and trained ones on test samples with fresh noise."""
+    """Compare MI and DMI on an example, random classifiers, and trained ones with fresh noise."""
     groups = _groups(runs)
     shares = {kind: [reversed_share(kind, rate) for rate in KINDS[kind]] for kind in KINDS}
     columns = list(dict.fromkeys(group.column for group in groups))
@@ -136,7 +136,7 @@ def _groups(runs: Runs) -> list[Group]:
 
 
 def _counts(groups: list[Group]) -> tuple[int, list[int], list[float]]:
-    """Pairs, and for each measure how many keep their order, exactly and as sampled."""
+    """Count pairs, and for each measure those that keep their order, exactly and as sampled."""
     exact, sampled = [], []
     for measure in MEASURES:
         values = [(g, *g.values(measure)) for g in groups]
@@ -182,7 +182,7 @@ def _example() -> str:
 
 
 def verdict(mi: bool, dmi: bool) -> str:
-    """Whether the claim holds: MI changed the order of some pair, and DMI of none."""
+    """Say whether the claim holds: MI changed the order of some pair, and DMI of none."""
     return ("does not hold here", "holds in part", "holds")[int(mi) + int(not dmi)]
 
 

@@ -29,7 +29,7 @@ FOUND_AT = 0.8
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Accuracy of each loss against the noise rate, with and without weight decay."""
+    """Measure accuracy of each loss against the noise rate, with and without weight decay."""
     rows, columns = labels(runs)
     settings = list(dict.fromkeys(parted(column)[1] for column in columns))
     problems = list(dict.fromkeys(parted(column)[0] for column in columns))
@@ -82,13 +82,13 @@ LEGEND = (
 
 
 def parted(column: str) -> tuple[str, str]:
-    """What was trained on, and which of the settings it was trained with."""
+    """Separate a label into what was trained on and the setting it was trained with."""
     problem, _, setting = column.partition(", ")
     return problem, setting or USUAL
 
 
 def ranks_and_gaps(scores: dict[str, list[float]], name: str) -> tuple[list[int], list[float]]:
-    """Place of an entry in each problem, 1 is best, and how far it is behind the best other one.
+    """Rank an entry in each problem (1 is best), and measure its gap to the best other entry.
 
     Args:
         scores: by name, one for each problem; high is good.
@@ -105,7 +105,7 @@ def ranks_and_gaps(scores: dict[str, list[float]], name: str) -> tuple[list[int]
 
 
 def told(better: dict[str, list[bool]], losses: int) -> str:
-    """The verdict, from whether the loss is in the better half, by setting and other rate."""
+    """Write the verdict: whether the loss is in the better half, by setting and other rate."""
     known = {setting: rates for setting, rates in better.items() if rates}
     if not known:
         return f"No run of {FOUND} beside other losses at another rate than {FOUND_AT:g}"

@@ -34,10 +34,10 @@ NEAR_CHANCE = 1.5
 
 
 def limit(noise: str, classes: int, dataset: str = "") -> float:
-    """The lowest rate at which the true class is no longer alone in being the likeliest label.
+    """Compute the lowest rate at which a wrong label is as likely as the true class.
 
-    Matrices are linear in the rate, T = (1 - rate) I + rate S, so with D the diagonal of S and O
-    the largest entry beside it a row reaches the limit where 1 - rate (1 - D) = rate O.
+    Matrices are linear in the rate: T = (1 - rate) I + rate S. Let D be the diagonal of S and O the
+    largest other entry of a row. The row reaches the limit where 1 - rate (1 - D) = rate O.
 
     Args:
         noise: a name in ``NOISES`` other than none.
@@ -45,7 +45,7 @@ def limit(noise: str, classes: int, dataset: str = "") -> float:
         dataset: its name, for noise with a map of classes.
 
     Returns:
-        1 / (1 - D + O), of the first row that reaches it: 1/2 for flip, 2/3 for flip2, 1 for
+        1 / (1 - D + O) of the first row that reaches it: 1/2 for flip, 2/3 for flip2, 1 for
         uniform.
     """
     full = NOISES[noise](classes, 1.0, torch.Generator().manual_seed(0), dataset=dataset)
@@ -55,7 +55,7 @@ def limit(noise: str, classes: int, dataset: str = "") -> float:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Accuracy by rate, noise and method, and the limits."""
+    """Measure accuracy by rate, noise and method, and compare with the limits."""
     rows = labels(runs)[0]
     panels = list(dict.fromkeys(map(_panel, runs)))
     lines = [["noise", "rate", "against the limit", *(f"{row}, accuracy in %" for row in rows)]]
@@ -112,26 +112,26 @@ LEGEND = (
 
 
 def side(rate: float, of_limit: float) -> str:
-    """Where a rate lies: below, at or above the limit."""
+    """Say where a rate lies: below, at or above the limit."""
     if abs(rate - of_limit) < NEAR:
         return "at"
     return "below" if rate < of_limit else "above"
 
 
 def falls(accuracy: dict[float, float]) -> list[tuple[float, float]]:
-    """Rate at which each step ends, and what accuracy loses on it for each 0.01 of the rate."""
+    """List each step's end rate and the accuracy lost on the step for each 0.01 of the rate."""
     steps = pairwise(sorted(accuracy.items()))
     return [(end, 0.01 * (high - low) / (end - start)) for (start, high), (end, low) in steps]
 
 
 def says_nothing(noise: str, classes: int, rate: float, dataset: str = "") -> bool:
-    """Whether given labels are independent of the true ones: all rows of the matrix are alike."""
+    """Say whether given and true labels are independent: all rows of the matrix are equal."""
     rows = NOISES[noise](classes, rate, torch.Generator().manual_seed(0), dataset=dataset)
     return bool(torch.allclose(rows, rows[:1].expand_as(rows)))
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """95 % confidence interval of the mean of at least two values, by Student's t."""
+    """Compute Student's 95 % confidence interval of the mean of at least two values."""
     margin = t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
     return mean(values) - float(margin), mean(values) + float(margin)
 
@@ -158,7 +158,7 @@ def _of_row(runs: Runs, row: str) -> list[float]:
 
 
 def _nothing(runs: Runs, classes: int) -> str:
-    """Whether accuracy differs from chance where labels say nothing, and methods from another."""
+    """Compare accuracy with chance where labels say nothing, and methods with one another."""
     told = []
     for row in labels(runs)[0]:
         values = _of_row(runs, row)

@@ -22,7 +22,7 @@ DRAWS = 2000
 
 
 def stated(noise: str, classes: int, rate: float) -> list[float]:
-    """Entries of any row in the words of section 2: the true class first, then others, falling."""
+    """Return the entries that section 2 states of any row: true class first, then falling."""
     keep, others, each = {
         "uniform": ((1 - rate) + rate / classes, classes - 1, rate / classes),
         "flip": (1 - rate, 1, rate),
@@ -32,20 +32,20 @@ def stated(noise: str, classes: int, rate: float) -> list[float]:
 
 
 def off_statement(matrix: Tensor, row: list[float]) -> float:
-    """Largest difference of a ``(K, K)`` matrix from what is stated of any row."""
+    """Compute the largest difference of a ``(K, K)`` matrix from what is stated of any row."""
     others = matrix[~torch.eye(len(matrix), dtype=torch.bool)].reshape(len(matrix), -1)
     ordered = torch.cat([matrix.diagonal()[:, None], others.sort(1, descending=True).values], 1)
     return float((ordered - torch.tensor(row, dtype=matrix.dtype)).abs().max())
 
 
 def realised(truth: Tensor, given: Tensor, classes: int) -> Tensor:
-    """``(K, K)`` share of the samples of class i (rows) that are given as j."""
+    """Compute the ``(K, K)`` shares of the samples of class i (rows) that are given as j."""
     counts = (truth * classes + given).bincount(minlength=classes**2).reshape(classes, classes)
     return counts / counts.sum(1, keepdim=True).double()
 
 
 def examine(_: Runs, path: Path) -> Finding:
-    """The matrices, the shares of labels drawn by them, and how far both are from the statement."""
+    """Compare the matrices, and the shares of labels drawn by them, with the statement."""
     names = ("uniform", "flip2", "flip")
     matrices, shares = {}, {}
     truth = torch.arange(CLASSES).repeat_interleave(DRAWS)

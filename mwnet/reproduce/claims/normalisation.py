@@ -1,4 +1,4 @@
-"""What eq. 5 does to a Taylor loss: ranges of the bare polynomials, training with and without."""
+"""Eq. 5 and Taylor losses: ranges of the bare polynomials, and training with and without eq. 5."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,13 +32,13 @@ this many classes does the same; a report on other data says how far from it the
 
 
 def raw_range(theta: Sequence[float], num_classes: int) -> float:
-    """f_max - f_min of eq. 4 averaged over the classes: the range of the loss without eq. 5."""
+    """Compute f_max - f_min of eq. 4 averaged over classes, the range of the loss without eq. 5."""
     lowest, highest = taylor_range(tuple(theta), num_classes)
     return highest - lowest
 
 
 def candidates_ranges(num_classes: int, count: int = 128) -> np.ndarray:
-    """``(count,)`` raw ranges of what a search with its default start and spread tries first."""
+    """Compute ``(count,)`` raw ranges of the first candidates of a search with default settings."""
     rng = np.random.default_rng(0)
     space = Space(4)
     thetas = [space.theta(rng.normal(size=len(space.free))) for _ in range(count)]
@@ -46,7 +46,7 @@ def candidates_ranges(num_classes: int, count: int = 128) -> np.ndarray:
 
 
 def lasts(before: Sequence[float], after: Sequence[float]) -> bool:
-    """Whether each of the differences after has the sign of the mean of those before."""
+    """Say whether every difference after has the sign of the mean difference before."""
     return all(difference * mean(before) > 0 for difference in after)
 
 
@@ -60,7 +60,7 @@ ROWS = {
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Ranges of losses and of random polynomials; accuracy with both ranges by learning rate."""
+    """Measure ranges of losses and random polynomials, and accuracy with both ranges."""
     rows, columns = labels(runs)
     classes = len(runs[0].classes)
     ranges = {name: raw_range(loss.theta, classes) for name, loss in FOUND.items()}
@@ -144,7 +144,7 @@ def _ranges_told(classes: int, ranges: dict[str, float], random: np.ndarray) -> 
 
 
 def _gains(runs: Runs, column: str) -> list[float]:
-    """Accuracy without eq. 5 less that with eta 1, mean over the losses, for each seed."""
+    """Compute accuracy without eq. 5 minus accuracy with eta 1, mean over losses, for each seed."""
     seeds: dict[int, dict[bool, list[float]]] = {}
     for run in of(runs, column=column):
         seeds.setdefault(run.seed, {True: [], False: []})[ROWS[run.row][1] == 1].append(
@@ -155,7 +155,7 @@ def _gains(runs: Runs, column: str) -> list[float]:
 
 
 def _training_told(runs: Runs, by_setting: dict[str, list[str]], ranges: dict[str, float]) -> str:
-    """How the range changes accuracy, and at how many learning rates also without weight decay."""
+    """Write how the range changes accuracy, and at how many learning rates without weight decay."""
     own = [row for row in labels(runs)[0] if ROWS[row][1] != 1]
     bare = all(abs(ROWS[row][1] / ranges[ROWS[row][0]] - 1) < 1e-6 for row in own)
     without = "without eq. 5" if bare else f"with their range at {CLASSES} classes as eta"

@@ -1,4 +1,4 @@
-"""Finds an analysis by name, lets it measure, and writes ``report.md`` and ``figure.png``."""
+"""Find an analysis by name, run it, and write ``report.md`` and ``figure.png``."""
 
 import importlib
 import shutil
@@ -15,7 +15,7 @@ ARCHIVE = "analyses"
 
 
 def load(name: str) -> Analysis:
-    """The analysis with this name."""
+    """Return the analysis with this name."""
     module = importlib.import_module(f"mwnet.reproduce.claims.{name.replace('-', '_')}")
     return module.ANALYSIS
 

@@ -1,4 +1,4 @@
-"""How the learnt weighting function develops over training, and whether it falls with the loss."""
+"""How does the learnt weighting function develop over training, and does it fall with the loss?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ POINTS = 41
 
 
 def watch(experiment: Experiment, scored: Scored) -> dict[str, Any]:
-    """Loss and weight at even percentiles of the loss of all training samples."""
+    """Record loss and weight at even percentiles of the loss of all training samples."""
     loss, weight = curve(scored.loss, scored.weight)
     return {"weight_curve": {"loss": loss, "weight": weight}}
 
@@ -41,7 +41,7 @@ def watch(experiment: Experiment, scored: Scored) -> dict[str, Any]:
 def curve(
     loss: np.ndarray, weight: np.ndarray, points: int = POINTS
 ) -> tuple[list[float], list[float]]:
-    """The samples at even percentiles of the loss, from the lowest loss to the highest.
+    """Return the samples at even percentiles of the loss, from the lowest loss to the highest.
 
     Args:
         loss: ``(n,)``, nats.
@@ -54,7 +54,7 @@ def curve(
 
 
 def falls_from(slopes: Mapping[int, float]) -> int | None:
-    """First epoch from which on all slopes, given by epoch, are below 0; None if there is none."""
+    """Find the first epoch from which on all slopes are below 0; None if there is none."""
     first = None
     for epoch, slope in slopes.items():
         if not slope < 0:
@@ -65,9 +65,9 @@ def falls_from(slopes: Mapping[int, float]) -> int | None:
 
 
 def falling_share(weight: Sequence[float]) -> float:
-    """Share of the steps along a curve at which the weight falls, of those at which it changes.
+    """Compute the share of steps along a curve with a falling weight, of those with any change.
 
-    1 is a curve that never rises, 0 one that never falls; a constant curve has 0.
+    It is 1 for a curve that never rises, and 0 for one that never falls. A constant curve has 0.
     """
     steps = np.diff(weight)
     changes = int((steps != 0).sum())
@@ -75,7 +75,7 @@ def falling_share(weight: Sequence[float]) -> float:
 
 
 def per_nat(points: dict[str, list[float]]) -> float:
-    """Change of the weight for each nat of loss, between the 10th and the 90th percentile."""
+    """Compute the change of the weight per nat of loss, from the 10th to the 90th percentile."""
     low, high = (round(share * (len(points["loss"]) - 1)) for share in (0.1, 0.9))
     rise = points["weight"][high] - points["weight"][low]
     run = points["loss"][high] - points["loss"][low]
@@ -83,7 +83,7 @@ def per_nat(points: dict[str, list[float]]) -> float:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Curves by epoch of the first seed; when they turn down, and how far they are down."""
+    """Draw curves by epoch of the first seed; measure when and how far they turn down."""
     rows, columns = labels(runs)
     first = min(run.seed for run in runs)
     epochs = max(run.epochs[-1] for run in runs)

@@ -1,4 +1,4 @@
-"""Are RMNW-Net's weights in a tighter range than MW-Net's, and what is a higher AUC worth?"""
+"""Do RMNW-Net's weights have a smaller range than MW-Net's, and does a higher AUC help accuracy?"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +29,10 @@ ROBUST, CLEAN = "RMNW-Net", "MW-Net*"
 
 @dataclass(frozen=True)
 class Spread:
-    """What the weights of the training samples of a run are.
+    """The spread of a run's weights over its training samples.
 
     Attributes:
-        run: it.
+        run: the run.
         relative: ``(n,)`` weights over their mean.
         wrong_over_right: mean weight of wrong labels over that of right ones, if both are known.
     """
@@ -43,25 +43,25 @@ class Spread:
 
     @property
     def width(self) -> float:
-        """Distance between the 5th and the 95th percentile, in mean weights."""
+        """The distance between the 5th and the 95th percentile, in mean weights."""
         return width(self.relative)
 
 
 def width(weights: np.ndarray) -> float:
-    """Distance between the 5th and the 95th percentile over the mean; 0 if all weights are 0."""
+    """Compute (95th - 5th percentile) / mean of weights; 0 if all weights are 0."""
     low, high = np.percentile(weights, [5, 95])
     return float((high - low) / weights.mean()) if weights.any() else 0.0
 
 
 def wrong_over_right(weights: np.ndarray, right: np.ndarray) -> float | None:
-    """Mean weight where a label is wrong over that where it is right; None if it has none."""
+    """Compute the ratio of mean weights of wrong and right labels; None if one kind is missing."""
     if right.all() or not weights[right].any():
         return None
     return float(weights[~right].mean() / weights[right].mean())
 
 
 def rank_correlation(pairs: list[tuple[float | None, float]]) -> float | None:
-    """Spearman's, of the pairs that are known; None of fewer than three or of equal values."""
+    """Compute Spearman's correlation of the known pairs; None for under three or equal values."""
     known = [(x, y) for x, y in pairs if x is not None]
     first, second = ({pair[side] for pair in known} for side in (0, 1))
     if len(known) < 3 or min(len(first), len(second)) < 2:
@@ -70,7 +70,7 @@ def rank_correlation(pairs: list[tuple[float | None, float]]) -> float | None:
 
 
 def examine(runs: Runs, path: Path) -> Finding:
-    """Spread of the weights, detection and accuracy, by method and noise."""
+    """Measure spread of the weights, detection and accuracy, by method and noise."""
     rows, columns = labels(runs)
     spreads = [_spread(run) for run in runs]
     colors = {row: PALETTE[place % len(PALETTE)] for place, row in enumerate(rows)}
@@ -158,7 +158,7 @@ def _table(spreads: list[Spread]) -> str:
 
 
 def _worth(spreads: list[Spread]) -> str:
-    """Whether accuracy goes with the AUC or with the ratio of the weights, by noise."""
+    """Say whether accuracy goes with the AUC or with the ratio of the weights, by noise."""
     lines = [["noise", "runs", "AUC and accuracy", "wrong / right and accuracy"]]
     examples = []
     for column in labels([one.run for one in spreads])[1]:
@@ -183,7 +183,7 @@ def _worth(spreads: list[Spread]) -> str:
 
 
 def verdict(tighter: dict[str, list[bool]]) -> str:
-    """What is left of the claim, from whether the weights are tighter, by noise and seed."""
+    """Say how much of the claim holds, from comparisons by noise and seed."""
     always = [all(seeds) for seeds in tighter.values()]
     return "Holds" if all(always) else "Holds in part" if any(always) else "Does not hold"
 

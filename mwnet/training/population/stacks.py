@@ -117,8 +117,7 @@ KINDS: dict[Kind, type[Stack]] = {
 
 
 def kind_for(network: nn.Module, device: torch.device) -> Kind:
-    """Choose how to compute an architecture on a device, by what ``benchmarks.population``
-    measured.
+    """Choose how to compute an architecture on a device, by measurement.
 
     On a CPU a convolution with separate weights for each member becomes a grouped one, which is
     slower than a loop. On a GPU nothing has been measured yet.
@@ -134,9 +133,7 @@ def stacked(networks: Sequence[nn.Module], kind: Kind) -> Stack:
 
 
 def _is_perceptron(network: nn.Sequential) -> bool:
-    """Say whether a network flattens and then has linear layers with ReLU between, as
-    ``models.mlp``.
-    """
+    """Say whether a network is flattening, then linear layers with ReLU between."""
     layers = list(network)[1:]
     return (
         len(layers) % 2 == 1
