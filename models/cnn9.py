@@ -17,10 +17,10 @@ def cnn9(
 ) -> nn.Sequential:
     """Build the 9-layer CNN: nine 3x3 convolutions and one linear layer.
 
-    Batch norm and leaky ReLU of slope 0.01 follow each convolution. There are three of 128 channels,
-    pool, dropout, three of 256, pool, dropout, and unpadded ones of 512, 256 and 128. The average
-    over all pixels goes to the linear layer. At 3 channels it has 4,434,570 parameters for 10
-    classes and 4,446,180 for 100. Weights start as PyTorch starts them.
+    Batch norm and leaky ReLU of slope 0.01 follow each convolution. There are three of 128
+    channels, pool, dropout, three of 256, pool, dropout, and unpadded ones of 512, 256 and 128. The
+    average over all pixels goes to the linear layer. At 3 channels it has 4,434,570 parameters for
+    10 classes and 4,446,180 for 100. Weights start as PyTorch starts them.
 
     Dropout drops whole channels, as in the authors' code. It is off in evaluation, where that code
     leaves it on.

@@ -83,7 +83,10 @@ class CoTeaching(Method):
 
 
 def smallest(losses: Tensor, forget_rate: float) -> Tensor:
-    """Return the positions of the smallest losses, without a share ``forget_rate``."""
+    """Return the positions of the smallest losses, at least one.
+
+    A share ``forget_rate`` of the batch, the largest losses, is left out.
+    """
     keep = max(1, round((1 - forget_rate) * len(losses)))
     return losses.argsort(stable=True)[:keep]
 
