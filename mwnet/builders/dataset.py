@@ -21,7 +21,11 @@ def load_source(options: DataOptions) -> Source:
         path=options.data,
         root=options.data_root,
         download=options.download,
+        labels=options.labels,
         label_column=options.label_column,
+        columns=options.columns,
+        drop=options.drop,
+        features=options.features,
         image_size=options.image_size,
         skip_bad=options.skip_bad,
     )
@@ -60,7 +64,15 @@ def dataset(
         seed=options.seed,
         train_size=options.train_size,
     )
+    source = source.prepared(parts.train)
     if options.augment != "none" and source.image_size == (1, 1):
         raise UserError("`augment` is for images; feature vectors can only have `augment='none'`")
-    pixels = Pixels.of(source.x, parts.train, device, options.augment, channels_last=channels_last)
+    pixels = Pixels.of(
+        source.x,
+        parts.train,
+        device,
+        options.augment,
+        channels_last=channels_last,
+        scaled=source.preparation is not None,
+    )
     return Dataset(source, given.to(device), truth, matrix, parts, pixels)

@@ -43,7 +43,7 @@ def given_labels(
         rows = noise.pmd(p, options.noise_rate, int(options.noise[-1]))
         labels = p.argmax(1)
     elif options.noise == "instance":
-        x = source.x[pool].float()
+        x = source.prepared(pool).x[pool].float()
         x = (x - x.mean()) / x.std().clamp_min(1e-12)
         rows = noise.instance(x, labels, options.noise_rate, matrix_draws, source.num_classes)
     else:

@@ -87,6 +87,12 @@ def _check_data(options: DataOptions) -> None:
         raise UserError(f"`noise_file` needs `noise='file'` or pmd, got `noise={options.noise!r}`")
     if options.dataset in USER_DATASETS and options.data is None:
         raise UserError(f"`dataset={options.dataset!r}` needs `data=PATH`")
+    if options.dataset != "table":
+        for name in ("label_column", "columns", "drop"):
+            if getattr(options, name):
+                raise UserError(f"`{name}` is for tables, not for {options.dataset}")
+    if options.labels is not None and options.dataset != "arrays":
+        raise UserError("`labels` is for samples in an .npy file")
     if options.data is not None and options.dataset not in USER_DATASETS:
         raise UserError(
             f"`data` is for `dataset` {', '.join(USER_DATASETS)}, not for {options.dataset}"

@@ -13,6 +13,7 @@ from mwnet.config.recipes import RUN_CONFIG, find_file, load_yaml, recipe_of
 from mwnet.config.schema import GROUPS, OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
+from mwnet.core.formats import dataset_of
 
 EPILOG = """\
 Defaults are those of the recipe of the data set (configs/DATASET.yaml; to search a loss
@@ -47,6 +48,7 @@ class _Parser(argparse.ArgumentParser):
         extra = self.fields[name].json_schema_extra
         if "{" not in kwargs.get("metavar", "{"):
             kwargs["metavar"] = kwargs["metavar"].upper().replace("LIST[INT]", "INT,INT")
+            kwargs["metavar"] = kwargs["metavar"].replace("LIST[STR]", "NAME,NAME")
         heading = str(extra["group"]) if isinstance(extra, dict) else "hidden"
         if name in self.recipe and self.fields[name].description:
             value = self.recipe[name]
@@ -113,7 +115,7 @@ def parse_training(argv: list[str]) -> Config:
 def _look_ahead(argv: list[str]) -> argparse.Namespace:
     """The flags that decide which options there are, and which defaults the help shows."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("mode", "dataset", "config", "resume"):
+    for name in ("mode", "dataset", "data", "features", "config", "resume"):
         first.add_argument(f"--{name}")
     try:
         return first.parse_known_args(argv)[0]
@@ -131,7 +133,9 @@ def _recipe(ahead: argparse.Namespace, mode: str | None) -> tuple[dict[str, Any]
             raise UserError(f"{path.parent} holds no run to resume: there is no {path.name} in it")
         return load_yaml(path), path
     if ahead.config is None:
-        return recipe_of(ahead.dataset or "digits", mode or "train"), Path()
+        own = None if ahead.data is None else dataset_of(Path(ahead.data))
+        dataset = ahead.dataset or own or "digits"
+        return recipe_of(dataset, mode or "train", pixels=ahead.features == "none"), Path()
     path = find_file(Path(ahead.config))
     recipe = load_yaml(path)
     meant = recipe.get("dataset", "digits")

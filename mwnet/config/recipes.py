@@ -42,8 +42,13 @@ def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
     return {**load_yaml(path.parent / str(base), depth + 1), **values}
 
 
-def recipe_of(dataset: str, mode: str) -> dict[str, Any]:
+def recipe_of(dataset: str, mode: str, *, pixels: bool = False) -> dict[str, Any]:
     """Read the recipe that ships for a data set.
+
+    Args:
+        dataset: its name.
+        mode: "train" or "loss-search".
+        pixels: whether photos of a folder are trained on as they are, without frozen features.
 
     Raises:
         UserError: there is none.
@@ -55,7 +60,7 @@ def recipe_of(dataset: str, mode: str) -> dict[str, Any]:
     if mode == "loss-search":
         own = RECIPES / "search" / f"{dataset}.yaml"
         return load_yaml(own if own.exists() else RECIPES / "search" / "default.yaml")
-    return load_yaml(recipes[dataset])
+    return load_yaml(recipes["folder_pixels" if pixels and dataset == "folder" else dataset])
 
 
 def find_file(path: Path) -> Path:

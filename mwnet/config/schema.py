@@ -50,18 +50,40 @@ class DataOptions(Section):
     dataset: str = option(
         "data",
         "digits",
-        "digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, clothing1m, or your own at "
-        "--data: folder (a tree of images), arrays (.npz), table (.csv).",
+        "digits, mnist, fashion-mnist, kmnist, cifar10, cifar100, clothing1m; or folder, arrays, "
+        "table: your own at --data, which finds out by itself.",
     )
     data: Path | None = option(
-        "data", None, "Path of your own folder, .npz or .csv.", resumable=True
+        "data",
+        None,
+        "Your own data: a table (CSV, parquet, feather, xlsx), a folder with a folder of photos a "
+        "class, arrays (.npz, .npy).",
+        resumable=True,
     )
     data_root: Path = option(
         "data", Path("data"), "Where torchvision's data sets, or Clothing1M, lie.", resumable=True
     )
-    label_column: str = option("data", "label", "Label column of a table.")
+    labels: Path | None = option(
+        "data", None, "Labels of an .npy: an .npy, or text with one label a line.", resumable=True
+    )
+    label_column: str | None = option(
+        "data", None, "Label column of a table; default: label, target, class or y."
+    )
+    columns: list[str] = option(
+        "data", [], "Columns of a table that are features; default: those found by looking."
+    )
+    drop: list[str] = option("data", [], "Columns of a table that are no features.")
+    features: str = option(
+        "data",
+        "auto",
+        "auto; of photos efficientnet-lite0 (auto), torchvision:NAME, timm:NAME, or none to train "
+        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own in an .npy.",
+    )
     image_size: int = option(
-        "data", 32, "Side in pixels that images of a folder, or of Clothing1M, get.", ge=4
+        "data",
+        32,
+        "Side in pixels that photos get with --features none, and those of Clothing1M.",
+        ge=4,
     )
     skip_bad: bool = option("data", False, "Leave unreadable images out and count them.")
     test_fraction: float = option(

@@ -57,8 +57,21 @@ class Pixels:
         augment: str = "none",
         *,
         channels_last: bool = False,
+        scaled: bool = False,
     ) -> "Pixels":
-        """Measure mean and standard deviation per channel on the training samples."""
+        """Measure mean and standard deviation per channel on the training samples.
+
+        Args:
+            x: ``(n, c, h, w)`` samples.
+            train: ``(m,)`` ids of the training samples.
+            device: of the batches.
+            augment: as the attribute.
+            channels_last: as the attribute.
+            scaled: the samples are on the scale that the network wants: mean 0, deviation 1.
+        """
+        if scaled:
+            zero = torch.zeros(x.shape[1], 1, 1, device=device)
+            return Pixels(_nearby(x, device), zero, zero + 1, augment, channels_last)
         mean = torch.zeros(x.shape[1], 1, 1, dtype=torch.float64)
         variance = torch.zeros_like(mean)
         count = len(train) * x.shape[2] * x.shape[3]

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from mwnet.core import files
 from mwnet.core.errors import reason
+from mwnet.data.images import fitted
 from mwnet.data.source import Source
-from mwnet.data.user import read_image
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _chunks(
 ) -> Iterable[list[Tensor]]:
     def read(key: str) -> Tensor:
         try:
-            return read_image(root / key, size)
+            return torch.from_numpy(fitted(size)(root / key))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(
                 f"{root / key} is no readable image ({reason(error)}); mend it or take it off its "

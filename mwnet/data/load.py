@@ -1,12 +1,15 @@
 """From a name on the command line to a loaded source."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mwnet.core.errors import nearest
+from mwnet.core.errors import UserError, nearest
 from mwnet.data import builtin
 from mwnet.data.source import Source
 
 DATASETS = ("digits", *builtin.TORCHVISION, "clothing1m", "folder", "arrays", "table")
+SENTENCES = "sentence-transformers:"
 
 
 def load(
@@ -15,12 +18,30 @@ def load(
     path: Path | None = None,
     root: Path = Path("data"),
     download: bool = False,
-    label_column: str = "label",
+    labels: Path | None = None,
+    label_column: str | None = None,
+    columns: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    features: str = "auto",
     image_size: int = 32,
     skip_bad: bool = False,
+    progress: bool = False,
 ) -> Source:
-    """Load a data set by name; ``path`` is where the user's own lies, ``root`` that of a
-    benchmark set.
+    """Load a data set.
+
+    Args:
+        name: one of ``DATASETS``.
+        path: the user's own data: folder, arrays or table.
+        root: where benchmark sets lie.
+        download: whether a missing benchmark set or frozen network may be fetched.
+        labels: labels of an ``.npy``.
+        label_column: of a table, see ``load_table``.
+        columns: of a table, see ``load_table``.
+        drop: of a table, see ``load_table``.
+        features: see ``DataOptions``.
+        image_size: side in pixels of photos that are trained on as they are.
+        skip_bad: leave unreadable photos out.
+        progress: show a bar while features are taken.
 
     Raises:
         ValueError: unknown name, missing or broken data.
@@ -33,13 +54,64 @@ def load(
         from mwnet.data.clothing1m import clothing1m
 
         return clothing1m(root, image_size)
-    if path is not None:
-        from mwnet.data import user  # Pillow is only needed from here on
+    if path is None or name not in ("folder", "arrays", "table"):
+        raise ValueError(f"unknown data set '{name}' ({nearest(name, DATASETS)})")
+    own = Path(features) if features.endswith(".npy") else None
+    if own is not None:
+        features = "none" if name == "folder" else "auto"
+    if name == "arrays":
+        from mwnet.data.arrays import arrays
 
-        if name == "folder":
-            return user.folder(path, image_size, skip_bad)
-        if name == "arrays":
-            return user.arrays(path)
-        if name == "table":
-            return user.table(path, label_column)
-    raise ValueError(f"unknown data set '{name}' ({nearest(name, DATASETS)})")
+        _check_features(features, name, ("auto", "none"))
+        source = arrays(path, labels)
+    elif name == "table":
+        from mwnet.data.tables.loading import load_table
+
+        _check_features(features, name, ("auto", "none", "tfidf", SENTENCES))
+        source = load_table(
+            path,
+            label_column=label_column,
+            columns=columns,
+            drop=drop,
+            embedding=features if features.startswith(SENTENCES) else "tfidf",
+        )
+    else:
+        from mwnet.data.folder import folder
+
+        source = folder(
+            path,
+            features=None if own is not None else features,
+            image_size=image_size,
+            skip_bad=skip_bad,
+            download=download,
+            progress=progress,
+        )
+    return source if own is None else _with_features(source, own)
+
+
+def _check_features(features: str, name: str, known: Sequence[str]) -> None:
+    """Refuse features of another kind of data."""
+    if not any(
+        features == one or (one.endswith(":") and features.startswith(one)) for one in known
+    ):
+        raise UserError(
+            f"`features={features!r}` does not fit data of the kind {name}: take one of "
+            f"{', '.join(known)}, or an .npy of your own"
+        )
+
+
+def _with_features(source: Source, path: Path) -> Source:
+    """The source with features that the user has computed, instead of its samples."""
+    from mwnet.data.arrays import embeddings
+
+    x = embeddings(path, len(source.labels))
+    note = f"{path}: {x.shape[1]} features a sample are used instead of the data's own"
+    return replace(
+        source,
+        x=x,
+        table=None,
+        feature_names=None,
+        fingerprint=None,
+        extractor=None,
+        notes=(*source.notes, note),
+    )

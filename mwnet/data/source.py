@@ -1,11 +1,13 @@
 """What every data set looks like once it is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from mwnet.core.errors import UserError
+from mwnet.data.tables.columns import Table
+from mwnet.data.tables.preparation import TablePreparation
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class Source:
         meta_ids: ids of samples that came as a clean meta set, or None.
         weights: ``(n,)`` float32 weights that came with the samples, or None; a sample of weight 0
             is in no part.
-        feature_names: of a table's features, in their order.
+        feature_names: of a table's columns, in their order.
+        table: columns that are not yet prepared; x is empty then, see ``prepared``.
+        embedding: how texts of the table become features.
+        preparation: how x was made of a table.
+        extractor: name of the frozen network that x was made with, of photos.
         names: file names where samples have them, position = id.
         skipped: unreadable samples that were left out.
         clean_test: whether the labels of its test part are right even where ``truth`` is None.
-        fingerprint: tells the pixels apart from others without reading them; None: read them.
+        fingerprint: tells the samples apart from others without reading x; None: read x.
         notes: sentences for the user about what was found while loading.
     """
 
@@ -41,6 +47,10 @@ class Source:
     meta_ids: Tensor | None = None
     weights: Tensor | None = None
     feature_names: tuple[str, ...] | None = None
+    table: Table | None = None
+    embedding: str = "tfidf"
+    preparation: TablePreparation | None = None
+    extractor: str | None = None
     names: tuple[str, ...] | None = None
     skipped: int = 0
     clean_test: bool = False
@@ -58,6 +68,18 @@ class Source:
     @property
     def image_size(self) -> tuple[int, int]:
         return int(self.x.shape[2]), int(self.x.shape[3])
+
+    def prepared(self, rows: Tensor) -> "Source":
+        """Return the source with features: those of a table are fitted on some rows alone.
+
+        Args:
+            rows: ``(m,)`` int64 ids of the training samples.
+        """
+        if self.table is None:
+            return self
+        preparation = TablePreparation.fit(self.table, rows, self.embedding)
+        x = channels_first(preparation.transform(self.table))
+        return replace(self, x=x, table=None, preparation=preparation)
 
     def not_test(self) -> Tensor:
         """Ids outside the data set's own test part, ascending."""

@@ -1,108 +1,83 @@
 """Read new samples, which have no labels, as the samples of a run were read."""
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mwnet.core.errors import UserError, reason
-from mwnet.data.user import IMAGE_SUFFIXES, read_image
+from mwnet.core.errors import UserError
+from mwnet.core.formats import dataset_of, magic
+from mwnet.data.arrays import SAMPLES, read_array, read_npz
+from mwnet.data.tables.preparation import TablePreparation
+from mwnet.data.tables.reading import read_frame
 
 
 def new_samples(
-    path: Path, *, feature_names: Sequence[str] | None, image_size: int | None
-) -> tuple[list[str], np.ndarray, list[str]]:
+    path: Path,
+    *,
+    preparation: TablePreparation | None,
+    extractor: str | None,
+    image_size: int | None,
+) -> tuple[list[str], Any, list[str]]:
     """Read samples.
 
     Args:
-        path: a CSV table, an ``.npz`` with an array x, an ``.npy``, or a folder of images.
-        feature_names: columns that a table must have, in the order of the network's features.
-        image_size: side in pixels that images get; None where the run had no images of a folder.
+        path: a table, an ``.npz`` with samples, an ``.npy``, or a folder of photos.
+        preparation: of the table that the run was trained on; None for other data.
+        extractor: frozen network of the run, which photos go through; None for other data.
+        image_size: side in pixels that photos get; None where the run had no photos as pixels.
 
     Returns:
-        Names of the samples (row numbers or file names), the samples, and sentences about what was
-        passed over.
+        Names of the samples (row numbers or file names); the samples as ``predict_proba`` takes
+        them: a DataFrame, an array, or a list of files; and sentences about what was passed over.
 
     Raises:
         UserError: nothing there, or something else than the run was trained on.
     """
-    if path.is_dir():
-        return _images(path, image_size)
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    if path.suffix in (".npz", ".npy"):
-        x = _array(path)
+    kind = dataset_of(path)
+    if kind == "folder":
+        return _photos(path, extractor, image_size)
+    if kind == "arrays":
+        x, notes = _array(path)
         if x.ndim < 2:
             raise UserError(f"{path}: samples are the rows of an array, got shape {x.shape}")
-        return [str(row) for row in range(len(x))], x, []
-    if feature_names is None:
+        return [str(row) for row in range(len(x))], x, notes
+    if preparation is None:
         raise UserError(f"{path} is a table, and the run was not trained on one")
-    return _table(path, feature_names)
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is no readable file of plain arrays ({error})") from None
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    if "x" not in loaded.files:
-        raise UserError(f"{path} has no array x; it has {', '.join(loaded.files) or 'none'}")
-    return loaded["x"]
-
-
-def _table(path: Path, feature_names: Sequence[str]) -> tuple[list[str], np.ndarray, list[str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is no readable CSV file ({reason(error)})") from None
-    missing = [name for name in feature_names if name not in header]
-    if missing:
-        raise UserError(f"{path} has no column '{missing[0]}', which the run was trained on")
-    twice = [name for name in feature_names if header.count(name) > 1]
-    if twice:
-        raise UserError(f"{path} has the column '{twice[0]}' twice")
-    place = [header.index(name) for name in feature_names]
-    rows = [row for row in rows if row]
-    if not rows:
-        raise UserError(f"{path} has a header and no row")
-    x = np.empty((len(rows), len(place)), dtype=np.float32)
-    for number, row in enumerate(rows):
-        if len(row) != len(header):
-            raise UserError(
-                f"{path}: row {number + 2} has {len(row)} cells, the header {len(header)}"
-            )
-        for at, column in enumerate(place):
-            try:
-                x[number, at] = float(row[column])
-            except ValueError:
-                raise UserError(
-                    f"{path}: row {number + 2}, column '{header[column]}' holds '{row[column]}', "
-                    "which is no number"
-                ) from None
-    others = [name for name in header if name not in feature_names]
-    notes = [f"not used: column {', '.join(others)}"] if others else []
-    return [str(row) for row in range(len(rows))], x, notes
-
-
-def _images(root: Path, size: int | None) -> tuple[list[str], np.ndarray, list[str]]:
-    if size is None:
-        raise UserError(f"{root} is a folder, and the run was not trained on a folder of images")
-    paths = [
-        path
-        for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    text = [
+        name
+        for name, column in zip(preparation.names, preparation.kinds, strict=True)
+        if column in ("category", "text")
     ]
-    if not paths:
-        raise UserError(f"{root} holds no images")
-    images = []
-    for path in paths:
-        try:
-            images.append(read_image(path, size).numpy())
-        except (OSError, ValueError, SyntaxError) as error:
-            raise UserError(f"{path} is no readable image ({reason(error)})") from None
-    return [str(path.relative_to(root)) for path in paths], np.stack(images), []
+    frame, notes = read_frame(path, text)
+    try:
+        _, more = preparation.read(frame)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return [str(row) for row in range(len(frame))], frame, notes + more
+
+
+def _array(path: Path) -> tuple[np.ndarray, list[str]]:
+    if magic(path) == "npy":
+        return read_array(path), []
+    found = read_npz(path)
+    names = [name for name in SAMPLES if name in found]
+    if len(names) != 1:
+        raise UserError(f"{path} has no array x; it has {', '.join(found) or 'none'}")
+    others = sorted(found.keys() - {names[0]})
+    return found[names[0]], [f"not used: {', '.join(others)}"] if others else []
+
+
+def _photos(
+    root: Path, extractor: str | None, size: int | None
+) -> tuple[list[str], Any, list[str]]:
+    if size is None and extractor is None:
+        raise UserError(f"{root} is a folder, and the run was not trained on photos")
+    from mwnet.data.images import all_images, pixels
+
+    files, notes = all_images(root)
+    names = [str(file.relative_to(root)) for file in files]
+    if extractor is not None:
+        return names, list(files), list(notes)
+    assert size is not None
+    return names, pixels(files, size).numpy(), list(notes)

@@ -22,6 +22,7 @@ from mwnet.core import files
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.data.batches import Pixels
 from mwnet.data.source import Source, channels_first
+from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
 
 MODEL, TENSORS = "model.json", "model.safetensors"
@@ -40,8 +41,10 @@ class TrainedModel:
         shape: ``(channels, height, width)`` of a sample.
         options: the network by name, so that it can be built again.
         own_network: whether the network is of the caller's making instead.
-        feature_names: of a table, in their order; None for other data.
-        image_size: side in pixels that images of a folder have got, None for other data.
+        feature_names: of the columns of a table, in their order; None for other data.
+        image_size: side in pixels that photos of a folder have got, None for other data.
+        preparation: how a table becomes features, None for other data.
+        extractor: name of the frozen network that photos went through, None for other data.
     """
 
     network: nn.Module
@@ -52,13 +55,17 @@ class TrainedModel:
     own_network: bool = False
     feature_names: tuple[str, ...] | None = None
     image_size: int | None = None
+    preparation: TablePreparation | None = None
+    extractor: str | None = None
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Predict class probabilities.
 
         Args:
             x: ``(n, features)``, ``(n, h, w)`` or images with channels first or last, as in
-                training; numbers in the units of the training samples.
+                training; numbers in the units of the training samples. A DataFrame, or an array
+                with the same columns, where a table was trained on; a list of image files where
+                photos were.
 
         Returns:
             ``(n, K)`` float32 probabilities, columns in the order of ``classes``.
@@ -83,6 +90,14 @@ class TrainedModel:
 
     def samples(self, x: Any) -> Tensor:
         """Bring samples into the shape of those that were trained on, or refuse them."""
+        if self.preparation is not None:
+            return self._prepared(self.preparation, x)
+        if self.extractor is not None and _is_files(x):
+            from mwnet.data.folder import features_of_photos
+
+            x = features_of_photos(list(map(Path, x)), self.extractor)
+        elif hasattr(x, "iloc"):
+            x = x.to_numpy()
         array = np.asarray(x)
         if array.dtype.kind not in "iufb":
             raise UserError(f"`X` must hold numbers, got {array.dtype}")
@@ -99,10 +114,32 @@ class TrainedModel:
             )
         return samples
 
+    def _prepared(self, preparation: TablePreparation, x: Any) -> Tensor:
+        """Features of a DataFrame, or of an array with the same columns."""
+        import pandas as pd
+
+        if not hasattr(x, "iloc"):
+            array = np.asarray(x)
+            wanted = len(preparation.names)
+            if array.ndim == 1 and wanted == 1:
+                array = array[:, None]
+            if array.ndim != 2 or array.shape[1] != wanted:
+                raise UserError(
+                    f"`X` has shape {array.shape}, the network was trained on a table of {wanted} "
+                    "columns"
+                )
+            x = pd.DataFrame(array, columns=list(preparation.names))
+        elif x.ndim == 1:
+            x = x.to_frame(preparation.names[0])
+        return channels_first(preparation.transform(preparation.read(x)[0]))
+
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``model.safetensors`` into a folder."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {"mean": self.pixels.mean, "std": self.pixels.std}
+        if self.preparation is not None:
+            arrays = self.preparation.tensors()
+            tensors |= {f"preparation.{name}": value for name, value in arrays.items()}
         # Tied weights are stored once for each name.
         whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
         described = {
@@ -113,6 +150,8 @@ class TrainedModel:
             "own_network": self.own_network,
             "feature_names": self.feature_names,
             "image_size": self.image_size,
+            "preparation": None if self.preparation is None else self.preparation.described(),
+            "extractor": self.extractor,
         }
         with files.atomic(folder / TENSORS) as file:
             file.write(save(whole))
@@ -137,8 +176,16 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
         options=config.network_options,
         own_network=own_network,
         feature_names=source.feature_names,
-        image_size=config.image_size if config.dataset in ("folder", "clothing1m") else None,
+        image_size=config.image_size if source.name in ("folder", "clothing1m") else None,
+        preparation=source.preparation,
+        extractor=source.extractor,
     )
+
+
+def _is_files(x: Any) -> bool:
+    """Whether samples are paths of image files."""
+    some = x[:1] if isinstance(x, (list, tuple)) else []
+    return len(some) == 1 and isinstance(some[0], (str, Path))
 
 
 def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedModel:
@@ -180,6 +227,12 @@ def _model(
     empty = torch.empty(0, channels, height, width)
     like = Source("saved", empty, torch.empty(0), None, tuple(found["classes"]))
     built = classifier(options, like, torch.device("cpu"), build=network)
+    fitted = {
+        name.removeprefix("preparation."): tensors.pop(name)
+        for name in list(tensors)
+        if name.startswith("preparation.")
+    }
+    described = found.get("preparation")
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
     mean, std = (state.pop(name).reshape(channels, 1, 1) for name in ("mean", "std"))
     built.load_state_dict(state)
@@ -193,6 +246,8 @@ def _model(
         found["own_network"],
         None if names is None else tuple(names),
         found["image_size"],
+        None if described is None else TablePreparation.restored(described, fitted),
+        found.get("extractor"),
     )
 
 

@@ -47,7 +47,10 @@ def _predict(argv: list[str]) -> int:
         print(f"{path}: probabilities differ from torch's by {apart:.1e} at most")
         return 0
     names, samples, notes = new_samples(
-        args.data, feature_names=model.feature_names, image_size=model.image_size
+        args.data,
+        preparation=model.preparation,
+        extractor=model.extractor,
+        image_size=model.image_size,
     )
     for note in notes:
         print(note)

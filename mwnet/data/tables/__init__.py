@@ -1,0 +1,1 @@
+"""Tables as people have them: read a file, tell its columns apart, prepare them for a network."""

@@ -1,0 +1,205 @@
+"""Tell the columns of a table apart: numeric, boolean, category, date, text; what is no feature."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mwnet.core.errors import UserError, nearest
+from mwnet.data.tables.cells import FEW_ROWS, Kind, empty, read_cells
+from mwnet.data.tables.reading import unique_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEATURE_KINDS: tuple[Kind, ...] = ("numeric", "boolean", "category", "date", "text")
+PLURALS = {"boolean": "boolean", "category": "categorical", "text": "text"}
+
+NAMED_LIKE_A_NUMBER = re.compile(
+    r"|unnamed: ?\d+|__index_level_\d+__|index|id|idx|uuid|guid|rownames?|row|row_?(number|nr|id)"
+    r"|.*[_. ]id|.*[_. ]index",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column whose kind is known.
+
+    Attributes:
+        name: of the column.
+        kind: what it holds.
+        values: ``(n,)`` float64 with NaN for numeric, boolean and date (days since 1970); objects,
+            ``str`` or None, for the others.
+        why: reason for leaving it out, empty for a feature.
+    """
+
+    name: str
+    kind: Kind
+    values: np.ndarray
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The features of a table.
+
+    Attributes:
+        columns: that are used, in the order of the table.
+        notes: sentences about what was left out and why.
+    """
+
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.columns[0].values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    def fingerprint(self) -> str:
+        """Return a digest of all cells and names."""
+        from pandas.util import hash_array
+
+        digest = hashlib.blake2b(digest_size=8)
+        for column in self.columns:
+            digest.update(f"{column.name}\0{column.kind}\0".encode())
+            values = column.values
+            if values.dtype == object:
+                values = np.asarray(hash_array(values))
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+    def counted(self) -> str:
+        """Return for instance ``5 features (4 numeric, 1 categorical)``."""
+        counts = Counter(column.kind for column in self.columns)
+        kinds = ", ".join(
+            f"{counts[kind]} {PLURALS.get(kind, kind)}" for kind in FEATURE_KINDS if counts[kind]
+        )
+        return f"{len(self.columns)} feature{'s' * (len(self.columns) != 1)} ({kinds})"
+
+
+def features_of(
+    frame: "pd.DataFrame", *, columns: Sequence[str] = (), drop: Sequence[str] = ()
+) -> Table:
+    """Find the features of a table, and leave out what is none.
+
+    Left out are a running number and other identifiers, constant columns, and dates; ``columns``
+    and ``drop`` decide otherwise.
+
+    Args:
+        frame: the table without its labels.
+        columns: names of the columns to use, whatever they hold; empty for those found by looking.
+        drop: names of columns to leave out.
+
+    Raises:
+        UserError: an unknown name, a column that cannot be read, no feature.
+    """
+    names = unique_names([str(name) for name in frame.columns])
+    for option, asked in (("columns", columns), ("drop", drop)):
+        for name in asked:
+            if name not in names:
+                raise UserError(f"`{option}`: there is no column '{name}' ({nearest(name, names)})")
+    wanted = [name for name in names if name not in drop and (not columns or name in columns)]
+    found = []
+    for name in wanted:
+        column = read_column(name, frame.iloc[:, names.index(name)], asked=name in columns)
+        found.append(column)
+    used = [column for column in found if not column.why]
+    if not used:
+        used = _last_resort(found)
+    if not used:
+        raise UserError(
+            "the table has no feature beside its labels"
+            + "".join(f"; '{column.name}' is {column.why}" for column in found[:5])
+        )
+    kept = {column.name for column in used}
+    notes = [
+        f"left out '{column.name}': {column.why} (`columns` and `drop` decide otherwise)"
+        for column in found
+        if column.name not in kept
+    ]
+    return Table(tuple(used), (*notes, *_missing(used)))
+
+
+def _last_resort(found: list[Column]) -> list[Column]:
+    """The only column of words, however short they are, is a text."""
+    words = [column for column in found if column.values.dtype == object]
+    if len(words) == 1 and any(words[0].values):
+        return [Column(words[0].name, "text", words[0].values)]
+    return []
+
+
+def _missing(columns: Sequence[Column]) -> list[str]:
+    """Say how many cells are missing, and where."""
+    counts = {column.name: int(empty(column.values).sum()) for column in columns}
+    holes = {name: count for name, count in counts.items() if count}
+    if not holes:
+        return []
+    names = ", ".join(f"'{name}'" for name in list(holes)[:5]) + (", ..." if len(holes) > 5 else "")
+    total = sum(holes.values())
+    return [
+        f"{total} missing cell{'s' * (total > 1)} in {names}: filled with the median or as a "
+        "category of their own, and marked"
+    ]
+
+
+def read_column(name: str, series: "pd.Series", *, asked: bool = False) -> Column:
+    """Find out what a column holds.
+
+    Args:
+        name: of the column.
+        series: its cells.
+        asked: the user wants it as a feature, even if it looks like none.
+
+    Raises:
+        UserError: infinite numbers, cells that are neither numbers nor words.
+    """
+    kind, values = read_cells(name, series)
+    return _judged(name, kind, values, asked)
+
+
+def _judged(name: str, kind: Kind, values: np.ndarray, asked: bool) -> Column:
+    """The column with the reason for leaving it out, if there is one."""
+    if values.dtype != object and np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise UserError(
+            f"column '{name}' holds {values[row]} in row {row + 1}: infinite values cannot be "
+            "trained on; mend or drop them"
+        )
+    missing = empty(values)
+    present: Any = values[~missing]
+    if not len(present):
+        return Column(name, "constant", values, "empty")
+    if (present == present[0]).all() and not missing.any():
+        value = present[0] if values.dtype == object else f"{present[0]:g}"
+        return Column(name, "constant", values, f"constant ({value})")
+    if asked:
+        return Column(name, "category" if kind == "identifier" else kind, values)
+    return Column(name, kind, values, _why_none(name, kind, values))
+
+
+def _why_none(name: str, kind: Kind, values: np.ndarray) -> str:
+    """Why a column is no feature, empty if it is one."""
+    many = len(values) >= FEW_ROWS
+    named = NAMED_LIKE_A_NUMBER.fullmatch(name) is not None
+    if kind == "date":
+        return "a date"
+    if kind == "category" and named and many and len(set(values)) > len(values) / 2:
+        kind = "identifier"
+    if kind == "identifier":
+        return "an identifier (nearly every row has another value)"
+    if kind == "numeric" and many and (values == np.round(values)).all():
+        steps = np.unique(np.diff(np.sort(values)))
+        if len(steps) == 1:
+            return "a running number (index or identifier)"
+        if named and steps[0] > 0:
+            return "an identifier, by its name and its different whole numbers"
+    return ""

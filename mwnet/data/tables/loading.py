@@ -1,0 +1,122 @@
+"""From a table with a label column to a source."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from mwnet.core.errors import UserError
+from mwnet.data.labels import Labels, class_counts, read_labels
+from mwnet.data.source import Source
+from mwnet.data.tables.columns import features_of
+from mwnet.data.tables.reading import read_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABEL_NAMES = ("label", "target", "class", "y", "given_label", "noisy_label")
+TRUTHS = ("y_true", "true_label")
+FEWEST_ROWS = 20
+
+
+def load_table(
+    path: Path,
+    *,
+    label_column: str | None = None,
+    columns: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    embedding: str = "tfidf",
+) -> Source:
+    """Read a table with a label column, and perhaps true labels in ``y_true`` or ``true_label``.
+
+    Args:
+        path: a CSV in any dialect, parquet, feather, or xlsx.
+        label_column: None for a column called label, target, class or y in any case.
+        columns: of the features; empty for those found by looking.
+        drop: columns that are no features.
+        embedding: how texts become features: ``tfidf`` or ``sentence-transformers:NAME``.
+
+    Raises:
+        UserError: no table, no such column, labels that are no classes, cells that make no sense.
+    """
+    as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
+    frame, notes = read_frame(path, as_text)
+    name = _label_column(frame, label_column, path)
+    if name in drop:
+        raise UserError(f"`drop` names the label column '{name}'")
+    if len(frame) < FEWEST_ROWS:
+        raise UserError(
+            f"{path} has {len(frame)} rows: too few to train on, at least {FEWEST_ROWS} are needed"
+        )
+    truths = [column for column in TRUTHS if column in frame.columns and column != name]
+    if len(truths) > 1:
+        raise UserError(f"{path} has true labels in {' and '.join(truths)}: drop one of them")
+    labelled = [name, *truths]
+    read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
+    rest = frame.drop(columns=labelled)
+    del frame
+    try:
+        table = features_of(rest, columns=[c for c in columns if c != name], drop=drop)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
+    if len(labelled) == 2:
+        notes.append(f"column '{truths[0]}' holds the true labels: used for metrics alone")
+    return Source(
+        name="table",
+        x=torch.empty(len(table), 0, 1, 1),
+        labels=read.ids[0],
+        truth=read.ids[1] if len(labelled) == 2 else None,
+        classes=read.classes,
+        feature_names=table.names,
+        table=table,
+        embedding=embedding,
+        fingerprint=f"{table.fingerprint()} {embedding}",
+        notes=(counts, *notes, *table.notes, *read.notes),
+    )
+
+
+def described(column: str, labels: Labels) -> str:
+    """Return for instance ``label column 'kind' with 2 classes (cat 10, dog 8)``."""
+    return f"label column '{column}' with {class_counts(labels.classes, labels.ids[0])}"
+
+
+def _label_column(frame: "pd.DataFrame", asked: str | None, path: Path) -> str:
+    """The name of the label column.
+
+    Raises:
+        UserError: it cannot be told; the message names candidates.
+    """
+    names = [str(name) for name in frame.columns]
+    wanted = LABEL_NAMES if asked is None else (asked,)
+    if asked in names:
+        return asked
+    for name in wanted:
+        same = [column for column in names if column.lower() == name.lower()]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise UserError(
+                f"{path} has the columns {' and '.join(same)}: name one as `label_column`"
+            )
+    if asked is not None:
+        raise UserError(
+            f"{path} has no column '{asked}'; name one of {', '.join(names)} as `label_column`"
+        )
+    few = {name: frame[name].nunique() for name in names}
+    candidates = [name for name in names if 2 <= few[name] <= max(20, len(frame) // 20)]
+    # The last column, then words rather than numbers.
+    candidates.sort(
+        key=lambda name: (
+            name != names[-1],
+            frame[name].dtype.kind in "fiub",
+            -names.index(name),
+        )
+    )
+    some = ", ".join(f"{name} ({few[name]} values)" for name in candidates[:5])
+    example = candidates[0] if candidates else names[-1]
+    raise UserError(
+        f"{path}: which column holds the labels? Give `label_column={example!r}`; candidates: "
+        f"{some or ', '.join(names)}"
+    )
