@@ -1,4 +1,4 @@
-"""What a trainer hands its results to: a store that keeps them, an observer that shows them."""
+"""What a trainer hands its results to: a store that keeps them, observers that show them."""
 
 from typing import Any, Protocol
 
