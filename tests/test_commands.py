@@ -1,14 +1,15 @@
 """What commands say: their help, and that only they say anything."""
 
+import re
 from pathlib import Path
 
 import pytest
-from commands import ROBUST
+from commands import ROBUST, ROOT
 from searches import QUICK, SMALL
 
 from mwnet.__main__ import main
 from mwnet.config.flags import parse, parse_training
-from mwnet.config.schema import Config
+from mwnet.config.schema import OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.runs.many_seeds import run as many
 from mwnet.runs.run import run as one
@@ -66,3 +67,22 @@ def test_a_search_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert isinstance(config, SearchConfig)
     search(config)
     assert capfd.readouterr() == ("", "")
+
+
+def written(*globs: str) -> str:
+    return "\n".join(path.read_text() for glob in globs for path in sorted(ROOT.glob(glob)))
+
+
+@pytest.mark.parametrize("kind", [Config, SearchConfig])
+def test_every_option_has_a_recipe_or_a_document(kind: type[Command]) -> None:
+    documents = written("README.md", "docs/[!L]*.md", "docs/LOSSES.md", "docs/guide/*.md")
+    recipes = written("configs/**/*.yaml")
+    for name in kind.model_fields.keys() - {f"{owner}_options" for owner in OPTION_FIELDS}:
+        flag = name.replace("_", "-")
+        documented = re.search(rf"--(no-)?{flag}\b", documents)
+        assert documented or re.search(rf"\b{name}:", recipes), f"--{flag} serves nothing"
+
+
+def test_documents_quote_the_commands_as_they_are_called() -> None:
+    quoted = written("README.md", "docs/**/*.md", "docs/**/*.yaml", "configs/**/*.yaml")
+    assert not re.findall(r"mwnet\.(?:benchmark|analysis)\b", quoted)
