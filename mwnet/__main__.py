@@ -32,17 +32,20 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
         keep_freed_memory()
         if isinstance(config, SearchConfig):
+            from mwnet.search.console import Console as SearchConsole
             from mwnet.search.run import run as search
 
-            search(config, resume)
+            search(config, resume, SearchConsole())
         elif config.seeds > 1:
+            from mwnet.runs.console import SeedsConsole
             from mwnet.runs.many_seeds import run as many
 
-            many(config, resume)
+            many(config, resume, SeedsConsole())
         else:
+            from mwnet.runs.console import Console
             from mwnet.runs.run import run
 
-            run(config, resume)
+            run(config, resume, view=Console())
         return 0
 
     options = {*Config.model_fields, *SearchConfig.model_fields, "config", "resume"}
@@ -51,6 +54,11 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
 def resume(argv: list[str]) -> int:
     """Continue the run in a folder: ``mwnet resume runs/NAME`` is ``train --resume runs/NAME``."""
+    if {"-h", "--help"} & set(argv):
+        from mwnet.config.resume_help import resume_help
+
+        print(resume_help(), end="")
+        return 0
     if not argv or argv[0].startswith("-"):
         print("mwnet resume: give the run folder: mwnet resume runs/NAME", file=sys.stderr)
         return UserError.exit_code
@@ -73,7 +81,7 @@ def claim(argv: list[str]) -> int:
 
 def predict(argv: list[str]) -> int:
     """Apply a trained network to new data."""
-    from mwnet.runs.predict import main as run
+    from mwnet.runs.predict_command import main as run
 
     return run(argv)
 

@@ -31,7 +31,7 @@ def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any
     Raises:
         ValueError: there is neither, or it is damaged.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from sklearn.datasets import load_digits
         >>> import mwnet

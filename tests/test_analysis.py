@@ -97,7 +97,7 @@ def test_a_report_goes_into_a_document(tmp_path: Path) -> None:
     options = ["--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "out")]
     assert main(["weight-spread", *options, "--into", str(document)]) == 0
     text = document.read_text()
-    assert text.startswith("before\n<!-- weight-spread -->\n## How many suspects\n")
+    assert text.startswith("before\n<!-- weight-spread -->\n### How many suspects\n")
     assert text.endswith(".\n<!-- /weight-spread -->\nafter\n")
     assert "old" not in text
     assert "![How many suspects](analyses/weight-spread.png)" in text
@@ -204,7 +204,7 @@ def test_the_document_has_every_analysis_with_its_picture() -> None:
     assert tuple(re.findall(r"^\| `(\S+)` \| ", text, re.MULTILINE)) == NAMES
     for name, part in parts.items():
         analysis = report.load(name)
-        assert part.startswith(f"## {analysis.title}\n")
+        assert part.startswith(f"### {analysis.title}\n")
         assert f"**The claim** ({analysis.source}): {analysis.claim}\n" in part
         assert f"(analyses/{name}.png)" in part
         assert (docs / "analyses" / f"{name}.png").is_file()

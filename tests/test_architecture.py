@@ -103,3 +103,42 @@ def test_files_are_short() -> None:
         path.name for path in files() if len(path.read_text().splitlines()) > LINES
     } - LONGER.keys()
     assert not long
+
+
+PRINTING = {
+    "__main__.py",
+    "core/commands.py",
+    "reproduce/__main__.py",
+    "reproduce/claims/command.py",
+    "reproduce/tables/command.py",
+    "runs/console.py",
+    "runs/predict_command.py",
+    "search/console.py",
+}
+"""One place for each command, and where all of them begin and end."""
+
+
+def prints(path: Path) -> bool:
+    """Whether a file writes to the screen: print, a progress bar, the streams themselves."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called == "print" or called.split(".")[0] == "tqdm":
+                return True
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr"):
+            return True
+    return False
+
+
+def test_only_consoles_print() -> None:
+    assert {path.relative_to(ROOT).as_posix() for path in files() if prints(path)} == PRINTING
+
+
+def test_consoles_are_the_business_of_commands() -> None:
+    """No room imports a console, so whatever can be imported says nothing unless it is asked to."""
+    for path in files():
+        place = path.relative_to(ROOT).as_posix()
+        if place not in PRINTING:
+            assert not re.search(r"\bimport .*\bconsole\b|\.console import", path.read_text()), (
+                place
+            )

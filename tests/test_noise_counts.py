@@ -5,6 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mwnet.builders.experiment import build
+from mwnet.config.flags import parse_training
 from mwnet.noise import COUNTS, NOISES, corrupt, realised_rate
 
 ANY_SIZE = ["uniform", "symmetric", "flip", "pairflip"]
@@ -136,3 +138,15 @@ def test_bad_input_is_refused() -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             corrupt(*arguments)
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+def test_the_option_reaches_the_labels(counts: str) -> None:
+    """With exact counts every seed has as many wrong labels."""
+    argv = ["--noise", "symmetric", "--noise-rate", "0.4", "--noise-counts", counts]
+    wrong = set()
+    for seed in range(3):
+        data = build(parse_training([*argv, "--noise-seed", str(seed)])).data
+        assert data.truth is not None
+        wrong.add(int((data.labels != data.truth).sum()))
+    assert (len(wrong) == 1) == (counts != "sample")

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from commands import ROBUST, run
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.optim import SGD
@@ -220,14 +221,6 @@ def test_metrics_by_hand() -> None:
 
 
 def test_registries_are_those_that_the_program_uses(tmp_path: Path) -> None:
-    class Line(nn.Module):
-        def __init__(self, num_classes: int, in_channels: int, image_size: Any) -> None:
-            super().__init__()
-            self.line = nn.Linear(64, num_classes)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.line(x.flatten(1))
-
     mwnet.MODELS["line"] = Line
     try:
         assert run(tmp_path / "run", *ROBUST, "--model", "line")["model"] == "line"
@@ -258,3 +251,66 @@ def test_an_unfinished_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 0")
     with pytest.raises(ValueError, match="not finished: mwnet resume"):
         mwnet.load(tmp_path)
+
+
+def test_predict_overwrites_only_when_told(
+    table_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.csv").write_text("height,width\n1,2\n")
+    out = tmp_path / "out.csv"
+    out.write_text("mine")
+    argv = ["predict", str(table_run / "run"), "--data", str(tmp_path / "new.csv")]
+    assert main([*argv, "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f"mwnet predict: {out} exists already: choose another --out, or add --overwrite\n"
+    )
+    assert out.read_text() == "mine"
+    assert main([*argv, "--out", str(out), "--overwrite"]) == 0
+    assert out.read_text().startswith("sample_id,")
+    assert main([*argv, "--out", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    export = ["predict", str(table_run / "run"), "--export", "onnx", "--out", str(out)]
+    assert main(export) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+class Line(nn.Module):
+    def __init__(self, num_classes: int, in_channels: int, image_size: Any) -> None:
+        super().__init__()
+        self.line = nn.Linear(64, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.line(x.flatten(1))
+
+
+def test_predict_says_how_to_open_a_network_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = load_digits(return_X_y=True)
+    np.save(tmp_path / "x.npy", x[:3])
+    saved = tmp_path / "saved"
+    own: Any = Line
+    mwnet.MWNetClassifier(epochs=1, model=own).fit(x, y).save(saved)
+    assert main(["predict", str(saved), "--data", str(tmp_path / "x.npy")]) == 2
+    message = capsys.readouterr().err
+    assert f"only Python can build it: mwnet.load({str(saved)!r}, model=BUILD)" in message
+    assert message.count("\n") == 1
+    assert mwnet.load(saved, model=Line).predict(x[:3]).shape == (3,)
+
+    registered = tmp_path / "registered"
+    with monkeypatch.context() as patch:
+        patch.setitem(mwnet.MODELS, "line", Line)
+        run(registered, *ROBUST, "--model", "line", "--epochs", "1")
+    assert main(["predict", str(registered), "--data", str(tmp_path / "x.npy")]) == 2
+    message = capsys.readouterr().err
+    assert "needs the network 'line'" in message
+    assert "in Python" in message
+    assert message.count("\n") == 1
+    monkeypatch.setitem(mwnet.MODELS, "line", Line)
+    assert mwnet.load(registered).predict(x[:3].reshape(-1, 1, 8, 8)).shape == (3,)
+
+
+def test_a_run_predicts_sparse_samples(table_run: Path) -> None:
+    opened = mwnet.load(table_run / "run")
+    x = np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32)
+    np.testing.assert_array_equal(opened.predict_proba(csr_matrix(x)), opened.predict_proba(x))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from searches import TWO_TASKS, logged, search
 
-from mwnet.search import report
+from mwnet.search import console
 from mwnet.search.tasks import Job, Score, Task
 
 Capture = pytest.CaptureFixture[str]
@@ -78,7 +78,7 @@ WARNING = "cross entropy has hardly memorised"
 def test_cross_entropy_that_does_not_memorise_is_warned_of(
     tmp_path: Path, monkeypatch: Patch, capsys: Capture, lost: float, warned: bool
 ) -> None:
-    assert report.MEMORISED == 0.03
+    assert console.MEMORISED == 0.03
     planted(monkeypatch, [0.7, 0.7 - lost])
     search(tmp_path / "run")
     assert capsys.readouterr().out.count(WARNING) == warned

@@ -1,6 +1,5 @@
 """How losses are scored: over tasks, epochs and rounds, and what becomes of those that fail."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -56,42 +55,6 @@ def test_the_score_is_the_mean_over_the_last_epochs(tmp_path: Path) -> None:
     assert {len(values) for values in first} == {3}
     assert len({tuple(values) for values in first}) > 1
     assert summary["generations"][0]["best"] == pytest.approx(max(map(np.mean, first)))
-
-
-def test_halving_trains_fewer_in_full_and_ranks_the_dropped_below_them(
-    tmp_path: Path, monkeypatch: Patch
-) -> None:
-    """Even though a short training has the higher accuracy here."""
-
-    def short(task: Task, job: Job, loss: TaylorLoss | str) -> float | None:
-        value = 0.1 if isinstance(loss, str) else 0.1 / (1 + abs(loss.theta[0]))
-        if isinstance(loss, TaylorLoss) and loss.theta[1] > 1.5 and job.epochs < 16:
-            return None
-        return value if job.epochs == 16 else value + 0.5
-
-    ranked = told(monkeypatch)
-    seen = scored(monkeypatch, short)
-    argv = ["--epochs", "16", "--search-population", "8", "--search-halving", "2"]
-    summary = search(tmp_path / "run", *argv)
-    sizes = [(job.epochs, len(job.losses)) for job in seen]
-    assert sizes[:9] == [(1, 8), (4, 4), (16, 2)] * 3
-    failed = 0
-    for generation, values in enumerate(ranked):
-        rounds = [{loss: k for k, loss in enumerate(seen[3 * generation].losses)}]
-        rounds += [dict.fromkeys(seen[3 * generation + k].losses, 0) for k in (1, 2)]
-        of = dict(zip(rounds[0], values, strict=True))
-        trained = [of[loss] for loss in rounds[2]]
-        dropped = [of[loss] for loss in rounds[1] if loss not in rounds[2]]
-        first = [of[loss] for loss in rounds[0] if loss not in rounds[1]]
-        finite = [value for value in first if math.isfinite(value)]
-        assert max(trained) < min(dropped) <= max(dropped) < min(finite)
-        assert summary["generations"][generation]["best"] == pytest.approx(-min(trained))
-        assert summary["generations"][generation]["failed"] == len(first) - len(finite)
-        failed += len(first) - len(finite)
-        losses = sorted(rounds[0], key=lambda loss: abs(loss.theta[0]))  # pyright: ignore
-        good = [loss for loss in losses if math.isfinite(of[loss])]
-        assert set(rounds[2]) == set(good[:2])  # the best of each round go on
-    assert failed == summary["failed"].get("diverged", 0) > 0
 
 
 def dies(monkeypatch: Patch, guilty: list[TaylorLoss | str]) -> list[Job]:

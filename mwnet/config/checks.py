@@ -37,11 +37,6 @@ def validate_search(values: dict[str, Any], source: str = "") -> SearchConfig:
     config = _built(SearchConfig, values, source)
     _check_data(config)
     _check_optimizer(config)
-    if config.epochs < 4**config.search_halving:
-        raise UserError(
-            f"`search_halving={config.search_halving}` begins with a {4**config.search_halving}th "
-            f"of the epochs, and there are {config.epochs}"
-        )
     return config
 
 

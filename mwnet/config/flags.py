@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 from pydantic_settings import CliSettingsSource
 
 from mwnet.config.checks import of_mode
-from mwnet.config.recipes import RUN_CONFIG, find_file, load_yaml, recipe_of
+from mwnet.config.recipes import RUN_CONFIG, find_file, load_run, load_yaml, recipe_of
 from mwnet.config.schema import GROUPS, OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
@@ -21,6 +21,11 @@ configs/search/DATASET.yaml or default.yaml), and of the schema where the recipe
 --dataset NAME --help shows those of another data set. Flags win over the recipe. Hyper-parameters
 of a method, model or loss are set by its flag and their name, for instance --model.width 8.
 """
+
+DESCRIPTION = {
+    "train": "Train on noisy labels and rank the suspect ones.",
+    "loss-search": "Search for a Taylor loss that is robust to noisy labels.",
+}
 
 CHOICES = {
     "config": (Path | None, "Recipe (YAML) to use instead of the data set's own."),
@@ -39,7 +44,8 @@ class _Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, program: str, fields: dict[str, Any], recipe: dict[str, Any]) -> None:
-        super().__init__(program, f"{program} [options]", epilog=EPILOG, allow_abbrev=False)
+        usage, what = f"{program} [options]", DESCRIPTION.get(recipe.get("mode", "train"))
+        super().__init__(program, usage, what, epilog=EPILOG, allow_abbrev=False)
         self.fields, self.recipe = fields, recipe
         self.headings = {name: self.add_argument_group(name) for name in (*GROUPS, "hidden")}
 
@@ -91,6 +97,8 @@ def parse(
     ahead = _look_ahead(argv)
     recipe, source = _recipe(ahead, mode or ahead.mode)
     asked = mode or ahead.mode or recipe.get("mode", "train")
+    if mode is not None and ahead.mode not in (None, mode):
+        raise UserError(f"this command has the mode {mode}: leave `mode={ahead.mode!r}` out")
     if asked not in ("train", "loss-search"):
         raise UserError(f"`mode` got {asked!r}, expected train or loss-search")
     kind = SearchConfig if asked == "loss-search" else Config
@@ -131,7 +139,7 @@ def _recipe(ahead: argparse.Namespace, mode: str | None) -> tuple[dict[str, Any]
         path = Path(ahead.resume) / RUN_CONFIG
         if not path.is_file():
             raise UserError(f"{path.parent} holds no run to resume: there is no {path.name} in it")
-        return load_yaml(path), path
+        return load_run(path.parent), path
     if ahead.config is None:
         own = None if ahead.data is None else dataset_of(Path(ahead.data))
         dataset = ahead.dataset or own or "digits"

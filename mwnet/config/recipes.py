@@ -42,6 +42,19 @@ def load_yaml(path: Path, depth: int = 0) -> dict[str, Any]:
     return {**load_yaml(path.parent / str(base), depth + 1), **values}
 
 
+def load_run(folder: Path) -> dict[str, Any]:
+    """Read the resolved configuration in a run folder.
+
+    Raises:
+        UserError: as ``load_yaml``, or it is empty: then its defaults would be another run.
+    """
+    path = folder / RUN_CONFIG
+    values = load_yaml(path)
+    if not values:
+        raise UserError(f"{path} is empty: the options of the run are lost")
+    return values
+
+
 def recipe_of(dataset: str, mode: str, *, pixels: bool = False) -> dict[str, Any]:
     """Read the recipe that ships for a data set.
 

@@ -40,17 +40,6 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
         "Generations without a higher median before a restart.",
         ge=1,
     )
-    search_lr_adapt: bool = option(
-        "search", False, "Adapt the step size of the search to how noisy the scores are."
-    )
-    search_halving: int = option(
-        "search",
-        0,
-        "Rounds before the full training, each four times as short as the next and dropping half "
-        "of the losses.",
-        ge=0,
-        le=3,
-    )
     search_score_epochs: int = option(
         "search", 1, "The score is the mean accuracy after each of the last epochs.", ge=1
     )

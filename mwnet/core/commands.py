@@ -37,7 +37,7 @@ def as_flags(text: str, options: Collection[str]) -> str:
         text: with options as Python arguments in backticks.
         options: names that are options of the command; others keep their backticks.
 
-    Example:
+    Examples:
         >>> as_flags("`meta_noisy` needs `noise_rate=0.4`", {"meta_noisy", "noise_rate"})
         '--meta-noisy needs --noise-rate 0.4'
     """

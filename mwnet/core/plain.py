@@ -13,7 +13,7 @@ def plain(value: Any) -> Any:
     Raises:
         UserError: JSON has nothing like it.
 
-    Example:
+    Examples:
         >>> plain(("digit", 3))
         {'tuple': ['digit', 3]}
     """

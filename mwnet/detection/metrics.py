@@ -31,7 +31,7 @@ def roc_auc(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
 
     Source: Mann and Whitney (1947).
 
-    Example:
+    Examples:
         >>> roc_auc([True, False, False], [0.1, 0.9, 0.8])
         1.0
     """
@@ -59,7 +59,7 @@ def average_precision(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | 
     Raises:
         ValueError: the arrays are not one-dimensional and equally long.
 
-    Example:
+    Examples:
         >>> average_precision([True, False, True], [0.1, 0.2, 0.9])
         0.8333333333333333
     """
@@ -82,7 +82,7 @@ def precision_at_noise_rate(is_wrong: ArrayLike, label_quality: ArrayLike) -> fl
     Raises:
         ValueError: the arrays are not one-dimensional and equally long.
 
-    Example:
+    Examples:
         >>> precision_at_noise_rate([True, False, True], [0.1, 0.2, 0.9])
         0.5
     """
@@ -105,7 +105,7 @@ def f1(is_wrong: ArrayLike, is_label_issue: ArrayLike) -> float:
     Raises:
         ValueError: the arrays are not one-dimensional and equally long.
 
-    Example:
+    Examples:
         >>> f1([True, False, True], [True, False, False])
         0.6666666666666666
     """

@@ -33,7 +33,8 @@ from mwnet.data import Batches, Pixels, Source
 from mwnet.losses import TWO_VIEWS
 from mwnet.methods import Method
 from mwnet.methods.base import predict
-from mwnet.runs.folder import QUALITY, run_folder
+from mwnet.runs.begin import run_folder
+from mwnet.runs.folder import QUALITY
 from mwnet.runs.outputs import label_quality_csv, sample_names, summarise
 from mwnet.runs.run import prepare_process
 from mwnet.training.loop import steps

@@ -1,13 +1,17 @@
-"""Print what happens before and after training."""
+"""What the user of a command sees: the only place that prints for `train` and `resume`."""
 
 import logging
+import statistics
+import sys
+from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from mwnet import noise
 from mwnet.builders.experiment import Experiment
 from mwnet.core.device import warn_slow_bfloat16
-from mwnet.detection import COLLAPSE
+from mwnet.detection import COLLAPSE, lasting_collapse
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.runs.describe import describe
@@ -17,6 +21,116 @@ from mwnet.runs.outputs import Result
 log = logging.getLogger(__name__)
 
 SCORE = {"own": "its own score", "loss": "the loss", "probability": "probability"}
+
+
+class Console:
+    """Shows a run: progress on stderr where stdout is a terminal, else a line a measured epoch."""
+
+    def announce(self, experiment: Experiment, folder: RunFolder) -> None:
+        """Say what is about to run."""
+        announce(experiment, folder)
+
+    def resumed(self, step: int) -> None:
+        """Say where the run goes on."""
+        print(f"continuing after step {step}", flush=True)
+
+    def begin(
+        self, total: int, done: int, epochs: list[str], history: list[dict[str, Any]]
+    ) -> None:
+        """A run begins or goes on.
+
+        Args:
+            total: steps of the run.
+            done: steps that an earlier part of the run has taken.
+            epochs: name of the phase of each epoch of the run; empty names are not shown.
+            history: lines that an earlier part of the run has reported.
+        """
+        self.total = total
+        self.epochs = epochs
+        self.history = list(history)
+        self.said = lasting_collapse(history, len(epochs))
+        self.bar = tqdm(
+            total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
+        )
+
+    def step(self, epoch: int) -> None:
+        """One training step is done."""
+        if not self.bar.disable:
+            self.bar.set_description_str(self._place(epoch), refresh=False)
+            self.bar.update()
+
+    def within(self, epoch: int, step: int, means: dict[str, float]) -> None:
+        """Means since the last line, after ``step`` steps of the run."""
+        self._show(f"{self._place(epoch)}  step {step}/{self.total}", _losses(means))
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """An epoch has been measured; ``line`` is its entry in metrics.jsonl."""
+        self.history.append(line)
+        collapse = lasting_collapse(self.history, len(self.epochs))
+        if collapse != self.said:
+            state = f"have collapsed: {COLLAPSE[collapse]}" if collapse else "have recovered"
+            self._say(f"epoch {line['epoch']}: the weights {state}")
+            self.said = collapse
+        self._show(self._place(line["epoch"] - 1), _shown(line))
+
+    def close(self) -> None:
+        """The training is over, or has stopped."""
+        self.bar.close()
+
+    def conclude(self, found: Result, folder: RunFolder) -> None:
+        """Print what came out."""
+        conclude(found, folder)
+
+    def _place(self, epoch: int) -> str:
+        """Which of how many, and the phase if there are several; the epoch counts from 0."""
+        total = len(self.epochs)
+        return f"epoch {epoch + 1:{len(str(total))}d}/{total} {self.epochs[epoch]}".rstrip()
+
+    def _show(self, place: str, text: str) -> None:
+        """Show the latest numbers: at the bar, or as a line where there is none."""
+        if not self.bar.disable:
+            self.bar.set_postfix_str(text)
+        else:
+            print(f"{place}  {text}", flush=True)
+
+    def _say(self, sentence: str) -> None:
+        """Print a sentence without garbling the bar."""
+        if not self.bar.disable:
+            self.bar.write(sentence)
+        else:
+            print(sentence, flush=True)
+
+
+class SeedsConsole:
+    """Shows a run of several seeds."""
+
+    def announce(self, experiment: Experiment, folder: RunFolder) -> None:
+        """Say what is about to run."""
+        announce(experiment, folder)
+
+    def begin(self, seeds: int, epochs: int, way: str) -> None:
+        """Training begins."""
+        self.epochs = epochs
+        print(f"{seeds} seeds at once ({way})", flush=True)
+
+    def epoch(self, epoch: int, accuracies: list[float]) -> None:
+        """An epoch has been measured."""
+        print(
+            f"epoch {epoch + 1:{len(str(self.epochs))}d}/{self.epochs}  "
+            f"test {statistics.fmean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f}",
+            flush=True,
+        )
+
+    def conclude(self, together: dict[str, Any], folder: RunFolder) -> None:
+        """Print mean and standard deviation over the seeds."""
+        print(f"\n{len(together['seeds'])} seeds{'':30}{'mean':>8}{'sd':>8}")
+        accuracies, aucs = together["test_accuracy"], together["detection_auc"]
+        rows = [(f"test accuracy, {which} epoch", entry) for which, entry in accuracies.items()]
+        rows += [(f"AUC of wrong labels by {n}, last epoch", e) for n, e in aucs.items()]
+        for name, entry in rows:
+            if entry["mean"] is not None:
+                print(f"{name:38}{entry['mean']:8.4f}{entry['sd']:8.4f}")
+        print(f"\n{together['seconds']:.1f} s of training; in {folder}, a folder for each seed")
 
 
 def announce(experiment: Experiment, folder: RunFolder) -> None:
@@ -91,3 +205,21 @@ def conclude(found: Result, folder: RunFolder) -> None:
     print("  summary.json       the numbers")
     if folder.figures.is_dir():
         print("  figures/           what happened, in pictures")
+
+
+def _losses(line: dict[str, Any]) -> str:
+    parts = [f"loss {line['train_loss']:.4f}"]
+    if "meta_loss" in line:
+        parts.append(f"meta {line['meta_loss']:.4f}")
+    return "  ".join(parts)
+
+
+def _shown(line: dict[str, Any]) -> str:
+    parts = [_losses(line)]
+    if line.get("validation_accuracy") is not None:
+        parts.append(f"validation {line['validation_accuracy']:.4f}")
+    parts.append(f"test {line['test_accuracy']:.4f}")
+    own = (line.get("detection_auc") or {}).get("own")
+    if own is not None:
+        parts.append(f"AUC {own:.4f}")
+    return "  ".join(parts)

@@ -1,12 +1,7 @@
 """The run folder: its only owner, which names, writes and reads every file of it."""
 
-import contextlib
 import csv
 import json
-import shutil
-import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +9,30 @@ import numpy as np
 import torch
 
 from mwnet.config.checks import of_mode
-from mwnet.config.recipes import RUN_CONFIG, dump, load_yaml
+from mwnet.config.recipes import RUN_CONFIG, dump, load_run
 from mwnet.config.schema import Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.core import files
-from mwnet.core.errors import Interrupted, UserError, reason
+from mwnet.core.errors import UserError, reason
 from mwnet.training import checkpoint
 
 SUMMARY = "summary.json"
 METRICS = "metrics.jsonl"
 QUALITY = "label_quality.csv"
 QUALITY_HELD_OUT = "label_quality_heldout.csv"
+COLUMNS = (
+    "sample_id",
+    "given_label",
+    "predicted_label",
+    "label_quality",
+    "weight",
+    "loss",
+    "is_label_issue",
+)
+"""Of both."""
+PROBABILITIES, GIVEN = "pred_probs", "labels"
 NOISE_MATRIX = "noise_matrix.csv"
 EVALUATIONS = "evaluations.jsonl"
-KEPT = (checkpoint.LAST, EVALUATIONS)
-"""What makes a folder worth keeping when a run fails: something to go on from."""
 
 
 class RunFolder:
@@ -57,7 +61,7 @@ class RunFolder:
             UserError: it cannot be read, or is none of this version.
         """
         path = self.path / RUN_CONFIG
-        return of_mode(load_yaml(path), f"{path}: ")
+        return of_mode(load_run(self.path), f"{path}: ")
 
     def training_config(self) -> Config:
         """Read the configuration of a training run.
@@ -94,9 +98,12 @@ class RunFolder:
         """
         path = self.path / METRICS
         try:
-            return [json.loads(line) for line in path.read_text().splitlines()]
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
         except (OSError, ValueError) as error:
             raise UserError(f"cannot read {path}: {reason(error)}") from None
+        if not all(isinstance(line, dict) for line in lines):
+            raise UserError(f"{path} is damaged: a line of it is no object")
+        return lines
 
     def save(self, state: dict[str, Any], *, best: bool) -> None:
         """Replace the last checkpoint, and the best one too if it is that."""
@@ -110,7 +117,13 @@ class RunFolder:
         """
         files.sweep(self.path)
         path = self.path / checkpoint.LAST
-        return checkpoint.load(path, device) if path.exists() else None
+        if not path.exists():
+            return None
+        state = checkpoint.load(path, device)
+        lost = [name for name in checkpoint.PARTS if name not in state]
+        if lost:
+            raise UserError(f"{path} is damaged: it has no {lost[0]}")
+        return state
 
     def has_best(self) -> bool:
         """Whether there is a best checkpoint."""
@@ -151,6 +164,9 @@ class RunFolder:
             raise UserError(f"cannot read {path}: {reason(error)}") from None
         if not isinstance(summary, dict) or key not in summary:
             raise UserError(f"{path} is no summary of {what}")
+        if "seeds" in summary:
+            one = self.path / f"seed-{summary['seeds'][0]}"
+            raise UserError(f"{self} holds a run of several seeds: take one of them, {one}")
         return summary
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -163,39 +179,61 @@ class RunFolder:
 
     def write_predictions(self, probabilities: np.ndarray, given: np.ndarray) -> None:
         """Write ``pred_probs.npy`` and ``labels.npy``, which cleanlab reads as they are."""
-        for name, array in (("pred_probs", probabilities), ("labels", given)):
+        for name, array in ((PROBABILITIES, probabilities), (GIVEN, given)):
             with files.atomic(self.path / f"{name}.npy") as file:
                 np.save(file, array)
 
     def label_quality(self, *, held_out: bool = False) -> list[dict[str, str]]:
-        """Read the table of label quality: one dictionary a line.
+        """Read the table of label quality: one dictionary a line, with the keys of ``COLUMNS``.
 
         Args:
             held_out: the table of samples that were not trained on.
 
         Raises:
-            UserError: it cannot be read.
+            UserError: it cannot be read, or is damaged.
         """
         path = self.path / (QUALITY_HELD_OUT if held_out else QUALITY)
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                return list(csv.DictReader(file))
+                reader = csv.DictReader(file)
+                columns, lines = reader.fieldnames or (), list(reader)
         except (OSError, ValueError, csv.Error) as error:
             raise UserError(f"cannot read {path}: {reason(error)}") from None
+        missing = [name for name in COLUMNS if name not in columns]
+        if missing:
+            raise UserError(f"{path} is damaged: it has no column '{missing[0]}'")
+        for number, line in enumerate(lines, start=2):
+            if None in line or None in line.values():
+                raise UserError(
+                    f"{path} is damaged: line {number} has another number of cells than the first"
+                )
+        return lines
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
         """Read ``(n, K)`` probabilities and ``(n,)`` given class ids of the training samples.
 
         Raises:
-            UserError: they cannot be read.
+            UserError: they cannot be read, or do not fit each other.
         """
-        try:
-            probabilities, given = (
-                np.load(self.path / f"{name}.npy", allow_pickle=False)
-                for name in ("pred_probs", "labels")
+        found: list[np.ndarray] = []
+        for path, axes, kinds in (
+            (self.path / f"{PROBABILITIES}.npy", 2, "f"),
+            (self.path / f"{GIVEN}.npy", 1, "iu"),
+        ):
+            try:
+                array = np.load(path, allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise UserError(f"cannot read {path}: {reason(error)}") from None
+            fits = isinstance(array, np.ndarray) and array.ndim == axes
+            if not fits or array.dtype.kind not in kinds:
+                raise UserError(f"{path} is damaged: it holds no array of such values")
+            found.append(array)
+        probabilities, given = found
+        if len(probabilities) != len(given):
+            raise UserError(
+                f"{self}: {PROBABILITIES}.npy has {len(probabilities)} samples and {GIVEN}.npy "
+                f"{len(given)}: one of them is damaged"
             )
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"cannot read the predictions in {self}: {reason(error)}") from None
         return probabilities, given
 
     @property
@@ -207,64 +245,3 @@ class RunFolder:
     def evaluations(self) -> Path:
         """The log of a search."""
         return self.path / EVALUATIONS
-
-
-@contextlib.contextmanager
-def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[RunFolder]:
-    """Open the folder of a run, with its ``config.yaml``.
-
-    A new folder in which the block fails before the first checkpoint is removed again.
-
-    Args:
-        config: of the run.
-        resume: folder of an earlier part of the run, or None.
-        name: what a folder that nobody has named is called, before date and time.
-
-    Raises:
-        UserError: ``out`` is a folder that holds something already, or cannot be written to.
-        Interrupted: on Ctrl-C once there is a checkpoint to go on from.
-    """
-    path = resume or config.out or _default_folder(name)
-    folder = RunFolder(path)
-    fresh = resume is None
-    if fresh and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        hint = f"mwnet resume {path} continues it, or " if folder.has_config() else ""
-        raise UserError(f"{path} exists already: {hint}choose another `out`")
-    existed = path.exists()
-    try:
-        if fresh:
-            path.mkdir(parents=True, exist_ok=True)
-            folder.write_config(config)
-        yield folder
-    except BaseException as error:
-        kept = any((path / name).exists() for name in KEPT)
-        if fresh and not kept:
-            _remove(path, keep=existed)
-        if isinstance(error, KeyboardInterrupt) and kept:
-            message = f"stopped; {folder.how_to_continue()}"
-            raise Interrupted(message, signal.SIGINT) from None
-        if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):
-            raise
-        advice = f"then {folder.how_to_continue()}" if kept else "or choose another `out`"
-        raise UserError(
-            f"cannot write to {path}: {reason(error)}; make room or mend permissions, {advice}"
-        ) from error
-
-
-def _default_folder(name: str) -> Path:
-    name = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path("runs") / name
-    number = 2
-    while folder.exists():
-        folder = Path("runs") / f"{name}-{number}"
-        number += 1
-    return folder
-
-
-def _remove(folder: Path, *, keep: bool) -> None:
-    """Empty a folder that this run has filled, and remove it unless it was there before."""
-    if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif folder.is_dir():
-        for path in folder.iterdir():
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()

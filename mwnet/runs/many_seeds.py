@@ -5,7 +5,6 @@ and order. Only for plain training of small networks does one pass pay; anything
 runs: ``mwnet table FILE --seeds 5``.
 """
 
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,27 @@ from mwnet.core.errors import NonFiniteLoss, UserError
 from mwnet.core.memory import start_measuring
 from mwnet.core.spread import mean_sd
 from mwnet.losses import OF_BATCH, STATEFUL, TWO_VIEWS
-from mwnet.runs import console, outputs
+from mwnet.runs import outputs
+from mwnet.runs.begin import run_folder
 from mwnet.runs.describe import folder_name
-from mwnet.runs.folder import RunFolder, run_folder
+from mwnet.runs.folder import RunFolder
 from mwnet.runs.run import prepare_process
+from mwnet.runs.view import SeedsView
 from mwnet.training.loop import steps
 from mwnet.training.population import EachLoss, Group, Together, kind_for
 from mwnet.training.population.stacks import GROUP, Kind
 from mwnet.training.trainer import Progress
 
 
-def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
+def run(
+    config: Config, resume: Path | None = None, view: SeedsView | None = None
+) -> dict[str, Any]:
     """Train with ``config.seeds`` seeds at once, in a folder for each.
+
+    Args:
+        config: what to run.
+        resume: must be None: such a run is not resumed.
+        view: shows what happens; without one nobody is told.
 
     Returns:
         The summary of all: mean and standard deviation, as in its ``summary.json``.
@@ -56,19 +64,25 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         sizes = {len(one.train) for one in runs}
         if len(sizes) > 1:
             raise UserError(f"the seeds have {sorted(sizes)} steps in an epoch: run them alone")
-        console.announce(runs[0], folder)
+        if view is not None:
+            view.announce(runs[0], folder)
         start_measuring(runs[0].device)
         trained = _Lockstep(config, runs)
-        print(f"{config.seeds} seeds at once ({trained.kind})", flush=True)
+        if view is not None:
+            view.begin(config.seeds, config.epochs, trained.kind)
         for epoch in range(config.epochs):
             trained.epoch(epoch)
-            values = [line["test_accuracy"] for line in trained.last_lines()]
-            print(
-                f"epoch {epoch + 1:{len(str(config.epochs))}d}/{config.epochs}  "
-                f"test {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}",
-                flush=True,
-            )
-        return _finish(config, trained, folder)
+            if view is not None:
+                view.epoch(epoch, [line["test_accuracy"] for line in trained.last_lines()])
+        results = [
+            outputs.result(one, one.score(one.data.parts.train), progress)
+            for one, progress in zip(trained.runs, trained.progress, strict=True)
+        ]
+        together = _result(config, trained, results)
+        _write(results, together, folder)
+        if view is not None:
+            view.conclude(together, folder)
+        return together
 
 
 class _Lockstep:
@@ -145,20 +159,10 @@ class _Lockstep:
         progress.history.append({**line, **one.metrics(scored)})
 
 
-def _finish(config: Config, trained: _Lockstep, folder: RunFolder) -> dict[str, Any]:
-    """The files of every seed, and what they come to together."""
-    summaries = []
-    for one, progress in zip(trained.runs, trained.progress, strict=True):
-        assert one.config.out is not None
-        own = RunFolder(one.config.out)
-        own.path.mkdir()
-        own.write_config(one.config)
-        own.begin(progress.history)
-        scored = one.score(one.data.parts.train)
-        result = outputs.result(one, scored, progress)
-        outputs.write(result, own)
-        summaries.append(result.summary)
-    together = {
+def _result(config: Config, trained: _Lockstep, results: list[outputs.Result]) -> dict[str, Any]:
+    """Compute what the seeds come to together: their ``summary.json``."""
+    summaries = [found.summary for found in results]
+    return {
         "mode": config.mode,
         "method": config.method,
         "loss": config.loss,
@@ -175,20 +179,19 @@ def _finish(config: Config, trained: _Lockstep, folder: RunFolder) -> dict[str, 
         "seconds": sum(progress.seconds for progress in trained.progress),
         "versions": outputs.versions(),
     }
+
+
+def _write(results: list[outputs.Result], together: dict[str, Any], folder: RunFolder) -> None:
+    """Write the files of every seed, then what they come to together."""
+    for found in results:
+        config = found.experiment.config
+        assert config.out is not None
+        own = RunFolder(config.out)
+        own.path.mkdir()
+        own.write_config(config)
+        own.begin(found.history)
+        outputs.write(found, own)
     folder.write_summary(together)
-    print(f"\n{config.seeds} seeds{'':30}{'mean':>8}{'sd':>8}")
-    rows = [
-        (f"test accuracy, {which} epoch", entry)
-        for which, entry in together["test_accuracy"].items()
-    ]
-    rows += [
-        (f"AUC of wrong labels by {n}, last epoch", e) for n, e in together["detection_auc"].items()
-    ]
-    for name, entry in rows:
-        if entry["mean"] is not None:
-            print(f"{name:38}{entry['mean']:8.4f}{entry['sd']:8.4f}")
-    print(f"\n{together['seconds']:.1f} s of training; in {folder}, a folder for each seed")
-    return together
 
 
 def _sizes(one: Experiment) -> Sizes:

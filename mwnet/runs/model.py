@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
+from scipy.sparse import issparse
 from torch import Tensor, nn
 
 from mwnet.builders.experiment import Experiment
@@ -24,6 +25,7 @@ from mwnet.data.batches import Pixels
 from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
+from mwnet.models import MODELS, PREFIX
 
 MODEL, TENSORS = "model.json", "model.safetensors"
 FORMAT = 1
@@ -62,7 +64,7 @@ class TrainedModel:
         """Predict class probabilities.
 
         Args:
-            x: ``(n, features)``, ``(n, h, w)`` or images with channels first or last, as in
+            x: ``(n, features)``, also as a sparse matrix, ``(n, h, w)`` or images with channels first or last, as in
                 training; numbers in the units of the training samples. A DataFrame, or an array
                 with the same columns, where a table was trained on; a list of image files where
                 photos were.
@@ -98,7 +100,7 @@ class TrainedModel:
             x = features_of_photos(list(map(Path, x)), self.extractor)
         elif hasattr(x, "iloc"):
             x = x.to_numpy()
-        array = np.asarray(x)
+        array = x.toarray() if issparse(x) else np.asarray(x)
         if array.dtype.kind not in "iufb":
             raise UserError(f"`X` must hold numbers, got {array.dtype}")
         if array.dtype != np.uint8:
@@ -198,24 +200,39 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
     Raises:
         UserError: no model there, a damaged one, or one that needs ``network``.
     """
+    path = folder / MODEL
     try:
-        found = json.loads((folder / MODEL).read_text())
-        tensors = load_file(folder / TENSORS)
+        found = json.loads(path.read_text())
+        path = folder / TENSORS
+        tensors = load_file(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no readable model: {reason(error)}") from None
+        raise UserError(f"{folder} holds no readable model: {path}: {reason(error)}") from None
     except Exception as error:  # safetensors has an exception of its own, which is not public
-        raise UserError(f"{folder / TENSORS} is damaged: {first_line(error)}") from None
+        raise UserError(f"{path} is damaged: {first_line(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / MODEL} is no model of this version (format {FORMAT})")
     if found.get("own_network") and network is None:
         raise UserError(
-            f"the network of {folder} was of your own making: give the function that builds it as "
-            "`model` of mwnet.load"
+            f"the network of {folder} was of your own making, so only Python can build it: "
+            f"mwnet.load({str(folder)!r}, model=BUILD), where BUILD is the function that builds it"
         )
+    if network is None:
+        _check_known(found, folder)
     try:
         return _model(found, tensors, network)
     except Exception as error:  # whatever a damaged description leads to
         raise UserError(f"{folder} holds a damaged model: {first_line(error)}") from None
+
+
+def _check_known(found: dict[str, Any], folder: Path) -> None:
+    """Refuse a network that was registered by whoever trained it, and is not registered here."""
+    options = found.get("options")
+    name = options.get("model") if isinstance(options, dict) else None
+    if isinstance(name, str) and name not in MODELS and not name.startswith(PREFIX):
+        raise UserError(
+            f"{folder} needs the network {name!r}, which mwnet does not have: in Python, put it "
+            f"into mwnet.MODELS, then mwnet.load({str(folder)!r}) opens it"
+        )
 
 
 def _model(

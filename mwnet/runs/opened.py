@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from mwnet.core.errors import UserError
-from mwnet.runs.folder import RunFolder
+from mwnet.runs.folder import GIVEN, PROBABILITIES, QUALITY, SUMMARY, RunFolder
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import TrainedModel, load_model
 
@@ -34,7 +34,10 @@ class Run:
         self.path = Path(path)
         self._folder = RunFolder(self.path)
         self.summary: dict[str, Any] = self._folder.summary()
-        self.classes = np.array(self.summary["classes"])
+        classes = self.summary.get("classes")
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise UserError(f"{self.path / SUMMARY} is damaged: it names no classes")
+        self.classes = np.array(classes)
         self._model: TrainedModel | None = None
 
     @property
@@ -57,8 +60,8 @@ class Run:
         """Predict ``(n, K)`` class probabilities, columns in the order of ``classes``.
 
         Args:
-            X: ``(n, features)`` or images, in the units of the training samples. The columns of a
-                DataFrame are taken by name.
+            X: ``(n, features)``, also as a sparse matrix, or images, in the units of the training
+                samples. The columns of a DataFrame are taken by name.
 
         Raises:
             ValueError: samples of another shape than the run's, not finite, or columns missing.
@@ -86,10 +89,8 @@ class Run:
         """
         lines = self._folder.label_quality()
         probabilities, given = self._folder.predictions()
-        numbers = {
-            name: np.array([float(line[name]) for line in lines])
-            for name in ("label_quality", "weight", "loss")
-        }
+        self._check(lines, probabilities, given)
+        numbers = {name: self._numbers(lines, name) for name in ("label_quality", "weight", "loss")}
         ids = [line["sample_id"] for line in lines]
         index = [int(name) for name in ids] if all(map(str.isdecimal, ids)) else ids
         table = issue_table(
@@ -103,6 +104,34 @@ class Run:
         )
         table.index.name = "sample_id"
         return table.sort_values("label_quality", kind="stable")
+
+    def _check(
+        self, lines: list[dict[str, str]], probabilities: np.ndarray, given: np.ndarray
+    ) -> None:
+        """Refuse files that are not of one and the same run."""
+        if len(lines) != len(given):
+            raise UserError(
+                f"{self.path}: {QUALITY} has {len(lines)} samples and {GIVEN}.npy {len(given)}: "
+                "one of them is damaged"
+            )
+        count = len(self.classes)
+        if probabilities.shape[1] != count:
+            raise UserError(
+                f"{self.path / PROBABILITIES}.npy has {probabilities.shape[1]} columns, and the "
+                f"run has {count} classes: it is damaged"
+            )
+        if ((given < 0) | (given >= count)).any():
+            raise UserError(
+                f"{self.path / GIVEN}.npy has class ids outside 0..{count - 1}: it is damaged"
+            )
+
+    def _numbers(self, lines: list[dict[str, str]], column: str) -> np.ndarray:
+        """A column of the table of label quality."""
+        try:
+            return np.array([float(line[column]) for line in lines])
+        except ValueError as error:
+            path = self.path / QUALITY
+            raise UserError(f"{path} is damaged: column '{column}': {error}") from None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

@@ -16,19 +16,9 @@ from mwnet.core import files
 from mwnet.core.memory import peak_memory
 from mwnet.detection import Scored, lasting_collapse
 from mwnet.methods.confident import ConfidentBatches
-from mwnet.runs.folder import NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
+from mwnet.runs.folder import COLUMNS, NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
 from mwnet.runs.model import of_experiment
 from mwnet.training.trainer import Progress
-
-COLUMNS = (
-    "sample_id",
-    "given_label",
-    "predicted_label",
-    "label_quality",
-    "weight",
-    "loss",
-    "is_label_issue",
-)
 
 
 @dataclass(frozen=True)

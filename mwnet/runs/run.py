@@ -13,11 +13,14 @@ from mwnet.core.errors import UserError
 from mwnet.core.memory import start_measuring
 from mwnet.core.signals import StopSignal
 from mwnet.detection import Scored
-from mwnet.runs import console, outputs
+from mwnet.runs import outputs
+from mwnet.runs.begin import run_folder
 from mwnet.runs.describe import folder_name
-from mwnet.runs.folder import RunFolder, run_folder
-from mwnet.runs.progress import Tracker
+from mwnet.runs.events import Events
+from mwnet.runs.folder import RunFolder
+from mwnet.runs.view import View
 from mwnet.training import checkpoint
+from mwnet.training.protocols import Observer
 from mwnet.training.trainer import Trainer, restore
 
 Watch = Callable[[Experiment, Scored], dict[str, Any]]
@@ -35,8 +38,7 @@ def run(
     config: Config,
     resume: Path | None = None,
     watch: Watch | None = None,
-    *,
-    silent: bool = False,
+    view: View | None = None,
 ) -> dict[str, Any]:
     """Train as configured, in a new run folder or on from a checkpoint.
 
@@ -44,7 +46,7 @@ def run(
         config: what to run.
         resume: run folder to go on in.
         watch: measures more than the metrics of every run; plain values only.
-        silent: print nothing.
+        view: shows what happens; without one nobody is told.
 
     Returns:
         The summary, as in ``summary.json``.
@@ -67,16 +69,19 @@ def run(
         return line if watch is None else line | watch(experiment, latest[0])
 
     with run_folder(config, resume, name=folder_name(config)) as folder:
-        if not silent:
-            console.announce(experiment, folder)
-        events = folder.path if config.tensorboard else None
+        observers: list[Observer] = []
+        if config.tensorboard:
+            observers.append(Events(folder.path, steps=bool(config.log_every)))
+        if view is not None:
+            view.announce(experiment, folder)
+            observers.append(view)
         trainer = Trainer(
             experiment.method,
             experiment.train,
             experiment.meta,
             evaluate,
             store=folder,
-            observer=Tracker(events, steps=bool(config.log_every), silent=silent),
+            observers=observers,
             selector="validation_accuracy" if config.validation_size else "test_accuracy",
             identity=experiment.identity(),
             max_steps=config.max_steps,
@@ -86,16 +91,16 @@ def run(
         )
         if resume is not None:
             trainer.resume()
-            if not silent:
-                print(f"continuing after step {trainer.progress.step}", flush=True)
+            if view is not None:
+                view.resumed(trainer.progress.step)
         with StopSignal() as stop:
             trainer.fit(lambda: stop.signum)
         # A finished run that is resumed has nothing left to evaluate.
         scored = latest[0] if latest else experiment.score(experiment.data.parts.train)
         result = outputs.result(experiment, scored, trainer.progress)
         outputs.write(result, folder)
-        if not silent:
-            console.conclude(result, folder)
+        if view is not None:
+            view.conclude(result, folder)
         return result.summary
 
 

@@ -81,7 +81,6 @@ class Search:
             config.search_population,
             restarts=config.search_restarts,
             patience=config.search_patience,
-            lr_adapt=config.search_lr_adapt,
             seed=config.seed,
         )
         self.history: list[Generation] = []
@@ -119,26 +118,21 @@ class Search:
             points = self.strategy.ask()
             losses = [self._loss(point) for point in points]
             values = self._fitness(f"generation {number}", losses)
-            trained = [
-                (fitness, place)
-                for place, (level, fitness) in enumerate(values)
-                if level == 0 and fitness >= 0
-            ]
+            trained = [(fitness, place) for place, fitness in enumerate(values) if fitness >= 0]
             full = [fitness for fitness, _ in trained]
             if trained:
                 fitness, place = max(trained)
                 self.finalists["latest"] = fitness, losses[place]
                 if fitness > self.finalists.get("best", (-1.0,))[0]:
                     self.finalists["best"] = fitness, losses[place]
-            # Dropped in an earlier round is worse than anything that was trained longer.
-            told = [level - fitness if fitness >= 0 else float("inf") for level, fitness in values]
+            told = [-fitness if fitness >= 0 else float("inf") for fitness in values]
             self.strategy.tell(points, told)
             self.history.append(
                 Generation(
                     number,
                     max(full, default=None),
                     statistics.median(full) if full else None,
-                    sum(fitness < 0 for _, fitness in values),
+                    sum(fitness < 0 for fitness in values),
                     self.strategy.run,
                     time.perf_counter() - started,
                 )
@@ -198,29 +192,25 @@ class Search:
     def _loss(self, point: np.ndarray) -> TaylorLoss:
         return TaylorLoss(self.space.theta(point), self.config.search_eta)
 
-    def _fitness(self, stage: str, losses: list[TaylorLoss]) -> list[tuple[int, float]]:
-        """``(rounds that were left when it was dropped, accuracy)``; below 0 where it failed."""
+    def _fitness(self, stage: str, losses: list[TaylorLoss]) -> list[float]:
+        """Validation accuracy of each loss, a mean over the tasks; below 0 where one failed."""
         seed = derive(self.config.seed, "search", stage)
-        values = [(0, -1.0)] * len(losses)
-        alive = list(range(len(losses)))
-        for left in range(self.config.search_halving, -1, -1):
-            epochs = max(1, self.config.epochs // 4**left)
-            by_task = self._scores(
-                f"{stage}, round {left}", [losses[i] for i in alive], seed, epochs, ("validation",)
+        # The log has always called it a round, and it answers for stages by their name.
+        by_task = self._scores(
+            f"{stage}, round 0", losses, seed, self.config.epochs, ("validation",)
+        )
+        values = []
+        for scores in zip(*by_task, strict=True):
+            bad = [score.status for score in scores if score.status != "ok"]
+            if bad:
+                self._count(bad[0])
+                values.append(-1.0)
+                continue
+            values.append(
+                statistics.fmean(
+                    value for score in scores for value in score.accuracy["validation"]
+                )
             )
-            for place, i in enumerate(alive):
-                scores = [of_task[place] for of_task in by_task]
-                bad = [score.status for score in scores if score.status != "ok"]
-                fitness = -1.0
-                if bad:
-                    self._count(bad[0])
-                else:
-                    fitness = statistics.fmean(
-                        value for score in scores for value in score.accuracy["validation"]
-                    )
-                values[i] = left, fitness
-            alive = sorted(alive, key=lambda i: -values[i][1])[: max(2, len(alive) // 2)]
-            alive = sorted(i for i in alive if values[i][1] >= 0)
         return values
 
     def _scores(

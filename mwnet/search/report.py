@@ -1,14 +1,10 @@
-"""What a search prints and leaves: taylor.yaml, summary.json, the comparison, two figures."""
+"""What a search leaves: taylor.yaml, summary.json, the comparison, two figures."""
 
-import logging
 import statistics
-import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mwnet.config.search import SearchConfig
-from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.errors import UserError
 from mwnet.core.spread import mean_sd
 from mwnet.losses.loss_file import FILE, TaylorLoss, write_loss
@@ -17,70 +13,7 @@ from mwnet.runs.outputs import versions as versions_of_a_run
 from mwnet.search import figures
 
 if TYPE_CHECKING:
-    from mwnet.search.loop import Compared, Generation, Search
-    from mwnet.search.tasks import Task
-
-log = logging.getLogger(__name__)
-
-MEMORISED = 0.03
-"""What cross entropy must have lost from its best epoch to the last."""
-
-WAY = {
-    "perceptron": "{size} losses at once, one batched product a layer",
-    "mapped": "{size} losses at once (torch.func.vmap)",
-    "looped": "one loss after another, which is faster for convolutions on a CPU",
-}
-
-
-def announce(config: SearchConfig, tasks: "list[Task]", workers: int, folder: RunFolder) -> None:
-    """Say what is about to run."""
-    if config.amp == "bf16":
-        warn_slow_bfloat16(tasks[0].device)
-    print(
-        f"searching a Taylor loss of order {config.search_order}: {config.search_generations} "
-        f"generations of {config.search_population}, each loss trained for {config.epochs} epochs; "
-        f"workers: {workers}"
-    )
-    for task in tasks:
-        sizes = f"{task.samples} training, {len(task.data.parts.validation)} clean validation"
-        how = WAY[task.kind].format(size=task.losses_in_job)
-        print(f"  {task.name}: {sizes}, {len(task.data.parts.test)} test samples; {how}")
-    print(f"noise {config.noise} {config.noise_rate:g}; writing to {folder}", flush=True)
-
-
-def memorised(reached: list[dict[str, Any]]) -> None:
-    """Say whether cross entropy memorises what the losses will be trained on."""
-    for entry in reached:
-        print(
-            f"cross entropy on {entry['task']}: {entry['best']:.4f} after {entry['best_epoch']} "
-            f"epochs, {entry['last']:.4f} at the end",
-            flush=True,
-        )
-        if entry["best"] - entry["last"] < MEMORISED:
-            log.warning(
-                "cross entropy has hardly memorised the labels by then, so that a loss which is "
-                "only slow would do as well: more `epochs` or fewer `search_samples`"
-            )
-
-
-def on_terminal() -> bool:
-    """Whether there is someone to see a progress bar."""
-    return sys.stdout.isatty()
-
-
-def line(generation: "Generation", total: int) -> str:
-    """A generation on one line."""
-
-    def shown(value: float | None) -> str:
-        return "     -" if value is None else f"{value:.4f}"
-
-    place = f"generation {generation.number + 1:{len(str(total))}d}/{total}"
-    failed = f"  failed {generation.failed}" if generation.failed else ""
-    failed += f"  restart {generation.restarts}" if generation.restarts else ""
-    return (
-        f"{place}  best {shown(generation.best)}  median {shown(generation.median)}  "
-        f"{generation.seconds:.1f} s{failed}"
-    )
+    from mwnet.search.loop import Compared, Search
 
 
 def versions() -> dict[str, str]:
@@ -200,40 +133,9 @@ def provenance(search: "Search", chosen: "Compared") -> dict[str, Any]:
     }
 
 
-def conclude(rows: list[dict[str, Any]], summary: dict[str, Any], folder: RunFolder) -> None:
-    """Print the comparison, and where everything lies."""
-    tasks = summary["tasks"]
-    print(
-        f"\ntrained from scratch on fresh seeds: test accuracy, mean and sd [%]; kept: "
-        f"the {summary['kept']}"
-    )
-    print(f"{'':18}{'validation':>14}" + "".join(f"{task[-18:]:>20}" for task in tasks))
-    for row in rows:
-        cells = [_shown(row["test_accuracy"]["by_task"].get(task)) for task in tasks]
-        total = row["validation_accuracy"]["mean"]
-        overall = "failed" if total is None else f"{100 * total:.2f}"
-        print(f"{row['loss']:18}{overall:>14}" + "".join(f"{cell:>20}" for cell in cells))
-    for status, count in summary["failed"].items():
-        print(f"{count} losses scored worst: {status}")
-    print(f"\n{summary['seconds']:.0f} s; in {folder}:")
-    print(f"  {FILE}         the loss, for")
-    print(f"      mwnet train --method erm --loss taylor --loss.theta {folder.path / FILE}")
-    print("  summary.json        the numbers")
-    print("  evaluations.jsonl   every loss that was tried")
-    if folder.figures.is_dir():
-        print("  figures/            the loss beside others, and the search")
-
-
 def _over_seeds(by_task: dict[str, list[float]] | None) -> dict[str, Any]:
     """Over seeds of the mean over tasks, and by task; None where a training failed."""
     by_task = by_task or {}
     entries = {task: mean_sd(values) for task, values in by_task.items()}
     seeds = [statistics.fmean(values) for values in zip(*by_task.values(), strict=True)]
     return {**mean_sd(seeds), "by_task": entries}
-
-
-def _shown(entry: dict[str, Any] | None) -> str:
-    if entry is None or entry["mean"] is None:
-        return "failed"
-    sd = "" if entry["sd"] is None else f" ± {100 * entry['sd']:.2f}"
-    return f"{100 * entry['mean']:.2f}{sd}"

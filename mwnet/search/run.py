@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory
 from mwnet.core.processes import Workers
 from mwnet.core.signals import StopSignal
-from mwnet.runs.folder import run_folder
+from mwnet.runs.begin import run_folder
 from mwnet.search import report
 from mwnet.search.log import Log
 from mwnet.search.loop import Search
 from mwnet.search.space import Space
 from mwnet.search.tasks import HAND_MADE, Job, Score, Task, task_configs
+from mwnet.search.view import View
 
 _tasks: list[SearchConfig] = []
 
@@ -56,8 +56,15 @@ def compared(config: SearchConfig) -> list[str]:
     return names
 
 
-def run(config: SearchConfig, resume: Path | None = None) -> dict[str, Any]:
+def run(
+    config: SearchConfig, resume: Path | None = None, view: View | None = None
+) -> dict[str, Any]:
     """Search as configured, in a new run folder or on from a log.
+
+    Args:
+        config: what to search.
+        resume: run folder to go on in.
+        view: shows what happens; without one nobody is told.
 
     Returns:
         The summary, as in ``summary.json``.
@@ -87,31 +94,29 @@ def run(config: SearchConfig, resume: Path | None = None) -> dict[str, Any]:
         if resume is not None:  # perhaps for more generations
             folder.write_config(config)
         log = Log(folder.evaluations, _identity(config, tasks))
-        report.announce(config, tasks, count, folder)
+        if view is not None:
+            view.announce(config, tasks, count, folder)
         with workers:
             search = Search(config, tasks, hand_made, log, workers)
             reached = search.cross_entropy()
-            report.memorised(reached)
-            bar = tqdm(
-                search.generations(),
-                total=config.search_generations,
-                unit="generation",
-                disable=not report.on_terminal(),
-                leave=False,
-            )
-            for generation in bar:
-                line = report.line(generation, config.search_generations)
-                bar.set_postfix_str(line) if not bar.disable else print(line, flush=True)
+            generations = search.generations()
+            if view is not None:
+                view.memorised(reached)
+                generations = view.generations(generations, config.search_generations)
+            for _ in generations:
+                pass
             if not search.finalists:
                 raise UserError(
                     "not one of the losses could be trained: give another `search_start`, or a "
                     "lower `lr`"
                 )
-            print("fresh seeds: the found loss and the hand-made ones", flush=True)
+            if view is not None:
+                view.comparing()
             results = search.compare()
         found = report.summarise(search, reached, results, time.perf_counter() - started)
         summary = report.write(found, search, folder)
-        report.conclude(found.rows, summary, folder)
+        if view is not None:
+            view.conclude(found.rows, summary, folder)
         return summary
 
 

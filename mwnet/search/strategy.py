@@ -21,7 +21,6 @@ class Strategy:
         population: points in a generation.
         restarts: how many times at most.
         patience: generations without a better median before a restart.
-        lr_adapt: adapt the learning rate of mean and covariance to the noise of the values.
         seed: what is drawn is a pure function of it and of the values told.
 
     Attributes:
@@ -38,12 +37,11 @@ class Strategy:
         *,
         restarts: int = 0,
         patience: int = 10,
-        lr_adapt: bool = False,
         seed: int = 0,
     ) -> None:
         self.start, self.sigma, self.population = start, sigma, population
         self.restarts, self.patience = restarts, patience
-        self.lr_adapt, self.seed = lr_adapt, seed
+        self.seed = seed
         self.run = 0
         self.finished = False
         self.earlier: list[np.ndarray] = []
@@ -85,5 +83,4 @@ class Strategy:
             sigma=self.sigma,
             population_size=self.population * 2**self.run,
             seed=derive(self.seed, "search", "strategy", self.run) % 2**32,
-            lr_adapt=self.lr_adapt,
         )

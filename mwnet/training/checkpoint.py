@@ -11,6 +11,8 @@ from mwnet.core.errors import UserError
 
 LAST, BEST = "last.pt", "best.pt"
 FORMAT = 1
+PARTS = ("identity", "method", "progress", "generators")
+"""What a trainer saves."""
 
 
 def save(folder: Path, state: dict[str, Any], *, best: bool) -> None:

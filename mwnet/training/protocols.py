@@ -1,4 +1,4 @@
-"""Interfaces that a trainer reports to: a store for results, an observer for display."""
+"""What a trainer hands its results to: a store that keeps them, observers that show them."""
 
 from typing import Any, Protocol
 

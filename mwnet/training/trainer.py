@@ -4,7 +4,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -52,7 +52,7 @@ class Trainer:
         train, meta: endless batches; ``meta`` may be None where the method needs none.
         evaluate: measures the method after an epoch.
         store: keeps metrics and checkpoints.
-        observer: shows what happens.
+        observers: show what happens.
         selector: name of the metric whose highest value makes a checkpoint the best one.
         identity: plain values that a checkpoint must agree with to be resumed.
         max_steps: stop after this many steps, or None.
@@ -69,7 +69,7 @@ class Trainer:
         evaluate: Evaluate,
         *,
         store: Store,
-        observer: Observer,
+        observers: Sequence[Observer] = (),
         selector: str,
         identity: dict[str, Any],
         max_steps: int | None = None,
@@ -80,7 +80,7 @@ class Trainer:
         self.method = method
         self.train, self.meta = train, meta
         self.evaluate = evaluate
-        self.store, self.observer = store, observer
+        self.store, self.observers = store, observers
         self.selector = selector
         self.identity = identity
         self.total = min(method.epochs * len(train), max_steps or sys.maxsize)
@@ -125,21 +125,27 @@ class Trainer:
         phases = self.method.phases
         epochs = [phase.name * (len(phases) > 1) for phase in phases for _ in range(phase.epochs)]
         measured = self._measured()
-        self.observer.begin(self.total, done.step, epochs, done.history)
+        for observer in self.observers:
+            observer.begin(self.total, done.step, epochs, done.history)
         self.store.begin(done.history)
         started = time.perf_counter() - done.seconds
         self.method.train()  # measuring restores the mode it finds
-        with contextlib.closing(self.observer):
+        with contextlib.ExitStack() as open_ones:
+            for observer in self.observers:
+                open_ones.callback(observer.close)
             training = steps(self.method, self.train, self.meta, start=done.step, stop=self.total)
             for done.step, report in training:
                 epoch = (done.step - 1) // in_epoch
                 self._add(report)
-                self.observer.step(epoch)
+                for observer in self.observers:
+                    observer.step(epoch)
                 done.seconds = time.perf_counter() - started
                 ends = done.step % in_epoch == 0
                 line_follows = ends and epoch in measured
                 if self.log_every and done.step % self.log_every == 0 and not line_follows:
-                    self.observer.within(epoch, done.step, self._means())
+                    means = self._means()
+                    for observer in self.observers:
+                        observer.within(epoch, done.step, means)
                 if ends:
                     self._check(done.sums)
                     best = line_follows and self._measure()
@@ -209,7 +215,8 @@ class Trainer:
         done.history.append(line)
         done.sums, done.counts = {}, {}
         self.store.add(line)
-        self.observer.epoch(line)
+        for observer in self.observers:
+            observer.epoch(line)
         best = line[self.selector] > done.best
         done.best = max(done.best, line[self.selector])
         return best

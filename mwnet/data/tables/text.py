@@ -14,7 +14,7 @@ from mwnet.core.errors import UserError, first_line
 
 PREFIX = "sentence-transformers:"
 MOST_TERMS = 20_000
-DIRECTIONS_ALONE, DIRECTIONS_BESIDE = 256, 32
+DIRECTIONS_ALONE, DIRECTIONS_BESIDE = 512, 32
 """Features of a text that is the only column, and of one that stands beside others."""
 
 

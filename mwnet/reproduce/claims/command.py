@@ -27,7 +27,8 @@ def main(argv: list[str]) -> int:
     return guarded("mwnet claim", lambda: command(argv), OPTIONS)
 
 
-def _list(_: list[str]) -> int:
+def _list(argv: list[str]) -> int:
+    Parser("mwnet claim list", "mwnet claim list", "List the claims.").parse_args(argv[1:])
     from mwnet.reproduce.claims.report import load
 
     for name in NAMES:
@@ -93,7 +94,12 @@ def _chosen(args: argparse.Namespace) -> list[str]:
 
 
 def _parser() -> Parser:
-    parser = Parser("mwnet claim", USAGE)
+    parser = Parser(
+        "mwnet claim",
+        USAGE,
+        "Check a claim of a paper: train what it needs, measure, draw, report. Flags of mwnet "
+        "train change its runs. The claims and what came of them are in docs/ANALYSES.md.",
+    )
     parser.add_argument("name", metavar="NAME", help="the analysis; list shows all")
     parser.add_argument(
         "--run",

@@ -29,7 +29,8 @@ def main(argv: list[str]) -> int:
 
 
 def _report(argv: list[str]) -> int:
-    parser = Parser("mwnet table report", "mwnet table report FOLDER [--into DOCUMENT.md]")
+    usage = "mwnet table report FOLDER [--into DOCUMENT.md]"
+    parser = Parser("mwnet table report", usage, "Report on the runs that are there; run none.")
     parser.add_argument("folder", type=Path, help="of a table's runs: runs/NAME")
     parser.add_argument(
         "--into", type=Path, metavar="DOCUMENT.md", help="replace the part about it there"
@@ -95,7 +96,9 @@ def _parser() -> Parser:
     parser = Parser(
         "mwnet table",
         USAGE,
-        "The format of a table file is described in mwnet/reproduce/tables/__init__.py.",
+        "Run a table of runs and report on it; runs that are finished are not repeated. Flags of "
+        "mwnet train change every run. How a table file is written stands in "
+        "docs/guide/tables-and-claims.md.",
     )
     parser.add_argument(
         "table",

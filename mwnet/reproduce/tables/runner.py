@@ -25,7 +25,7 @@ from mwnet.runs.run import run as train
 log = logging.getLogger(__name__)
 
 RUNNERS: dict[str, Callable[..., dict[str, Any]]] = {
-    "train": functools.partial(train, silent=True),
+    "train": train,
     "clean-learning": clean_learning.run,
 }
 
@@ -110,5 +110,5 @@ def _start(command: str, config: Config, watch: Watch | None) -> dict[str, Any]:
         files.sweep(path)
     resume = path if RunFolder(path).has_config() else None
     if watch is not None:
-        return train(config, resume, watch, silent=True)
+        return train(config, resume, watch)
     return RUNNERS[command](config, resume)

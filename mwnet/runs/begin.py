@@ -1,0 +1,77 @@
+"""Open the folder of a run for writing, and leave none behind in which nothing was done."""
+
+import contextlib
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mwnet.config.schema import Command
+from mwnet.core.errors import Interrupted, UserError, reason
+from mwnet.runs.folder import EVALUATIONS, RunFolder
+from mwnet.training import checkpoint
+
+KEPT = (checkpoint.LAST, EVALUATIONS)
+"""What makes a folder worth keeping when a run fails: something to go on from."""
+
+
+@contextlib.contextmanager
+def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[RunFolder]:
+    """Open the folder of a run, with its ``config.yaml``.
+
+    A new folder in which the block fails before the first checkpoint is removed again.
+
+    Args:
+        config: of the run.
+        resume: folder of an earlier part of the run, or None.
+        name: what a folder that nobody has named is called, before date and time.
+
+    Raises:
+        UserError: ``out`` is a folder that holds something already, or cannot be written to.
+        Interrupted: on Ctrl-C once there is a checkpoint to go on from.
+    """
+    path = resume or config.out or _default_folder(name)
+    folder = RunFolder(path)
+    fresh = resume is None
+    if fresh and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        hint = f"mwnet resume {path} continues it, or " if folder.has_config() else ""
+        raise UserError(f"{path} exists already: {hint}choose another `out`")
+    existed = path.exists()
+    try:
+        if fresh:
+            path.mkdir(parents=True, exist_ok=True)
+            folder.write_config(config)
+        yield folder
+    except BaseException as error:
+        kept = any((path / name).exists() for name in KEPT)
+        if fresh and not kept:
+            _remove(path, keep=existed)
+        if isinstance(error, KeyboardInterrupt) and kept:
+            message = f"stopped; {folder.how_to_continue()}"
+            raise Interrupted(message, signal.SIGINT) from None
+        if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):
+            raise
+        advice = f"then {folder.how_to_continue()}" if kept else "or choose another `out`"
+        raise UserError(
+            f"cannot write to {path}: {reason(error)}; make room or mend permissions, {advice}"
+        ) from error
+
+
+def _default_folder(name: str) -> Path:
+    name = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path("runs") / name
+    number = 2
+    while folder.exists():
+        folder = Path("runs") / f"{name}-{number}"
+        number += 1
+    return folder
+
+
+def _remove(folder: Path, *, keep: bool) -> None:
+    """Empty a folder that this run has filled, and remove it unless it was there before."""
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.is_dir():
+        for path in folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
