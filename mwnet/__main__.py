@@ -1,4 +1,4 @@
-"""The command: mwnet train | search | resume | predict | table | claim."""
+"""The command: mwnet train | search | resume | predict | table | claim | cache."""
 
 import sys
 from collections.abc import Callable
@@ -15,6 +15,7 @@ usage: mwnet COMMAND [options]          mwnet COMMAND --help tells more
   predict  apply a trained network to new data, or export it
   table    run a table of runs, for instance one of a paper
   claim    check a claim of a paper
+  cache    show or clear the kept features of photos
 """
 
 
@@ -86,6 +87,13 @@ def predict(argv: list[str]) -> int:
     return run(argv)
 
 
+def cache(argv: list[str]) -> int:
+    """Show or clear the kept features of photos."""
+    from mwnet.runs.cache_command import main as run
+
+    return run(argv)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": lambda argv: train(argv, "mwnet train"),
     "search": lambda argv: train(argv, "mwnet search", "loss-search"),
@@ -93,6 +101,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "predict": predict,
     "table": table,
     "claim": claim,
+    "cache": cache,
 }
 
 

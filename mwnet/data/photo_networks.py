@@ -1,0 +1,163 @@
+"""Find pretrained networks and what they want to see; nothing is fetched unasked."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mwnet.core.errors import UserError, first_line, nearest
+from mwnet.data import efficientnet_lite
+from mwnet.data.images import fitted, open_rgb
+from mwnet.models.torchvision_import import torchvision
+
+DEFAULT = "efficientnet-lite0"
+KNOWN = f"known: {DEFAULT}, torchvision:NAME, timm:NAME"
+READING = "1"
+"""Counts changes to how files become what a network sees."""
+INSTALL = "pip install 'mwnet[photos]'"
+
+
+class Network(NamedTuple):
+    """A frozen network: ``module`` makes ``(n, d)`` features of stacked arrays of ``read``."""
+
+    module: nn.Module
+    read: Callable[[Path], np.ndarray]
+
+
+class Extractor(NamedTuple):
+    """A network that is loaded when it is needed.
+
+    Attributes:
+        maker: name and version; the same maker makes the same features of the same file.
+        load: gives the network; fetches weights that are not here if its argument is true.
+    """
+
+    maker: str
+    load: Callable[[bool], Network]
+
+
+def find_extractor(name: str) -> Extractor:
+    """Find a pretrained network by its name.
+
+    Args:
+        name: ``efficientnet-lite0``, whose weights are in a package; ``torchvision:NAME`` with the
+            default weights of torchvision; ``timm:NAME``, perhaps with the tag of its weights.
+
+    Raises:
+        UserError: no such network; a package is missing; from ``load``: weights that are not here,
+            cannot be fetched or do not fit.
+    """
+    if name == DEFAULT:
+        return Extractor(f"{name} {efficientnet_lite.WEIGHTS} {READING}", _lite)
+    kind, _, model = name.partition(":")
+    if kind == "torchvision" and model:
+        return _of_torchvision(name, model)
+    if kind == "timm" and model:
+        return _of_timm(name, model)
+    raise UserError(f"unknown extractor '{name}' ({KNOWN})")
+
+
+def _lite(_: bool) -> Network:
+    file = efficientnet_lite.weights_file()
+    if file is None:
+        raise UserError(f"features of photos need the weights of {DEFAULT}: {INSTALL}")
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    return Network(efficientnet_lite.efficientnet_lite0(state), fitted(efficientnet_lite.SIDE))
+
+
+def _of_torchvision(name: str, model: str) -> Extractor:
+    zoo = torchvision().models
+    known = zoo.list_models(module=zoo)
+    if model not in known:
+        raise UserError(f"torchvision has no network '{model}' ({nearest(model, known)})")
+    weights = zoo.get_model_weights(model).DEFAULT
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+
+    def load(download: bool) -> Network:
+        if not file.is_file() and not download:
+            raise _absent(name, file)
+        build = partial(zoo.get_model, model, weights=weights, progress=False)
+        module = _loaded(name, build)
+        _drop_head(module, len(weights.meta["categories"]))
+        transform = weights.transforms()
+        return Network(module, _transformed(transform, max(transform.resize_size)))
+
+    return Extractor(f"{name} {file.name} {READING}", load)
+
+
+def _of_timm(name: str, model: str) -> Extractor:
+    torchvision()  # which timm imports
+    try:
+        import huggingface_hub
+        import timm
+        import timm.data
+    except ImportError as error:
+        raise UserError(f"'{name}' needs timm ({error}): {INSTALL}") from None
+    given = timm.models.get_pretrained_cfg(model) if timm.is_model(model) else None
+    if given is None or not given.hf_hub_id:
+        known = timm.list_models(pretrained=True)
+        raise UserError(f"timm has no pretrained network '{model}' ({nearest(model, known)})")
+    repository, file_name = given.hf_hub_id, given.hf_hub_filename or "model.safetensors"
+
+    def load(download: bool) -> Network:
+        # timm itself would ask the hub even for what is here.
+        file = huggingface_hub.try_to_load_from_cache(repository, file_name)
+        if not isinstance(file, str) and not download:
+            raise _absent(name, Path(huggingface_hub.constants.HF_HUB_CACHE))
+
+        def build() -> nn.Module:
+            path = file
+            if not isinstance(path, str):
+                path = huggingface_hub.hf_hub_download(repository, file_name)
+            overlay = {"file": path}
+            return timm.create_model(
+                model, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay
+            )
+
+        module = _loaded(name, build)
+        wants = timm.data.resolve_model_data_config(module)
+        side = math.ceil(max(wants["input_size"][1:]) / wants["crop_pct"])
+        return Network(module, _transformed(timm.data.create_transform(**wants), side))
+
+    return Extractor(f"{name} {repository} {file_name} {READING}", load)
+
+
+def _absent(name: str, where: Path) -> UserError:
+    return UserError(
+        f"the weights of '{name}' are not at hand (looked for {where}); fetch them with "
+        "`download=True`"
+    )
+
+
+def _loaded(name: str, build: Callable[[], nn.Module]) -> nn.Module:
+    """A frozen network; weights are drawn before they are loaded, which nobody is to notice."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            module = build()
+    except Exception as error:  # of the network, the hub, the file's format
+        raise UserError(f"the weights of '{name}' cannot be loaded: {first_line(error)}") from None
+    module = module.eval().requires_grad_(False)
+    return module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _drop_head(module: nn.Module, classes: int) -> None:
+    """Let a network return what goes into its classification layer."""
+    for path, layer in reversed(list(module.named_modules())):
+        outputs = getattr(layer, "out_features", None) or getattr(layer, "out_channels", None)
+        if isinstance(layer, (nn.Linear, nn.Conv2d)) and outputs == classes:
+            module.set_submodule(path, nn.Identity())
+            return
+    raise AssertionError(f"no layer with {classes} outputs")
+
+
+def _transformed(transform: Callable[..., Tensor], side: int) -> Callable[[Path], np.ndarray]:
+    def read(file: Path) -> np.ndarray:
+        return transform(open_rgb(file, side)).numpy()
+
+    return read
