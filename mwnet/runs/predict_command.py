@@ -7,7 +7,8 @@ from typing import TypeVar
 from mwnet.core import files
 from mwnet.core.commands import Parser, guarded
 from mwnet.core.errors import UserError, reason
-from mwnet.runs.model import export_onnx, load_model
+from mwnet.runs.export import export_onnx
+from mwnet.runs.model import load_model
 from mwnet.runs.predict import predicted
 
 Found = TypeVar("Found")

@@ -66,7 +66,7 @@ class Table:
 
     def fingerprint(self) -> str:
         """Return a digest of all cells and names."""
-        from pandas.util import hash_array
+        from pandas.core.util.hashing import hash_array
 
         digest = hashlib.blake2b(digest_size=8)
         for column in self.columns:
