@@ -81,7 +81,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         meta_loss: loss on the meta set, a name in ``mwnet.LOSSES``.
         meta_loss_options: hyper-parameters of the meta loss.
         meta_source: "held-out", or "confident" for the training samples that are trusted most.
-        meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer.
+        meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer, and
+            where clean samples ``X_meta`` are given, which are used as they are.
         epochs: passes over the samples in each training of a network.
         batch_size: samples in a step.
         optimizer: "sgd", "adam" or "adamw".

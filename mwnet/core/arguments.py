@@ -40,11 +40,11 @@ def count(value: object, argument: str, least: int = 1) -> int:
 def rate(value: Any, argument: str) -> float:
     """Take a finite number from 0 on, and refuse any other value."""
     try:
-        fits = isinstance(value, numbers.Real) and not isinstance(value, bool) and value >= 0
-        number = float(value) if fits else math.nan
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        number = float(value) if real else math.nan
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number):
+    if not 0 <= number < math.inf:
         raise UserError(f"`{argument}` must be a finite number from 0, got {value!r}")
     return number
 
