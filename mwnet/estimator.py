@@ -2,9 +2,12 @@
 
 import json
 import logging
+import math
 import numbers
+import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +20,14 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from mwnet.builders.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
 from mwnet.core import files, seeding
-from mwnet.core.errors import NonFiniteLoss, UserError
+from mwnet.core.arguments import location, mapping
+from mwnet.core.errors import NonFiniteLoss, UserError, WrongType, first_line
 from mwnet.core.plain import plain
 from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.source import Source, channels_first
@@ -44,6 +48,18 @@ CLASSIFIER = "classifier.json"
 FORMAT = 1
 NOT_OPTIONS = frozenset({"model", "random_state"})
 """Parameters of the estimator that are not passed on as they are."""
+OTHER_WORDS = {
+    "seed": "random_state",
+    "meta_noisy": "the meta labels are the given, noisy ones unless there is `X_meta`",
+    "validation_size": "no samples are kept for validation",
+    "train_size": "all samples are trained on but those of the meta set",
+    "test_fraction": "no samples are kept for testing",
+    "noise_rate_estimate": "the noise rate is estimated where a method needs it",
+    "noise_rate_known": "the noise rate is estimated where a method needs it",
+    "inner_steps": "there is one look-ahead step",
+}
+"""Options of a run that are no parameters here: the parameter instead, or what holds without."""
+OPTION = re.compile(r"`([a-z]\w*)(?:\.(\w+))?(=[^`]*)?`|--([a-z]+(?:-[a-z]+)*)")
 
 
 class MWNetClassifier(ClassifierMixin, BaseEstimator):
@@ -65,7 +81,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         meta_loss: loss on the meta set, a name in ``mwnet.LOSSES``.
         meta_loss_options: hyper-parameters of the meta loss.
         meta_source: "held-out", or "confident" for the training samples that are trusted most.
-        meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer.
+        meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer, and
+            where clean samples ``X_meta`` are given, which are used as they are.
         epochs: passes over the samples in each training of a network.
         batch_size: samples in a step.
         optimizer: "sgd", "adam" or "adamw".
@@ -99,7 +116,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         ValueError: from ``fit``, not before: a parameter or data that do not fit, or a training
             that became NaN or infinite.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_digits
         >>> import mwnet
         >>> X, y = load_digits(return_X_y=True)
@@ -195,19 +212,17 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             mwnet.core.errors.NonFiniteLoss: a parameter became NaN or infinite; it is a ValueError.
         """
         vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
-        try:
+        with _own_words():
             experiment, classes = self._prepared(X, y, X_meta, y_meta, sample_weight)
-        except UserError as error:
-            raise UserError(str(error).replace("`seed`", "`random_state`")) from error
-        self.classes_ = classes
-        method, train = experiment.method, experiment.train
-        method.train()
-        # What the network itself draws (dropout) comes from the seed as well.
-        with seeding.seeded(experiment.config.seed, "network"):
-            for _ in steps(method, train, experiment.meta, stop=method.epochs * len(train)):
-                pass
-        if not all(bool(value.isfinite().all()) for value in method.parameters()):
-            raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
+            self.classes_ = classes
+            method, train = experiment.method, experiment.train
+            method.train()
+            # What the network itself draws (dropout) comes from the seed as well.
+            with seeding.seeded(experiment.config.seed, "network"):
+                for _ in steps(method, train, experiment.meta, stop=method.epochs * len(train)):
+                    pass
+            if not all(bool(value.isfinite().all()) for value in method.parameters()):
+                raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
         self._keep(experiment, X.index if hasattr(X, "iloc") else None)
         return self
 
@@ -250,7 +265,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             sklearn.exceptions.NotFittedError: before ``fit``.
         """
         check_is_fitted(self, "model_")
-        folder = Path(path)
+        folder = location(path, "path")
         if RunFolder(folder).has_config():
             raise UserError(f"{folder} is the folder of a run: choose another `path`")
         parameters = {
@@ -297,32 +312,38 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`model` must be a name or a function that builds a network, got {self.model!r}"
             )
-        wanted = METHODS.get(self.method)
+        wanted = METHODS.get(self.method) if isinstance(self.method, str) else None
         if wanted is not None and wanted.meta == "clean" and x_meta is None:
             raise UserError(
                 f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
             )
-        samples = self._checked(x, y)
-        classes, codes = encode_hashable(y, "y")
+        samples = self._checked(x, reset=True)
+        if y is None:
+            raise UserError("fit requires y to be passed, but the target y is None: give `y`")
+        with _naming("y"):
+            classes, codes = encode_hashable(y, "y")
+        if len(samples) != len(codes):
+            raise UserError(
+                f"`X` has {len(samples)} samples and `y` {len(codes)}: they must be equally many"
+            )
+        if weights is not None:
+            weights = _weights(weights, samples, codes, classes)
         if (x_meta is None) != (y_meta is None):
             raise UserError("`X_meta` and `y_meta` go together: give both or neither")
         meta_ids, clean = None, x_meta is not None
         if clean:
-            more = self._checked(x_meta, reset=False)
+            self._check_clean()
+            more = self._checked(x_meta, "X_meta", reset=False)
             known = {label: code for code, label in enumerate(classes.tolist())}
-            more_codes = known_codes(y_meta, "y_meta", len(more), known)
+            with _naming("y_meta"):
+                more_codes = known_codes(y_meta, "y_meta", len(more), known)
             meta_ids = torch.arange(len(samples), len(samples) + len(more))
             if more.dtype != samples.dtype:  # pixels and numbers meet as numbers
                 samples, more = samples.astype(np.float32), more.astype(np.float32)
             samples = np.concatenate([samples, more])
             codes = np.concatenate([codes, more_codes])
         if weights is not None:
-            own = len(samples) - (0 if meta_ids is None else len(meta_ids))
-            checked = _check_sample_weight(weights, samples[:own])
-            if (checked < 0).any() or not checked.any():
-                raise UserError("`sample_weight` must be from 0, and above 0 for some samples")
-            weights = torch.ones(len(samples))
-            weights[: len(checked)] = torch.from_numpy(checked).float()
+            weights = torch.cat([weights, torch.ones(len(samples) - len(weights))])
         source = Source(
             name="memory",
             x=channels_first(torch.from_numpy(samples)),
@@ -339,6 +360,19 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
 
+    def _check_clean(self) -> None:
+        """Refuse parameters that a clean meta set would leave without a meaning."""
+        if self.meta_size is not None:
+            raise UserError(
+                f"`meta_size={self.meta_size!r}` is for a meta set that is held out of `X`, and "
+                "`X_meta` is used as it is: leave one of them out"
+            )
+        if self.meta_source == "confident":
+            raise UserError(
+                "`meta_source='confident'` takes the meta set from `X`, and there is `X_meta`: "
+                "leave one of them out"
+            )
+
     def _names(self) -> tuple[str, ...] | None:
         """Names of the features, where ``X`` had some."""
         names = getattr(self, "feature_names_in_", None)
@@ -348,9 +382,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         """The parameters as the options of a run."""
         values = self.get_params(deep=False)
         options = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"`{name}` got {value}: input should be a finite number")
         for name in ("method_options", "model_options", "loss_options", "meta_loss_options"):
-            options[name] = dict(options[name] or {})
-        options["lr_milestones"] = list(options["lr_milestones"])
+            options[name] = mapping(options[name], name)
+        options["lr_milestones"] = _milestones(self.lr_milestones)
         if isinstance(self.model, str):
             options["model"] = self.model
         if self.meta_size is None:  # also few samples need a meta set
@@ -358,25 +395,25 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         seed = {"seed": _seed(self.random_state)}
         return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
 
-    def _checked(self, x: Any, y: Any = None, *, reset: bool = True) -> np.ndarray:
+    def _checked(self, x: Any, name: str = "X", *, reset: bool) -> np.ndarray:
         """Samples as a float32 or uint8 array, after scikit-learn's checks."""
-        given = {} if y is None else {"y": y}
-        checked: Any = validate_data(
-            self,
-            x,
-            accept_sparse="csr",
-            allow_nd=True,
-            dtype=[np.float32, np.uint8, np.float64, np.int64, np.int32],
-            reset=reset,
-        )
+        with _naming(name):
+            checked: Any = validate_data(
+                self,
+                x,
+                accept_sparse="csr",
+                allow_nd=True,
+                dtype=[np.float32, np.uint8, np.float64, np.int64, np.int32],
+                reset=reset,
+            )
         array = checked.toarray() if hasattr(checked, "toarray") else np.asarray(checked)
-        if given and len(array) != _length(y):
+        if array.ndim > 4:
             raise UserError(
-                f"`X` has {len(array)} samples and `y` {_length(y)}: they must be equally many"
+                f"`{name}` must be (n, features), (n, h, w) or (n, c, h, w), got {array.shape}"
             )
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
         if not np.isfinite(array).all():
-            raise UserError("`X` has values that are infinite in float32")
+            raise UserError(f"`{name}` has values that are infinite in float32")
         return array
 
     def _keep(self, experiment: Experiment, index: Any) -> None:
@@ -429,7 +466,7 @@ def find_label_issues(
     Raises:
         ValueError: arguments that do not fit.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_digits
         >>> import mwnet
         >>> X, y = load_digits(return_X_y=True)
@@ -437,6 +474,8 @@ def find_label_issues(
         >>> issues.columns[1]
         'label_quality'
     """
+    if estimator is not None and not isinstance(estimator, MWNetClassifier):
+        raise WrongType(f"`estimator` must be an MWNetClassifier or None, got {estimator!r}")
     fitted: Any = clone(MWNetClassifier() if estimator is None else estimator)
     fitted.fit(X, y, X_meta, y_meta, sample_weight)
     return fitted.label_issues_.sort_values("label_quality", kind="stable")
@@ -459,10 +498,97 @@ def _seed(random_state: Any) -> int:
         return secrets.randbits(31)
     if isinstance(random_state, numbers.Integral):
         return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise UserError(
+            "`random_state` must be a whole number from 0, a numpy.random.RandomState or None, got "
+            f"{random_state!r}"
+        ) from None
 
 
-def _length(y: Any) -> int:
-    if y is None:
-        raise UserError("requires y to be passed, but the target y is None")
-    return len(y) if hasattr(y, "__len__") else len(np.asarray(y))
+def _milestones(epochs: Any) -> list[Any]:
+    if isinstance(epochs, (str, bytes, Mapping)) or not isinstance(epochs, Iterable):
+        raise UserError(f"`lr_milestones` must be a list of epochs, got {epochs!r}")
+    return list(epochs)
+
+
+def _weights(weights: Any, samples: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> Tensor:
+    """``(n,)`` weights of the caller, checked."""
+    with _naming("sample_weight"):
+        checked = _check_sample_weight(weights, samples).astype(np.float64)
+    if not np.isfinite(checked).all() or (checked < 0).any() or not checked.any():
+        raise UserError("`sample_weight` must be finite, from 0, and above 0 for some samples")
+    empty = np.bincount(codes, checked > 0, len(classes)) == 0
+    if empty.any():
+        names = ", ".join(repr(label) for label in classes[empty].tolist())
+        raise UserError(
+            f"`sample_weight` is 0 for every sample of the class {names}: give some a weight "
+            "above 0, or leave the class out of `y`"
+        )
+    return torch.from_numpy(checked).float()
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Within the block messages name parameters of the estimator where they named a run's options.
+
+    An option that is no parameter loses its backticks, and what holds instead stands at the end.
+    """
+    try:
+        yield
+    except UserError as error:
+        text = in_own_words(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
+
+
+def in_own_words(message: str) -> str:
+    """Write the options of a run that a message names as parameters of the estimator.
+
+    Examples:
+        >>> in_own_words("`seed` got -1, `model.depht` is unknown")
+        "`random_state` got -1, `model_options['depht']` is unknown"
+        >>> in_own_words("lower `meta_size` or `validation_size`")
+        'lower `meta_size` or validation_size (no samples are kept for validation)'
+    """
+    own, absent = MWNetClassifier().get_params(), {}
+
+    def other(match: re.Match[str]) -> str:
+        name, key, value = match[1] or match[4].replace("-", "_"), match[2], match[3] or ""
+        if key is not None and f"{name}_options" in own:
+            return f"`{name}_options[{key!r}]{value}`"
+        if name not in Config.model_fields:
+            return match[0]
+        instead = name if name in own else OTHER_WORDS.get(name, f"{name} is no option here")
+        if instead in own:
+            return f"`{instead}{value}`"
+        absent[instead] = None
+        return f"{name}{value}"
+
+    text = OPTION.sub(other, message)
+    return f"{text} ({'; '.join(absent)})" if absent else text
+
+
+@contextmanager
+def _naming(argument: str) -> Iterator[None]:
+    """Within the block scikit-learn's refusals are one sentence that names the argument.
+
+    Those about names of features stay as they are: its checks of an estimator read every line.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, TypeError) as error:
+        text = first_line(error).rstrip(":")
+        if "feature names" in text.lower():
+            raise
+        if text.startswith("Expected 2D array"):
+            text += ". Reshape your data to (n, features), or to (n, h, w) for images"
+        if text.startswith(f"{argument[0]} "):
+            text = (argument if argument == "X" else f"`{argument}`") + text[1:]
+        else:
+            text = f"`{argument}`: {text}"
+        raise (WrongType if isinstance(error, TypeError) else UserError)(text) from error

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from mwnet.core.arguments import location
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.plain import restored
 from mwnet.data.hashable import label_array
@@ -52,7 +53,9 @@ def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any
         ...     opened.summary == summary, opened.predict_proba(X[:2].reshape(2, 8, 8)).shape
         (True, (2, 10))
     """
-    folder = Path(path)
+    folder = location(path, "path")
+    if not (model is None or callable(model)):
+        raise UserError(f"`model` must be a function that builds a network, got {model!r}")
     if (folder / CLASSIFIER).is_file():
         return load_classifier(folder, model)
     if not folder.is_dir():

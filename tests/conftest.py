@@ -2,8 +2,10 @@
 
 import socket
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +21,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(f"network access to {address}")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="module")
+def noisy() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """600 digits, their given labels with 30 % replaced, and which of them are wrong."""
+    x, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    given = y.copy()
+    chosen = rng.random(len(y)) < 0.3
+    given[chosen] = rng.integers(0, 10, chosen.sum())
+    return x[:600], given[:600], (given != y)[:600]

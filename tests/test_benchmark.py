@@ -301,21 +301,54 @@ def test_clean_learning_has_the_summary_of_a_run(tmp_path: Path) -> None:
     assert 0 < cleaned["weights"]["mean"] < 1  # the share that was kept
 
 
-def test_the_classifier_of_clean_learning_is_plain_training(tmp_path: Path) -> None:
+def test_a_training_of_clean_learning_is_plain_training(tmp_path: Path) -> None:
     """On all training samples it ends in the very predictions of ``--method erm``."""
     from mwnet.builders.experiment import build
-    from mwnet.reproduce.clean_learning import NetworkClassifier
+    from mwnet.reproduce.clean_learning import plainly_trained
 
     table = write(tmp_path, rows={"erm": {"method": "erm", "meta_size": 0}}, seeds=[0])
     assert benchmark(table) == 0
     cell = plan(load_table(table), tmp_path / "out")[0]
     experiment = build(cell.config)
-    x, y = (
-        of[experiment.data.parts.train].numpy()
-        for of in (experiment.data.source.x, experiment.data.labels)
-    )
-    predicted = NetworkClassifier(cell.config, 10, experiment.device).fit(x, y).predict_proba(x)
+    trained, _ = plainly_trained(experiment, experiment.data.parts.train)
+    predicted = trained.score(experiment.data.parts.train).probabilities
     np.testing.assert_array_equal(predicted, np.load(cell.folder / "pred_probs.npy"))
+
+
+def test_its_labels_are_judged_as_by_the_class_of_cleanlab(tmp_path: Path) -> None:
+    classification = pytest.importorskip("cleanlab.classification")
+    from sklearn.base import BaseEstimator
+
+    from mwnet.builders.experiment import build
+    from mwnet.core import seeding
+    from mwnet.reproduce.clean_learning import NAME, plainly_trained
+
+    table = write(tmp_path, rows=CLEANING, seeds=[0])
+    assert benchmark(table, "--epochs", "2") == 0
+    cell = plan(load_table(table), tmp_path / "out")[0]
+    experiment = build(cell.config.model_copy(update={"epochs": 2}))
+
+    class Wrapped(BaseEstimator):
+        def fit(self, ids: np.ndarray, y: np.ndarray) -> None:
+            self.trained_ = plainly_trained(experiment, torch.from_numpy(ids[:, 0]))[0]
+
+        def predict_proba(self, ids: np.ndarray) -> np.ndarray:
+            return self.trained_.score(torch.from_numpy(ids[:, 0])).probabilities
+
+        def predict(self, ids: np.ndarray) -> np.ndarray:
+            return self.predict_proba(ids).argmax(1)
+
+    train = experiment.data.parts.train
+    theirs = classification.CleanLearning(
+        Wrapped(), seed=seeding.derive(0, NAME) % 2**32, find_label_issues_kwargs={"n_jobs": 1}
+    ).find_label_issues(train[:, None].numpy(), experiment.data.labels[train].numpy())
+    lines = csv.DictReader((cell.folder / "label_quality.csv").read_text().splitlines())
+    ours = {int(line["sample_id"]): line for line in lines}
+    for sample, quality, issue in zip(
+        train.tolist(), theirs["label_quality"], theirs["is_label_issue"], strict=True
+    ):
+        assert ours[sample]["label_quality"] == f"{quality:.9g}"
+        assert float(ours[sample]["weight"]) == 1 - issue
 
 
 def test_without_cleanlab_one_sentence_says_what_to_install(

@@ -3,9 +3,9 @@
 Shapes, types and devices are looked at, never values on an accelerator, so no check waits for one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,28 +14,9 @@ from torch.optim import LBFGS, Optimizer
 from mwnet.bilevel import inputs
 from mwnet.bilevel.updates import formula
 from mwnet.bilevel.weighting import Normalise
-from mwnet.core.errors import UserError, first_line, nearest
+from mwnet.core.arguments import count, entry
+from mwnet.core.errors import UserError, first_line
 from mwnet.losses import LOSSES, MEMORY_ONLY, OF_BATCH, STATEFUL, Loss
-
-T = TypeVar("T")
-
-
-def entry(registry: Mapping[str, T], name: object, argument: str) -> T:
-    """Look up what an argument names.
-
-    Raises:
-        UserError: an unknown name; the sentence has the nearest match and the known ones.
-    """
-    if not isinstance(name, str) or name not in registry:
-        raise UserError(f"`{argument}` got unknown {name!r} ({nearest(str(name), registry)})")
-    return registry[name]
-
-
-def count(value: object, argument: str) -> int:
-    """Take a whole number from 1 on, and refuse any other value."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"`{argument}` must be a whole number from 1, got {value!r}")
-    return value
 
 
 def per_sample_loss(loss: str | Loss, argument: str, labels: str) -> "CheckedLoss":
@@ -245,6 +226,32 @@ def check_samples(x: Any, y: Any, names: tuple[str, str]) -> None:
                 f"`{x_name}` and `{y_name}` must have as many samples, got {_kind(tensor)} for "
                 f"{len(y)} labels: the first dimension of every tensor counts the samples"
             )
+
+
+def check_state(state: object, own: Mapping[str, Any], engines: Collection[str]) -> None:
+    """Refuse what is no state of a bilevel step, but for the tensors, which their owners check.
+
+    Args:
+        state: to be taken over.
+        own: the state of the step that takes it.
+        engines: names of engines.
+
+    Raises:
+        UserError: says what it lacks, or which part is wrong.
+    """
+    wanted = "`state` must come from BilevelStep.state_dict()"
+    if not isinstance(state, Mapping):
+        raise UserError(f"{wanted}, got {_kind(state)}")
+    missing = own.keys() - state.keys()
+    if missing:
+        raise UserError(f"{wanted}, it lacks {', '.join(sorted(missing))}")
+    for part in ("weight_net", "weight_optimizer", "engine"):
+        if not isinstance(state[part], Mapping):
+            raise UserError(f"{wanted}, its {part} is {_kind(state[part])}")
+    name = state["engine"].get("name", state)
+    if name is not None and not (isinstance(name, str) and name in engines):
+        raise UserError(f"{wanted}, its engine has no name of {', '.join(sorted(engines))}")
+    count(state["steps"], "state['steps']", least=0)
 
 
 def check_mode() -> None:

@@ -1,5 +1,6 @@
 """The bilevel step for a training loop of one's own."""
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from mwnet.bilevel.checks import (
     check_mode,
     check_optimizer,
     check_samples,
+    check_state,
     check_weight_net,
-    count,
-    entry,
     per_sample_loss,
 )
 from mwnet.bilevel.choice import ENGINES, EngineChoice
@@ -25,6 +25,7 @@ from mwnet.bilevel.inputs import Input
 from mwnet.bilevel.step import Bilevel, bilevel_step
 from mwnet.bilevel.tangents import load_rules
 from mwnet.bilevel.weighting import NORMALISATIONS, WeightNet, papers_optimizer
+from mwnet.core.arguments import count, entry, rate, switch, whole
 from mwnet.core.errors import UserError
 from mwnet.core.seeding import generator, replayed, seeded
 from mwnet.data.batches import Batch
@@ -143,7 +144,10 @@ class BilevelStep:
     ) -> None:
         entry({"sgd": 0, "optimizer": 0}, virtual_step, "virtual_step")
         entry({**ENGINES, "auto": None}, engine, "engine")
-        if count(inner_steps, "inner_steps") > 1:
+        inner_steps = count(inner_steps, "inner_steps")
+        weight_lr, weight_decay = rate(weight_lr, "weight_lr"), rate(weight_decay, "weight_decay")
+        lean, seed = switch(lean, "lean"), whole(seed, "seed")
+        if inner_steps > 1:
             if engine == "forward":
                 raise UserError(
                     f"`engine='forward'` looks ahead by one step, got `inner_steps` {inner_steps}: "
@@ -249,14 +253,21 @@ class BilevelStep:
         """Take over what ``state_dict`` returned.
 
         Raises:
-            UserError: it is not from there.
+            UserError: it is not from there, or from a step with another weight net or optimizer.
+                Nothing has been changed then.
         """
-        missing = self.state_dict().keys() - state.keys()
-        if missing:
-            lacking = ", ".join(sorted(missing))
-            raise UserError(f"`state` must come from BilevelStep.state_dict(), it lacks {lacking}")
-        self.weight_net.load_state_dict(state["weight_net"])
-        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        check_state(state, self.state_dict(), ENGINES)
+        parts = {"weight_net": self.weight_net, "weight_optimizer": self.weight_optimizer}
+        before = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
+        for name, part in parts.items():
+            try:
+                part.load_state_dict(state[name])
+            except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+                for earlier, changed in parts.items():
+                    changed.load_state_dict(before[earlier])
+                raise UserError(
+                    f"`state` does not fit: its {name} is not that of a step like this one"
+                ) from error
         self.engine.load_state_dict(state["engine"])
         self.steps = state["steps"]
 
@@ -268,7 +279,7 @@ def endless(loader: Iterable[Item]) -> Iterator[Item]:
         loader: can be iterated any number of times, as a DataLoader can.
 
     Raises:
-        UserError: (a ValueError) a pass over it gives nothing.
+        UserError: it cannot be iterated, or a pass over it gives nothing.
 
     Example:
         >>> from itertools import islice
@@ -278,7 +289,13 @@ def endless(loader: Iterable[Item]) -> Iterator[Item]:
     """
     while True:
         empty = True
-        for item in loader:
+        try:
+            one_pass = iter(loader)
+        except TypeError:
+            raise UserError(
+                f"`loader` must give batches when it is iterated, got {type(loader).__name__}"
+            ) from None
+        for item in one_pass:
             empty = False
             yield item
         if empty:

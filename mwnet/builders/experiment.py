@@ -19,6 +19,7 @@ from mwnet.core.device import find_device
 from mwnet.core.errors import UserError, lookup
 from mwnet.data import Batches, Source
 from mwnet.data.dataset import Dataset
+from mwnet.data.meta import MetaSource
 from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.losses.loss_file import is_loss_file, read_loss
 from mwnet.methods import METHODS, Method
@@ -42,7 +43,7 @@ class Experiment:
     config: Config
     data: Dataset
     train: Batches
-    meta: Batches | ConfidentBatches | None
+    meta: MetaSource | None
     clean_meta: bool
     method: Method
 
@@ -191,7 +192,7 @@ def _samples(
     wanted: type[Method],
     device: torch.device,
     source: Source | None,
-) -> tuple[Dataset, Batches, Batches | ConfidentBatches | None, bool]:
+) -> tuple[Dataset, Batches, MetaSource | None, bool]:
     """The data, the batches of training and meta samples, and whether the latter are clean."""
     lookup(LOSSES, options.meta_loss, "meta loss")  # also where the method does not read it
     confident = options.meta_source == "confident"

@@ -6,6 +6,7 @@ from torch import Tensor
 from mwnet.config.schema import TrainingOptions
 from mwnet.core.errors import UserError
 from mwnet.data import Batches, Split
+from mwnet.data.meta import MetaSource
 from mwnet.data.split import default_meta_size
 from mwnet.methods import METHODS, Method
 from mwnet.methods.confident import ConfidentBatches
@@ -45,7 +46,7 @@ def meta_batches(
     parts: Split,
     given: Tensor,
     truth: Tensor | None,
-) -> Batches | ConfidentBatches:
+) -> MetaSource:
     """Build what a method with a meta set is given at each step.
 
     Args:

@@ -13,6 +13,10 @@ class UserError(ValueError):
     exit_code = 2
 
 
+class WrongType(UserError, TypeError):
+    """An argument of another type, where a caller may also look for a TypeError."""
+
+
 class NonFiniteLoss(UserError):
     """A loss became NaN or infinite; the message names epoch, step and the last good checkpoint."""
 

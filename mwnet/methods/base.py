@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from mwnet.data.batches import Batch, Batches, Pixels, in_order
+from mwnet.data.meta import MetaSource
 from mwnet.losses import TrainingSet
-from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.learner import Learner
 
 
@@ -35,7 +35,7 @@ class Context:
     """
 
     train: Batches
-    meta: Batches | ConfidentBatches | None
+    meta: MetaSource | None
 
 
 class Method(nn.Module):

@@ -4,6 +4,9 @@ Confident learning (Northcutt, Jiang and Chuang, JAIR 2021): out-of-sample predi
 five-fold cross-validation find labels that are probably wrong, those samples are dropped, and the
 rest is trained on once more. So it costs six trainings where plain training costs one.
 
+The folds are those that ``CleanLearning`` would draw; its ``find_label_issues`` takes the
+predictions, and no classifier has to be wrapped for it.
+
 The network, its initial weights, batches, optimizer and schedule are those of ``--method erm`` with
 the same options; each of the six trainings has all of ``--epochs``. The seconds of its summary are
 those of the six trainings; unlike those of other runs, no measuring is in them.
@@ -11,7 +14,6 @@ those of the six trainings; unlike those of other runs, no measuring is in them.
 
 import dataclasses
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedKFold
+from torch import Tensor
 
 from mwnet import detection
 from mwnet.builders.experiment import Experiment, build
@@ -31,7 +34,6 @@ from mwnet.core.errors import NonFiniteLoss, UserError
 from mwnet.core.memory import start_measuring
 from mwnet.data import Batches, Pixels, Source
 from mwnet.losses import TWO_VIEWS
-from mwnet.methods import Method
 from mwnet.methods.base import predict
 from mwnet.runs.begin import run_folder
 from mwnet.runs.folder import QUALITY
@@ -42,72 +44,6 @@ from mwnet.training.trainer import Progress
 
 NAME = "clean-learning"
 FOLDS = 5
-
-
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
-    """Plain training of the Config's network as a scikit-learn classifier.
-
-    It takes no sample weights: cleanlab would use some, one for each class, that restore the class
-    proportions of before the pruning.
-
-    Args:
-        config: recipe; its method must be one without a meta set.
-        num_classes: K; labels are 0 to K - 1.
-        device: where to train.
-        on_fit: called with the number of steps of every training.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        num_classes: int,
-        device: torch.device,
-        on_fit: Callable[[int], None] = lambda steps: None,
-    ) -> None:
-        self.config = config
-        self.num_classes = num_classes
-        self.device = device
-        self.on_fit = on_fit
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "NetworkClassifier":  # noqa: N803
-        """Train from scratch on ``(n, c, h, w)`` images and their given labels."""
-        config, device = self.config, self.device
-        x, labels = torch.from_numpy(X), torch.from_numpy(np.asarray(y)).long()
-        ids = torch.arange(len(x))
-        self.classes_ = np.arange(self.num_classes)
-        source = Source("samples", x, labels, None, tuple(map(str, self.classes_)))
-        self.pixels_ = Pixels.of(x, ids, device, config.augment, channels_last=config.channels_last)
-        train = Batches(
-            self.pixels_,
-            labels,
-            ids,
-            config.batch_size,
-            config.seed,
-            "train",
-            two_views=config.loss in TWO_VIEWS,
-        )
-        self.method_ = method(
-            config.training_options,
-            lambda purpose: classifier(config.network_options, source, device, purpose),
-            train,
-            self.num_classes,
-            precision="bfloat16" if config.amp == "bf16" else None,
-        )
-        total = min(self.method_.epochs * len(train), config.max_steps or 2**63)
-        with seeding.seeded(config.seed, "network"):
-            _train(self.method_, train, total)
-        self.on_fit(total)
-        return self
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
-        """``(n, K)`` class probabilities."""
-        pixels = dataclasses.replace(self.pixels_, x=torch.from_numpy(X).to(self.device))
-        logits = predict(self.method_, pixels, torch.arange(len(X)))
-        return logits.softmax(-1).cpu().numpy()
-
-    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
-        """``(n,)`` most probable classes."""
-        return self.predict_proba(X).argmax(1)
 
 
 def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
@@ -125,44 +61,27 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: cleanlab is not installed, or whatever is wrong with the configuration.
     """
-    classification = _cleanlab()
+    cleanlab = _cleanlab()
     if config.method != "erm":
         raise UserError(f"{NAME} is built around `method='erm'`, got {config.method}")
     prepare_process(config)
     experiment = build(config)
-    taken: list[int] = []
-    fitted = NetworkClassifier(
-        config, experiment.data.source.num_classes, experiment.device, taken.append
-    )
-    wrapper = classification.CleanLearning(
-        fitted,
-        seed=seeding.derive(config.seed, NAME) % 2**32,
-        cv_n_folds=FOLDS,
-        find_label_issues_kwargs={"n_jobs": 1},
-    )
     train = experiment.data.parts.train
+    given = experiment.data.labels[train].cpu()
     with run_folder(config, resume, name=NAME) as folder:
         start_measuring(experiment.device)
         started = time.perf_counter()
-        wrapper.fit(
-            experiment.data.source.x[train].numpy(), experiment.data.labels[train].cpu().numpy()
-        )
+        predicted, taken = _out_of_sample(experiment, train, given)
+        finding = cleanlab.CleanLearning(find_label_issues_kwargs={"n_jobs": 1})
+        issues = finding.find_label_issues(labels=given.numpy(), pred_probs=predicted)
+        wrong = issues["is_label_issue"].to_numpy()
+        trained, steps_taken = plainly_trained(experiment, train[torch.from_numpy(~wrong)])
         seconds = time.perf_counter() - started
-        issues = wrapper.get_label_issues()
-        trained = dataclasses.replace(
-            experiment,
-            method=fitted.method_,
-            data=dataclasses.replace(
-                experiment.data,
-                pixels=dataclasses.replace(fitted.pixels_, x=experiment.data.pixels.x),
-            ),
-        )
         scored = dataclasses.replace(
-            trained.score(train),
-            quality=issues["label_quality"].to_numpy(),
-            weight=1.0 - issues["is_label_issue"].to_numpy(),
+            trained.score(train), quality=issues["label_quality"].to_numpy(), weight=1.0 - wrong
         )
-        summary = _summary(trained, scored, Progress(step=sum(taken), seconds=seconds))
+        progress = Progress(step=taken + steps_taken, seconds=seconds)
+        summary = _summary(trained, scored, progress)
         names = sample_names(trained, scored.ids)
         text = label_quality_csv(scored, names, trained.data.source.classes)
         folder.write_text(QUALITY, text)
@@ -170,13 +89,57 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
     return summary
 
 
-def _train(trained: Method, train: Batches, total: int) -> None:
-    """Take all steps, without files and without measuring in between."""
+def plainly_trained(experiment: Experiment, ids: Tensor) -> tuple[Experiment, int]:
+    """Train the network of an experiment from scratch on some of its samples.
+
+    Args:
+        experiment: its options must be those of plain training.
+        ids: of the samples, which alone set how pixels are normalised.
+
+    Returns:
+        The experiment with the trained network, and how many steps that took.
+
+    Raises:
+        UserError: the training became NaN or infinite.
+    """
+    config, data, device = experiment.config, experiment.data, experiment.device
+    x, labels, own = data.source.x[ids], data.labels.cpu()[ids], torch.arange(len(ids))
+    pixels = Pixels.of(x, own, device, config.augment, channels_last=config.channels_last)
+    two_views = config.loss in TWO_VIEWS
+    train = Batches(
+        pixels, labels, own, config.batch_size, config.seed, "train", two_views=two_views
+    )
+    like = Source("like", x[:0], torch.empty(0), None, data.source.classes)
+    trained = method(
+        config.training_options,
+        lambda purpose: classifier(config.network_options, like, device, purpose),
+        train,
+        like.num_classes,
+        precision="bfloat16" if config.amp == "bf16" else None,
+    )
+    total = min(trained.epochs * len(train), config.max_steps or 2**63)
     trained.train()
-    for _ in steps(trained, train, stop=total):
-        pass
+    with seeding.seeded(config.seed, "network"):
+        for _ in steps(trained, train, stop=total):
+            pass
     if not all(bool(value.isfinite().all()) for value in trained.parameters()):
         raise NonFiniteLoss(f"{NAME}: a training became NaN or infinite; a lower `lr` may help")
+    pixels = dataclasses.replace(pixels, x=data.pixels.x)
+    data = dataclasses.replace(data, pixels=pixels)
+    return dataclasses.replace(experiment, method=trained, data=data), total
+
+
+def _out_of_sample(experiment: Experiment, ids: Tensor, given: Tensor) -> tuple[np.ndarray, int]:
+    """``(n, K)`` probabilities of samples by networks that did not see them, and all steps."""
+    seed = seeding.derive(experiment.config.seed, NAME) % 2**32
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    predicted, taken = np.zeros((len(ids), experiment.data.source.num_classes)), 0
+    for seen, held_out in folds.split(given, given):
+        trained, count = plainly_trained(experiment, ids[torch.from_numpy(seen)])
+        logits = predict(trained.method, trained.data.pixels, ids[torch.from_numpy(held_out)])
+        predicted[held_out] = logits.softmax(-1).cpu().numpy()
+        taken += count
+    return predicted, taken
 
 
 def _summary(trained: Experiment, scored: detection.Scored, progress: Progress) -> dict[str, Any]:
