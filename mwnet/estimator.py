@@ -4,10 +4,12 @@ import json
 import logging
 import math
 import numbers
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,15 @@ from mwnet.config.schema import Config
 from mwnet.core import files, seeding
 from mwnet.core.arguments import location, mapping
 from mwnet.core.errors import NonFiniteLoss, UserError, WrongType, first_line
+from mwnet.core.formats import dataset_of
 from mwnet.core.plain import plain
 from mwnet.data.hashable import encode_hashable, known_codes
+from mwnet.data.inputs import as_photos, as_table
+from mwnet.data.load import load as load_data
+from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
+from mwnet.data.tables.columns import Table, features_of
 from mwnet.detection import COLLAPSE, Scored, weight_health
 from mwnet.methods import METHODS
 from mwnet.runs.folder import RunFolder
@@ -73,7 +80,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
     Args:
         method: a name in ``mwnet.METHODS``.
         method_options: hyper-parameters of the method, by name.
-        model: a name in ``mwnet.MODELS``, or a function that builds a ``torch.nn.Module``; it is
+        model: "auto" (``tabm`` for tables, else ``mlp2``), a name in ``mwnet.MODELS``, or a
+            function that builds a ``torch.nn.Module``; it is
             called with ``num_classes``, ``in_channels`` and ``image_size``.
         model_options: hyper-parameters of the model, by name, such as ``{"width": 512}``.
         loss: training loss, a name in ``mwnet.LOSSES``.
@@ -130,7 +138,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         *,
         method: str = "mwnet",
         method_options: dict[str, Any] | None = None,
-        model: str | Callable[..., nn.Module] = "mlp2",
+        model: str | Callable[..., nn.Module] = "auto",
         model_options: dict[str, Any] | None = None,
         loss: str = "ce",
         loss_options: dict[str, Any] | None = None,
@@ -195,8 +203,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         """Train on samples and their given labels, some of which may be wrong.
 
         Args:
-            X: ``(n, features)`` array, DataFrame or sparse matrix of numbers, or images as
-                ``(n, h, w)`` or ``(n, c, h, w)``.
+            X: ``(n, features)`` array or sparse matrix of numbers; images as ``(n, h, w)`` or
+                ``(n, c, h, w)``; a DataFrame, whose columns may be numbers, categories, truth
+                values and texts with missing cells; a list of texts; a list of ``Path`` of photos.
             y: ``(n,)`` given labels: numbers, strings or other hashable objects.
             X_meta: clean samples of the same kind, for the meta set; None to hold out some of ``X``
                 with their given labels.
@@ -213,17 +222,29 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         """
         vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
         with _own_words():
-            experiment, classes = self._prepared(X, y, X_meta, y_meta, sample_weight)
-            self.classes_ = classes
-            method, train = experiment.method, experiment.train
-            method.train()
-            # What the network itself draws (dropout) comes from the seed as well.
-            with seeding.seeded(experiment.config.seed, "network"):
-                for _ in steps(method, train, experiment.meta, stop=method.epochs * len(train)):
-                    pass
-            if not all(bool(value.isfinite().all()) for value in method.parameters()):
-                raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
-        self._keep(experiment, X.index if hasattr(X, "iloc") else None)
+            experiment, self.classes_ = self._prepared(X, y, X_meta, y_meta, sample_weight)
+            _train(experiment)
+        rated = torch.arange(len(experiment.data.source.labels))
+        if X_meta is not None:
+            rated = rated[: -len(experiment.data.parts.meta)]
+        self._keep(experiment, rated, X.index if hasattr(X, "iloc") else None)
+        return self
+
+    def _fit_source(self, source: Source) -> "MWNetClassifier":
+        """Train on data that was read from files; its test part, if it has one, is not rated."""
+        vars(self).pop("model_", None)
+        rated = source.not_test()
+        if source.test_ids is None:  # then no samples are kept for testing
+            source = replace(source, test_ids=torch.arange(0))
+        with _own_words():
+            config = self._config(clean=False, count=len(rated), table=source.table is not None)
+            network = None if isinstance(self.model, str) else self.model
+            experiment = build(config, replace(source, truth=None), network)
+            self.classes_ = np.array(source.classes)
+            self.n_features_in_ = len(source.feature_names or ()) or int(source.x.shape[1])
+            _train(experiment)
+        names = source.names
+        self._keep(experiment, rated, None if names is None else [names[i] for i in rated.tolist()])
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -240,7 +261,13 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             sklearn.exceptions.NotFittedError: before ``fit``.
         """
         check_is_fitted(self, "model_")
-        return self.model_.predict_proba(self._checked(X, reset=False))
+        frame = as_table(X)
+        if frame is not None and self.model_.preparation is not None:
+            self._columns(frame, reset=False)
+            return self.model_.predict_proba(frame)
+        photos = as_photos(X)
+        checked = self._checked(X if photos is None else photos, reset=False)
+        return self.model_.predict_proba(checked)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Predict ``(n,)`` class labels; see ``predict_proba``."""
@@ -317,36 +344,32 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
             )
-        samples = self._checked(x, reset=True)
+        given = self._handed(x, x_meta)
         if y is None:
             raise UserError("fit requires y to be passed, but the target y is None: give `y`")
         with _naming("y"):
             classes, codes = encode_hashable(y, "y")
-        if len(samples) != len(codes):
+        if given.own != len(codes):
             raise UserError(
-                f"`X` has {len(samples)} samples and `y` {len(codes)}: they must be equally many"
+                f"`X` has {given.own} samples and `y` {len(codes)}: they must be equally many"
             )
         if weights is not None:
-            weights = _weights(weights, samples, codes, classes)
+            weights = _weights(weights, codes, classes)
         if (x_meta is None) != (y_meta is None):
             raise UserError("`X_meta` and `y_meta` go together: give both or neither")
         meta_ids, clean = None, x_meta is not None
         if clean:
             self._check_clean()
-            more = self._checked(x_meta, "X_meta", reset=False)
             known = {label: code for code, label in enumerate(classes.tolist())}
             with _naming("y_meta"):
-                more_codes = known_codes(y_meta, "y_meta", len(more), known)
-            meta_ids = torch.arange(len(samples), len(samples) + len(more))
-            if more.dtype != samples.dtype:  # pixels and numbers meet as numbers
-                samples, more = samples.astype(np.float32), more.astype(np.float32)
-            samples = np.concatenate([samples, more])
+                more_codes = known_codes(y_meta, "y_meta", given.clean, known)
+            meta_ids = torch.arange(len(codes), len(codes) + given.clean)
             codes = np.concatenate([codes, more_codes])
         if weights is not None:
-            weights = torch.cat([weights, torch.ones(len(samples) - len(weights))])
+            weights = torch.cat([weights, torch.ones(len(codes) - len(weights))])
         source = Source(
             name="memory",
-            x=channels_first(torch.from_numpy(samples)),
+            x=given.x,
             labels=torch.from_numpy(codes),
             truth=None,
             classes=tuple(map(str, classes.tolist())),
@@ -354,11 +377,48 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             meta_ids=meta_ids,
             weights=weights,
             feature_names=self._names(),
+            table=given.table,
+            extractor=given.extractor,
         )
-        used = len(samples) if weights is None else int((weights > 0).sum())
-        config = self._config(clean, used)
+        used = len(codes) if weights is None else int((weights > 0).sum())
+        config = self._config(clean, used, table=given.table is not None)
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
+
+    def _handed(self, x: Any, x_meta: Any) -> "_Handed":
+        """What the caller hands over, the clean samples after the noisy ones."""
+        frame = as_table(x)
+        if frame is not None:
+            frames = [frame]
+            if x_meta is not None:
+                frames.append(as_table(x_meta))
+                if frames[1] is None:
+                    raise UserError("`X` is a table and `X_meta` is none: give both in one form")
+            for place, one in enumerate(frames):
+                self._columns(one, reset=place == 0)
+            import pandas as pd
+
+            table = features_of(frame if x_meta is None else pd.concat(frames, ignore_index=True))
+            for note in table.notes:
+                log.warning("%s", note)
+            sizes = [len(one) for one in frames]
+            return _Handed(torch.empty(len(table), 0, 1, 1), sizes[0], sum(sizes[1:]), table)
+        photos = as_photos(x)
+        parts = [self._checked(x if photos is None else photos, reset=True)]
+        if x_meta is not None:
+            more = as_photos(x_meta)
+            parts.append(self._checked(x_meta if more is None else more, "X_meta", reset=False))
+            if parts[1].dtype != parts[0].dtype:  # pixels and numbers meet as numbers
+                parts = [part.astype(np.float32) for part in parts]
+        together = torch.from_numpy(np.concatenate(parts))
+        extractor = None if photos is None else DEFAULT
+        own = len(parts[0])
+        return _Handed(channels_first(together), own, len(together) - own, extractor=extractor)
+
+    def _columns(self, frame: "pd.DataFrame", *, reset: bool) -> None:
+        """Remember the names of the columns, or compare them, as scikit-learn does."""
+        with _naming("X"):
+            validate_data(self, frame, skip_check_array=True, reset=reset)
 
     def _check_clean(self) -> None:
         """Refuse parameters that a clean meta set would leave without a meaning."""
@@ -378,7 +438,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else tuple(map(str, names))
 
-    def _config(self, clean: bool, count: int) -> Config:
+    def _config(self, clean: bool, count: int, *, table: bool) -> Config:
         """The parameters as the options of a run."""
         values = self.get_params(deep=False)
         options = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
@@ -389,7 +449,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             options[name] = mapping(options[name], name)
         options["lr_milestones"] = _milestones(self.lr_milestones)
         if isinstance(self.model, str):
-            options["model"] = self.model
+            automatic = "tabm" if table else "mlp2"
+            options["model"] = automatic if self.model == "auto" else self.model
         if self.meta_size is None:  # also few samples need a meta set
             options["meta_size"] = max(1, default_meta_size(count))
         seed = {"seed": _seed(self.random_state)}
@@ -416,12 +477,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(f"`{name}` has values that are infinite in float32")
         return array
 
-    def _keep(self, experiment: Experiment, index: Any) -> None:
-        """What is left of the training."""
-        count = len(experiment.data.source.labels)
-        if experiment.data.source.meta_ids is not None:
-            count -= len(experiment.data.source.meta_ids)
-        scored = experiment.score(torch.arange(count))
+    def _keep(self, experiment: Experiment, rated: Tensor, index: Any) -> None:
+        """What is left of the training: the network, and scores of some samples."""
+        scored = experiment.score(rated)
         self.engine_ = experiment.method.engine_name
         self.model_ = of_experiment(experiment, own_network=not isinstance(self.model, str))
         self._codes, self._predicted = scored.given, scored.predicted
@@ -441,27 +499,32 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
 
 def find_label_issues(
     X: Any,  # noqa: N803
-    y: Any,
+    y: Any = None,
     *,
     X_meta: Any = None,  # noqa: N803
     y_meta: Any = None,
     sample_weight: Any = None,
     estimator: MWNetClassifier | None = None,
+    label_column: str | None = None,
 ) -> "pd.DataFrame":
     """Train on samples and their labels, and list the labels with the most suspect first.
 
     Args:
-        X: samples, see ``fit``.
-        y: ``(n,)`` given labels.
+        X: samples, see ``fit``; or the path of a table, an ``.npz`` or a folder of class folders of
+            photos, with the labels in it.
+        y: ``(n,)`` given labels; None where ``X`` is a path.
         X_meta: clean samples for the meta set, or None.
         y_meta: their labels.
         sample_weight: ``(n,)`` weights, or None.
         estimator: what is trained, a copy of it; None for ``MWNetClassifier()``.
+        label_column: label column of a table that ``X`` is the path of; None for a column called
+            label, target, class or y.
 
     Returns:
         One row a sample with cleanlab's columns ``is_label_issue``, ``label_quality`` (in [0, 1],
         low = suspect), ``given_label`` and ``predicted_label``, and ``weight`` and ``loss`` (nats).
-        The index is that of ``X`` if it is a DataFrame, else the position of the sample.
+        The index is that of ``X`` if it is a DataFrame, the file names of photos in a folder, else
+        the position of the sample.
 
     Raises:
         ValueError: arguments that do not fit.
@@ -477,8 +540,56 @@ def find_label_issues(
     if estimator is not None and not isinstance(estimator, MWNetClassifier):
         raise WrongType(f"`estimator` must be an MWNetClassifier or None, got {estimator!r}")
     fitted: Any = clone(MWNetClassifier() if estimator is None else estimator)
-    fitted.fit(X, y, X_meta, y_meta, sample_weight)
+    if isinstance(X, (str, os.PathLike)):
+        others = {"y": y, "X_meta": X_meta, "y_meta": y_meta, "sample_weight": sample_weight}
+        for name, value in others.items():
+            if value is not None:
+                raise UserError(f"`X` is a path, whose labels are with it: leave `{name}` out")
+        path = Path(X)
+        source = load_data(dataset_of(path), path=path, label_column=label_column)
+        for note in source.notes:
+            log.warning("%s", note)
+        fitted._fit_source(source)
+    elif label_column is not None:
+        raise UserError("`label_column` is for a table that `X` is the path of: give `y`")
+    else:
+        fitted.fit(X, y, X_meta, y_meta, sample_weight)
     return fitted.label_issues_.sort_values("label_quality", kind="stable")
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """What the caller hands over.
+
+    Attributes:
+        x: ``(n, c, h, w)`` samples, the clean ones last; without features where there is a table.
+        own: number of noisy samples.
+        clean: number of clean ones.
+        table: the features of a table.
+        extractor: name of the frozen network that photos went through.
+    """
+
+    x: Tensor
+    own: int
+    clean: int
+    table: Table | None = None
+    extractor: str | None = None
+
+
+def _train(experiment: Experiment) -> None:
+    """Train to the end.
+
+    Raises:
+        NonFiniteLoss: a parameter became NaN or infinite.
+    """
+    method, train = experiment.method, experiment.train
+    method.train()
+    # What the network itself draws (dropout) comes from the seed as well.
+    with seeding.seeded(experiment.config.seed, "network"):
+        for _ in steps(method, train, experiment.meta, stop=method.epochs * len(train)):
+            pass
+    if not all(bool(value.isfinite().all()) for value in method.parameters()):
+        raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
 
 
 def _quality(scored: Scored, *, learnt: bool) -> np.ndarray:
@@ -513,10 +624,10 @@ def _milestones(epochs: Any) -> list[Any]:
     return list(epochs)
 
 
-def _weights(weights: Any, samples: np.ndarray, codes: np.ndarray, classes: np.ndarray) -> Tensor:
+def _weights(weights: Any, codes: np.ndarray, classes: np.ndarray) -> Tensor:
     """``(n,)`` weights of the caller, checked."""
     with _naming("sample_weight"):
-        checked = _check_sample_weight(weights, samples).astype(np.float64)
+        checked = _check_sample_weight(weights, codes[:, None]).astype(np.float64)
     if not np.isfinite(checked).all() or (checked < 0).any() or not checked.any():
         raise UserError("`sample_weight` must be finite, from 0, and above 0 for some samples")
     empty = np.bincount(codes, checked > 0, len(classes)) == 0
