@@ -44,14 +44,17 @@ def place() -> Path:
     """Return the cache's folder: ``$MWNET_CACHE``, else ``mwnet`` in the user's cache folder.
 
     Raises:
-        RuntimeError: the user has no home folder.
+        UserError: there is no such folder, because the user has no home.
     """
     own, common = os.environ.get("MWNET_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if own:
         return Path(own).expanduser()
     if common and Path(common).is_absolute():
         return Path(common) / "mwnet"
-    return Path.home() / ".cache" / "mwnet"
+    try:
+        return Path.home() / ".cache" / "mwnet"
+    except RuntimeError:
+        raise UserError("there is no home folder to keep features in: set MWNET_CACHE") from None
 
 
 def keys(files: Sequence[Path], maker: str) -> list[bytes | None]:
@@ -96,7 +99,7 @@ class FeatureCache:
             has_table = "SELECT 1 FROM sqlite_master WHERE name = 'by_use'"
             if not self.connection.execute(has_table).fetchone():  # else no need to write
                 self.connection.executescript(f"BEGIN IMMEDIATE;{_TABLE}COMMIT;")
-        except (OSError, RuntimeError, sqlite3.Error) as error:
+        except (OSError, UserError, sqlite3.Error) as error:
             self._give_up(error)
 
     def __enter__(self) -> "FeatureCache":

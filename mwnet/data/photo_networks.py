@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 import numpy as np
@@ -95,10 +95,10 @@ def _of_timm(name: str, model: str) -> Extractor:
     torchvision()  # which timm imports
     try:
         import huggingface_hub
-        import timm
-        import timm.data
+        import timm as installed
     except ImportError as error:
         raise UserError(f"'{name}' needs timm ({error}): {INSTALL}") from None
+    timm: Any = installed  # its names are exported in no way that a type checker sees
     given = timm.models.get_pretrained_cfg(model) if timm.is_model(model) else None
     if given is None or not given.hf_hub_id:
         known = timm.list_models(pretrained=True)
