@@ -11,6 +11,7 @@ MODULES = (
     "mwnet.detection.metrics",
     "mwnet.core.commands",
     "mwnet.core.plain",
+    "mwnet.models.tabm",
 )
 
 
