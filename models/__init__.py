@@ -33,6 +33,7 @@ from .mlp import mlp
 from .preact_resnet import preact_resnet18
 from .resnet import resnet
 from .resnet18 import resnet18
+from .tabm import tabm
 from .torchvision_models import PREFIX, torchvision_builders
 from .vgg import vgg11
 from .wrn import wide_resnet
@@ -40,6 +41,7 @@ from .wrn import wide_resnet
 MODELS = {
     "mlp2": partial(mlp, depth=2),
     "mlp3": partial(mlp, depth=3),
+    "tabm": tabm,
     "cnn4": cnn4,
     "cnn9": cnn9,
     "jocor-net": jocor_net,
@@ -92,6 +94,7 @@ __all__ = [
     "preact_resnet18",
     "resnet",
     "resnet18",
+    "tabm",
     "vgg11",
     "wide_resnet",
 ]

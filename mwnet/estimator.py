@@ -391,9 +391,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         if frame is not None:
             frames = [frame]
             if x_meta is not None:
-                frames.append(as_table(x_meta))
-                if frames[1] is None:
+                clean = as_table(x_meta)
+                if clean is None:
                     raise UserError("`X` is a table and `X_meta` is none: give both in one form")
+                frames.append(clean)
             for place, one in enumerate(frames):
                 self._columns(one, reset=place == 0)
             import pandas as pd
@@ -415,7 +416,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         own = len(parts[0])
         return _Handed(channels_first(together), own, len(together) - own, extractor=extractor)
 
-    def _columns(self, frame: "pd.DataFrame", *, reset: bool) -> None:
+    def _columns(self, frame: Any, *, reset: bool) -> None:
         """Remember the names of the columns, or compare them, as scikit-learn does."""
         with _naming("X"):
             validate_data(self, frame, skip_check_array=True, reset=reset)

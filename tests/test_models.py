@@ -20,6 +20,7 @@ from mwnet.models.torchvision_import import torchvision
     [
         ("mlp2", 10, 1, 28, 203_530),
         ("mlp3", 10, 1, 28, 269_322),
+        ("tabm", 10, 100, 1, 42_314),
         ("cnn4", 10, 1, 28, 1_111_946),
         ("cnn4", 10, 3, 32, 1_703_370),
         ("jocor-net", 10, 3, 32, 835_610),
@@ -54,6 +55,7 @@ def test_parameter_counts(name: str, classes: int, channels: int, size: int, cou
 SMALLEST = {
     "mlp2": 1,
     "mlp3": 1,
+    "tabm": 1,
     "cnn4": 16,
     "cnn9": 28,
     "jocor-net": 4,
@@ -118,7 +120,7 @@ def test_it_overfits_64_samples(name: str) -> None:
     pytest.fail(f"only {right:.0%} of the samples are known")
 
 
-@pytest.mark.parametrize("name", ["mlp2", "mlp3"])
+@pytest.mark.parametrize("name", ["mlp2", "mlp3", "tabm"])
 def test_features_are_images_of_one_pixel(name: str) -> None:
     model = MODELS[name](num_classes=3, in_channels=5, image_size=1)
     assert model(torch.randn(2, 5, 1, 1)).shape == (2, 3)
@@ -174,6 +176,10 @@ def test_the_nine_layer_net_has_the_slopes_and_the_dropout_of_its_table() -> Non
         ("wrn-28-10", {"width": 0}),
         ("wrn-28-10", {"dropout": 1.0}),
         ("mlp2", {"depth": 0}),
+        ("tabm", {"members": 0}),
+        ("tabm", {"width": 0}),
+        ("tabm", {"depth": 1}),
+        ("tabm", {"dropout": 1.0}),
         ("cnn4", {"width": 0}),
         ("cnn9", {"width": 0}),
         ("cnn9", {"dropout": 1.0}),

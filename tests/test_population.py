@@ -33,6 +33,7 @@ NETWORKS: dict[str, tuple[str, int, dict[str, int]]] = {
     "mlp2": ("mlp2", 4, {"width": 6}),
     "mlp3": ("mlp3", 4, {"width": 6}),
     "mlp1": ("mlp2", 4, {"depth": 1}),
+    "tabm": ("tabm", 4, {"width": 6, "members": 4, "dropout": 0}),
     "convolutions": ("cnn4", 16, {"width": 6}),
     "batch norm": ("resnet32", 8, {"depth": 8, "width": 2}),
 }
@@ -41,6 +42,8 @@ WAYS: list[tuple[str, Kind]] = [
     ("mlp2", "perceptron"),
     ("mlp3", "perceptron"),
     ("mlp2", "mapped"),
+    ("tabm", "mapped"),
+    ("tabm", "looped"),
     ("convolutions", "mapped"),
     ("convolutions", "looped"),
     ("batch norm", "mapped"),
