@@ -153,9 +153,9 @@ def test_two_processes_at_once(folder: Path) -> None:
         "import sys, numpy as np\n"
         "from mwnet.data.cache import FeatureCache\n"
         "with FeatureCache() as one:\n"
-        "    for i in range(int(sys.argv[1]), 400, 2):\n"
+        "    for i in range(int(sys.argv[1]), 80, 2):\n"
         "        one.put([(b'%020d' % i, np.full(5, i, np.float32))])\n"
-        "        list(one.get([b'%020d' % j for j in range(400)]))\n"
+        "        list(one.get([b'%020d' % j for j in range(80)]))\n"
     )
     command = [sys.executable, "-W", "error", "-c", code]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -165,7 +165,7 @@ def test_two_processes_at_once(folder: Path) -> None:
     ]
     assert [process.communicate()[1] for process in running] == ["", ""]
     with FeatureCache() as one:
-        assert one.entries() == 400
+        assert one.entries() == 80
 
 
 def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
