@@ -38,7 +38,7 @@ from mwnet.data.load import load as load_data
 from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
-from mwnet.data.tables.columns import Table, features_of
+from mwnet.data.tables.columns import Table, features_of, of_numbers
 from mwnet.detection import COLLAPSE, Scored, weight_health
 from mwnet.methods import METHODS
 from mwnet.runs.folder import RunFolder
@@ -80,7 +80,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
     Args:
         method: a name in ``mwnet.METHODS``.
         method_options: hyper-parameters of the method, by name.
-        model: "auto" (``tabm`` for tables, else ``mlp2``), a name in ``mwnet.MODELS``, or a
+        model: "auto" (``tabm`` for features, ``mlp2`` for images), a name in ``mwnet.MODELS``, or a
             function that builds a ``torch.nn.Module``; it is
             called with ``num_classes``, ``in_channels`` and ``image_size``.
         model_options: hyper-parameters of the model, by name, such as ``{"width": 512}``.
@@ -237,7 +237,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         if source.test_ids is None:  # then no samples are kept for testing
             source = replace(source, test_ids=torch.arange(0))
         with _own_words():
-            config = self._config(clean=False, count=len(rated), table=source.table is not None)
+            config = self._config(clean=False, count=len(rated))
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
             self.classes_ = np.array(source.classes)
@@ -328,6 +328,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         tags.non_deterministic = self.random_state is None
         return tags
 
@@ -381,7 +382,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             extractor=given.extractor,
         )
         used = len(codes) if weights is None else int((weights > 0).sum())
-        config = self._config(clean, used, table=given.table is not None)
+        config = self._config(clean, used)
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
 
@@ -405,6 +406,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             sizes = [len(one) for one in frames]
             return _Handed(torch.empty(len(table), 0, 1, 1), sizes[0], sum(sizes[1:]), table)
         photos = as_photos(x)
+        if photos is None:
+            numbers = self._numbers(x, x_meta)
+            if numbers is not None:
+                return numbers
         parts = [self._checked(x if photos is None else photos, reset=True)]
         if x_meta is not None:
             more = as_photos(x_meta)
@@ -415,6 +420,18 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         extractor = None if photos is None else DEFAULT
         own = len(parts[0])
         return _Handed(channels_first(together), own, len(together) - own, extractor=extractor)
+
+    def _numbers(self, x: Any, x_meta: Any) -> "_Handed | None":
+        """An array of ``(n, features)`` as the table that it is; None for images."""
+        parts = [self._checked(x, reset=True)]
+        if parts[0].ndim != 2:
+            return None
+        if x_meta is not None:
+            parts.append(self._checked(x_meta, "X_meta", reset=False))
+        together = np.concatenate(parts)
+        own = len(parts[0])
+        empty = torch.empty(len(together), 0, 1, 1)
+        return _Handed(empty, own, len(together) - own, of_numbers(together))
 
     def _columns(self, frame: Any, *, reset: bool) -> None:
         """Remember the names of the columns, or compare them, as scikit-learn does."""
@@ -439,7 +456,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else tuple(map(str, names))
 
-    def _config(self, clean: bool, count: int, *, table: bool) -> Config:
+    def _config(self, clean: bool, count: int) -> Config:
         """The parameters as the options of a run."""
         values = self.get_params(deep=False)
         options = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
@@ -450,8 +467,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             options[name] = mapping(options[name], name)
         options["lr_milestones"] = _milestones(self.lr_milestones)
         if isinstance(self.model, str):
-            automatic = "tabm" if table else "mlp2"
-            options["model"] = automatic if self.model == "auto" else self.model
+            options["model"] = self.model
         if self.meta_size is None:  # also few samples need a meta set
             options["meta_size"] = max(1, default_meta_size(count))
         seed = {"seed": _seed(self.random_state)}
@@ -465,6 +481,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 x,
                 accept_sparse="csr",
                 allow_nd=True,
+                ensure_all_finite="allow-nan",
                 dtype=[np.float32, np.uint8, np.float64, np.int64, np.int32],
                 reset=reset,
             )
@@ -474,8 +491,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 f"`{name}` must be (n, features), (n, h, w) or (n, c, h, w), got {array.shape}"
             )
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
-        if not np.isfinite(array).all():
+        if np.isinf(array).any():
             raise UserError(f"`{name}` has values that are infinite in float32")
+        if array.ndim > 2 and np.isnan(array).any():
+            raise UserError(f"`{name}` holds NaN: images have no missing pixels")
         return array
 
     def _keep(self, experiment: Experiment, rated: Tensor, index: Any) -> None:

@@ -48,7 +48,7 @@ def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any
         >>> from mwnet.runs.run import run
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     options = {"dataset": "digits", "epochs": 1, "out": f"{folder}/run"}
-        ...     summary = run(validate(options), silent=True)
+        ...     summary = run(validate(options))
         ...     opened = mwnet.load(f"{folder}/run")
         ...     opened.summary == summary, opened.predict_proba(X[:2].reshape(2, 8, 8)).shape
         (True, (2, 10))

@@ -6,4 +6,5 @@ import mwnet
 
 
 def small(**changes: Any) -> mwnet.MWNetClassifier:
-    return mwnet.MWNetClassifier(**{"epochs": 6, "model_options": {"width": 32}, **changes})
+    fast = {"epochs": 6, "model": "mlp2", "model_options": {"width": 32}}
+    return mwnet.MWNetClassifier(**{**fast, **changes})

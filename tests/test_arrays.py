@@ -24,7 +24,9 @@ def test_arrays_with_every_part(tmp_path: Path) -> None:
     truth = np.array([0, 1, 0, 1, 0, 0])
     path = npz(tmp_path, x=X, y=Y, y_true=truth, x_test=X[:2], y_test=Y[:2])
     data = arrays(path)
-    assert data.x.shape == (8, 3, 1, 1)
+    assert data.table is not None
+    assert len(data.table) == 8
+    assert data.prepared(data.not_test()).x.shape == (8, 3, 1, 1)
     assert data.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
     assert data.truth is not None
     assert data.truth.tolist() == [0, 1, 0, 1, 0, 0, 0, 1]
@@ -75,7 +77,8 @@ def test_images_keep_their_bytes(tmp_path: Path) -> None:
         ({"x": X, "y": Y, "x_test": X[:0], "y_test": Y[:0]}, "there must be some"),
         ({"x": X, "y": Y, "x_test": X, "y_test": Y + 1}, "class 2, which is absent"),
         ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "must be alike"),
-        ({"x": np.where(np.eye(6, 3) == 1, np.nan, X), "y": Y}, "sample 0, position .0,. is nan"),
+        ({"x": np.where(np.eye(6, 3) == 1, np.inf, X), "y": Y}, "sample 0, feature 0 is inf"),
+        ({"x": np.full((6, 2, 2), np.nan), "y": Y}, "sample 0, position .0, 0. is nan"),
         ({"x": X.astype(str), "y": Y}, "x must hold numbers"),
         ({"x": X[:, 0], "y": Y}, "1 to 3 dimensions"),
     ],

@@ -22,7 +22,7 @@ def test_a_network_of_ones_own(noisy: tuple, tmp_path: Path) -> None:
     fitted = small(model=perceptron, model_options=None).fit(x, given)
     assert isinstance(fitted.network_[2], nn.Tanh)
     fitted.save(tmp_path / "own")
-    with pytest.raises(ValueError, match="`model`"):
+    with pytest.raises(ValueError, match=r"model=BUILD"):
         mwnet.load(tmp_path / "own")
     again = mwnet.load(tmp_path / "own", model=perceptron)
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))

@@ -58,12 +58,12 @@ def test_one_seed_trains_the_same_weights_everywhere(tmp_path: Path) -> None:
     x, given, x_test, y_test = digits()
     np.savez(tmp_path / "data.npz", x=x, y=given, x_test=x_test, y_test=y_test)
     flags = [*ROBUST, "--dataset", "arrays", "--data", str(tmp_path / "data.npz"), *SMALL]
-    flags += ["--seed", "3", "--epochs", "4", "--device", "cpu"]
+    flags += ["--seed", "3", "--epochs", "4", "--device", "cpu", "--model", "mlp2"]
     run(tmp_path / "run", *flags)
     opened = mwnet.load(tmp_path / "run")
 
     fitted = mwnet.MWNetClassifier(
-        epochs=4, model_options={"width": 16}, random_state=3, device="cpu"
+        epochs=4, model="mlp2", model_options={"width": 16}, random_state=3, device="cpu"
     ).fit(x, given)
 
     config = parse_training(flags)
@@ -151,9 +151,9 @@ def test_predictions_on_a_new_table(table_run: Path, tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("height\n1\n", "no column 'width'"),
-        ("height,width\n1,big\n", "row 2, column 'width' holds 'big'"),
-        ("height,width\n1\n", "row 2 has 1 cells"),
-        ("height,width\n1,inf\n", "NaN or infinity"),
+        ("height,width\n1,big\n", "column 'width' holds 'big'"),
+        ("height,width\n1\n", "Expected 2 columns, got 1"),
+        ("height,width\n1,inf\n", "column 'width' holds inf in row 1"),
     ],
 )
 def test_a_new_table_that_does_not_fit(

@@ -13,7 +13,7 @@ from mwnet import detection, noise
 from mwnet.builders.dataset import dataset, load_source
 from mwnet.builders.meta import check_needs, meta_batches
 from mwnet.builders.method import method
-from mwnet.builders.network import BuildNetwork, classifier, try_out
+from mwnet.builders.network import BuildNetwork, classifier, model_for, try_out
 from mwnet.config.schema import Config, DataOptions, NetworkOptions, TrainingOptions
 from mwnet.core.device import find_device
 from mwnet.core.errors import UserError, lookup
@@ -155,6 +155,10 @@ def _build(config: Config, source: Source | None, build_network: BuildNetwork | 
     if config.cuda_graphs and device.type != "cuda":
         raise UserError(f"`cuda_graphs` needs a CUDA device, this run is on {device.type}")
     wanted = lookup(METHODS, config.method, "method")
+    check_needs(config.training_options, wanted)
+    source = load_source(config.data_options) if source is None else source
+    if config.model == "auto":
+        config = config.model_copy(update={"model": model_for(source)})
     options = config.data_options, config.network_options, config.training_options
     data, train, meta, clean_meta = _samples(*options, wanted, device, source)
     noise_rate = config.noise_rate_estimate
@@ -191,14 +195,12 @@ def _samples(
     options: TrainingOptions,
     wanted: type[Method],
     device: torch.device,
-    source: Source | None,
+    source: Source,
 ) -> tuple[Dataset, Batches, MetaSource | None, bool]:
     """The data, the batches of training and meta samples, and whether the latter are clean."""
     lookup(LOSSES, options.meta_loss, "meta loss")  # also where the method does not read it
     confident = options.meta_source == "confident"
     clean_meta = wanted.meta != "none" and not (options.meta_noisy or confident)
-    check_needs(options, wanted)
-    source = load_source(data_options) if source is None else source
     own_meta = source.meta_ids is not None
     if clean_meta and source.truth is None and not own_meta:
         hint = (

@@ -78,6 +78,11 @@ def classifier(
     return network
 
 
+def model_for(source: Source) -> str:
+    """Return the name of the network that ``auto`` stands for: tabm for features, else mlp2."""
+    return "tabm" if source.image_size == (1, 1) else "mlp2"
+
+
 def try_out(network: nn.Module, x: torch.Tensor, num_classes: int) -> None:
     """Pass a few samples through a copy of the network, in training mode, without a trace.
 

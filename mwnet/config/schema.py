@@ -123,9 +123,9 @@ class NetworkOptions(Section):
     model: str = option(
         "classifier",
         "mlp2",
-        "mlp2, mlp3, cnn4, cnn9, jocor-net, jocor-repo, vgg11, resnet18, preact-resnet18, "
-        "resnet32, wrn-28-10, wrn-16-4, or torchvision:NAME; --model.depth, --model.width and the "
-        "like change it.",
+        "mlp2, mlp3, tabm, cnn4, cnn9, jocor-net, jocor-repo, vgg11, resnet18, preact-resnet18, "
+        "resnet32, wrn-28-10, wrn-16-4, torchvision:NAME, or auto: tabm for features, mlp2 for "
+        "images; --model.depth, --model.width and the like change it.",
     )
     amp: Literal["off", "bf16"] = option(
         "speed", "off", "bf16: run the network in bfloat16 where that is safe."

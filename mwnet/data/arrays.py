@@ -14,6 +14,7 @@ from mwnet.core.errors import UserError, first_line
 from mwnet.core.formats import magic
 from mwnet.data.labels import MISSING, class_counts, read_labels
 from mwnet.data.source import Source, channels_first
+from mwnet.data.tables.columns import Table, of_numbers
 
 SAMPLES = ("x", "X", "x_train", "X_train", "data", "features", "images", "embeddings")
 LABELS = ("y", "Y", "labels", "label", "y_train", "Y_train", "target", "targets")
@@ -66,9 +67,14 @@ def arrays(path: Path, labels: Path | None = None) -> Source:
     read = read_labels({f"{path}: {name}": found[name] for name in labelled})
     ids = dict(zip(labelled, read.ids, strict=True))
     test = [ids["y_test"]] if "y_test" in ids else []
+    samples, table = _features(x, str(path))
+    if table is not None:
+        notes += table.notes
     return Source(
         name="arrays",
-        x=channels_first(finite(x, str(path))),
+        x=samples,
+        table=table,
+        fingerprint=None if table is None else table.fingerprint(),
         labels=torch.cat([ids["y"], *test]),
         truth=torch.cat([ids["y_true"], *test]) if "y_true" in ids else None,
         classes=read.classes,
@@ -80,6 +86,19 @@ def arrays(path: Path, labels: Path | None = None) -> Source:
             *read.notes,
         ),
     )
+
+
+def _features(x: np.ndarray, where: str) -> tuple[Tensor, Table | None]:
+    """Samples of ``(n, d)`` numbers as a table, others as they are.
+
+    What is mapped stays mapped, and is no table.
+    """
+    if x.ndim != 2 or x.dtype.kind not in "iufb" or isinstance(x, np.memmap):
+        return channels_first(finite(x, where)), None
+    try:
+        return torch.empty(len(x), 0, 1, 1), of_numbers(x)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def embeddings(path: Path, count: int) -> Tensor:

@@ -23,12 +23,13 @@ from mwnet.core import files
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.data.batches import Pixels
 from mwnet.data.source import Source, channels_first
+from mwnet.data.tables.columns import of_numbers
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
 from mwnet.models import MODELS, PREFIX
 
 MODEL, TENSORS = "model.json", "model.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -120,19 +121,21 @@ class TrainedModel:
         """Features of a DataFrame, or of an array with the same columns."""
         import pandas as pd
 
+        names = list(preparation.names)
         if not hasattr(x, "iloc"):
-            array = np.asarray(x)
-            wanted = len(preparation.names)
-            if array.ndim == 1 and wanted == 1:
+            array = x.toarray() if issparse(x) else np.asarray(x)
+            if array.ndim == 1 and len(names) == 1:
                 array = array[:, None]
-            if array.ndim != 2 or array.shape[1] != wanted:
+            if array.ndim != 2 or array.shape[1] != len(names):
                 raise UserError(
-                    f"`X` has shape {array.shape}, the network was trained on a table of {wanted} "
-                    "columns"
+                    f"`X` has samples of shape {array.shape[1:]}, the network was trained on "
+                    f"{len(names)} columns"
                 )
-            x = pd.DataFrame(array, columns=list(preparation.names))
+            if array.dtype.kind in "iufb" and set(preparation.kinds) == {"numeric"}:
+                return channels_first(preparation.transform(of_numbers(array, names)))
+            x = pd.DataFrame(array, columns=names)
         elif x.ndim == 1:
-            x = x.to_frame(preparation.names[0])
+            x = x.to_frame(names[0])
         return channels_first(preparation.transform(preparation.read(x)[0]))
 
     def save(self, folder: Path) -> None:
@@ -249,7 +252,9 @@ def _model(
         for name in list(tensors)
         if name.startswith("preparation.")
     }
-    described = found.get("preparation")
+    described, extractor = found["preparation"], found["extractor"]
+    if not (extractor is None or isinstance(extractor, str)):
+        raise UserError(f"the extractor is {extractor!r}")
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
     mean, std = (state.pop(name).reshape(channels, 1, 1) for name in ("mean", "std"))
     built.load_state_dict(state)
@@ -264,5 +269,5 @@ def _model(
         None if names is None else tuple(names),
         found["image_size"],
         None if described is None else TablePreparation.restored(described, fitted),
-        found.get("extractor"),
+        extractor,
     )

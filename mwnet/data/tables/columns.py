@@ -129,6 +129,26 @@ def features_of(
     return Table(tuple(used), (*notes, *_missing(used)))
 
 
+def of_numbers(x: np.ndarray, names: Sequence[str] | None = None) -> Table:
+    """Return the table that an array of numbers is; every column is a feature.
+
+    Args:
+        x: ``(n, d)`` numbers; NaN for a missing one.
+        names: ``(d,)`` names of the columns; None for 0, 1, 2.
+
+    Raises:
+        UserError: an infinite number.
+    """
+    wrong = np.isinf(x) if x.dtype.kind == "f" else np.zeros(0, dtype=bool)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise UserError(f"sample {row}, feature {column} is {x[row, column]}: mend or drop it")
+    values = x if x.dtype.kind == "f" else x.astype(np.float64)
+    named = map(str, range(x.shape[1])) if names is None else names
+    columns = [Column(name, "numeric", values[:, place]) for place, name in enumerate(named)]
+    return Table(tuple(columns), tuple(_missing(columns)))
+
+
 def _last_resort(found: list[Column]) -> list[Column]:
     """The only column of words, however short they are, is a text."""
     words = [column for column in found if column.values.dtype == object]
