@@ -8,9 +8,6 @@ from torch.nn import functional as F
 
 from ._parts import check_width
 
-SPREAD = 0.5
-"""How far members differ at the start: standard deviation of the first factors around 1."""
-
 
 class MemberLinear(nn.Module):
     """Apply one linear layer for all members, who differ in factors of inputs and outputs.
@@ -71,6 +68,7 @@ def tabm(
     width: int = 128,
     depth: int = 3,
     dropout: float = 0.1,
+    spread: float = 1.0,
 ) -> TabM:
     """Build an ensemble of perceptrons that share all but a few weights, for rows of a table.
 
@@ -94,6 +92,9 @@ def tabm(
         width: units of each hidden layer.
         depth: number of linear layers, at least 2; the last one is the head.
         dropout: probability after each hidden layer, in [0, 1).
+        spread: how far members differ at the start, the standard deviation of the factors of
+            features around 1, at least 0. With more of it the network learns wrong labels by heart
+            less, and many classes from few rows more slowly.
 
     Raises:
         ValueError: a dimension out of its range.
@@ -108,12 +109,14 @@ def tabm(
         raise ValueError(
             f"tabm needs at least 1 member and a depth of at least 2, got {members} and {depth}"
         )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"tabm needs a dropout in [0, 1), got {dropout}")
+    if not 0 <= dropout < 1 or spread < 0:
+        raise ValueError(
+            f"tabm needs a dropout in [0, 1) and a spread of at least 0, got {dropout} and {spread}"
+        )
     height, columns = (image_size, image_size) if isinstance(image_size, int) else image_size
     sizes = [in_channels * height * columns] + [width] * (depth - 1)
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
-        spread = 0.0 if layers else SPREAD
-        layers += [MemberLinear(fan_in, fan_out, members, spread), nn.ReLU(), nn.Dropout(dropout)]
+        linear = MemberLinear(fan_in, fan_out, members, 0.0 if layers else spread)
+        layers += [linear, nn.ReLU(), nn.Dropout(dropout)]
     return TabM(nn.Sequential(*layers), nn.Linear(width, num_classes), members)

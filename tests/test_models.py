@@ -180,6 +180,7 @@ def test_the_nine_layer_net_has_the_slopes_and_the_dropout_of_its_table() -> Non
         ("tabm", {"width": 0}),
         ("tabm", {"depth": 1}),
         ("tabm", {"dropout": 1.0}),
+        ("tabm", {"spread": -0.1}),
         ("cnn4", {"width": 0}),
         ("cnn9", {"width": 0}),
         ("cnn9", {"dropout": 1.0}),

@@ -22,7 +22,8 @@ from mwnet.data import Batch
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
 from mwnet.models import MODELS
-from mwnet.runs.model import export_onnx, load_model
+from mwnet.runs.export import export_onnx
+from mwnet.runs.model import load_model
 
 MEMBERS, FEATURES, CLASSES = 4, 5, 3
 SMALL = {"members": MEMBERS, "width": 8}
