@@ -93,6 +93,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             where clean samples ``X_meta`` are given, which are used as they are.
         epochs: passes over the samples in each training of a network.
         batch_size: samples in a step.
+        epoch_steps: steps in an epoch at most: more samples make larger batches; None for any
+            number.
         optimizer: "sgd", "adam" or "adamw".
         lr: learning rate.
         momentum: of sgd.
@@ -148,8 +150,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         meta_size: int | None = None,
         epochs: int = 40,
         batch_size: int = 32,
-        optimizer: str = "sgd",
-        lr: float = 0.05,
+        epoch_steps: int | None = 200,
+        optimizer: str = "adamw",
+        lr: float = 0.002,
         momentum: float = 0.9,
         weight_decay: float = 0.01,
         lr_schedule: str = "cosine",
@@ -176,6 +179,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         self.meta_size = meta_size
         self.epochs = epochs
         self.batch_size = batch_size
+        self.epoch_steps = epoch_steps
         self.optimizer = optimizer
         self.lr = lr
         self.momentum = momentum

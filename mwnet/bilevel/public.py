@@ -1,10 +1,9 @@
 """The bilevel step for a training loop of one's own."""
 
 import copy
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +29,6 @@ from mwnet.core.errors import UserError
 from mwnet.core.seeding import generator, replayed, seeded
 from mwnet.data.batches import Batch
 from mwnet.losses import Loss
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,39 +267,6 @@ class BilevelStep:
                 ) from error
         self.engine.load_state_dict(state["engine"])
         self.steps = state["steps"]
-
-
-def endless(loader: Iterable[Item]) -> Iterator[Item]:
-    """Yield from a loader again and again, for a meta set that is smaller than the training set.
-
-    Args:
-        loader: can be iterated any number of times, as a DataLoader can.
-
-    Raises:
-        UserError: it cannot be iterated, or a pass over it gives nothing.
-
-    Example:
-        >>> from itertools import islice
-        >>> import mwnet
-        >>> list(islice(mwnet.endless(["a", "b"]), 5))
-        ['a', 'b', 'a', 'b', 'a']
-    """
-    while True:
-        empty = True
-        try:
-            one_pass = iter(loader)
-        except TypeError:
-            raise UserError(
-                f"`loader` must give batches when it is iterated, got {type(loader).__name__}"
-            ) from None
-        for item in one_pass:
-            empty = False
-            yield item
-        if empty:
-            raise UserError(
-                "`loader` gave nothing in a pass over it: it must not be empty, nor an iterator, "
-                "which can be used only once"
-            )
 
 
 def _batch(x: Any, y: Any, names: tuple[str, str]) -> Batch:

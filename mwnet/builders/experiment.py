@@ -226,7 +226,7 @@ def _samples(
         data.pixels,
         given,
         data.parts.train,
-        options.batch_size,
+        options.batch_for(len(data.parts.train)),
         options.seed,
         "train",
         two_views=two_views,

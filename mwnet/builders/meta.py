@@ -60,7 +60,7 @@ def meta_batches(
     Raises:
         UserError: no samples for a meta set, or fewer than asked for.
     """
-    size = options.meta_batch_size or options.batch_size
+    size = options.meta_batch_size or options.batch_for(len(parts.train))
     if options.meta_source == "confident":
         available = len(parts.train)
         wanted = default_meta_size(available) if options.meta_size is None else options.meta_size

@@ -10,8 +10,9 @@ from pydantic_settings import CliSettingsSource
 
 from mwnet.config.checks import of_mode
 from mwnet.config.recipes import RUN_CONFIG, find_file, load_run, load_yaml, recipe_of
-from mwnet.config.schema import GROUPS, OPTION_FIELDS, Command, Config
+from mwnet.config.schema import OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
+from mwnet.config.section import GROUPS
 from mwnet.core.errors import UserError, nearest
 from mwnet.core.formats import dataset_of
 

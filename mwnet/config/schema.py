@@ -1,7 +1,7 @@
 """The options of a run: names, types, limits, defaults.
 
 Defaults live here and nowhere else. A recipe (YAML) states what differs from them for one data set
-or one published number; flags win last. This module imports neither torch nor the rest of mwnet,
+or one published number; flags win last. This module imports no torch,
 so ``--help`` and a mistyped flag are answered at once.
 
 A run is built from three plain objects: ``DataOptions``, ``NetworkOptions``, ``TrainingOptions``. A
@@ -9,39 +9,16 @@ A run is built from three plain objects: ``DataOptions``, ``NetworkOptions``, ``
 """
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import CliSuppress
+
+from mwnet.config.section import Section, option
 
 USER_DATASETS = ("folder", "arrays", "table")
 OPTION_FIELDS = ("method", "model", "loss", "meta_loss")  # `--model.width 8` is for the model
 Options = dict[str, bool | int | float | str]
-GROUPS = ("run", "data", "noise", "classifier", "weighting", "search", "speed", "output")
-"""Headings of ``--help``, in this order."""
-
-PartT = TypeVar("PartT", bound="Section")
-
-
-def option(
-    group: str, default: Any, description: str, *, resumable: bool = False, **limits: Any
-) -> Any:
-    """A field of a section; ``resumable``: a resumed run may be given another value."""
-    extra = {"group": group, "resumable": resumable}
-    return Field(default, description=description, json_schema_extra=extra, **limits)
-
-
-class Section(BaseModel):
-    """Options that belong together, and the seed of every random choice."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-    seed: int = option("run", 0, "Seed that every random choice is derived from.", ge=0)
-    download: bool = option("data", False, "Fetch a missing torchvision data set.", resumable=True)
-
-    def part(self, kind: type[PartT]) -> PartT:
-        """Take the fields of a section out of these options."""
-        return kind.model_construct(**{name: getattr(self, name) for name in kind.model_fields})
 
 
 class DataOptions(Section):
@@ -133,7 +110,7 @@ class NetworkOptions(Section):
     channels_last: bool = option("speed", False, "Lay images out with the channels last.")
     compile: bool = option("speed", False, "Compile the passes that are differentiated once.")
 
-    model_options: CliSuppress[Options] = {}
+    model_options: CliSuppress[Options] = Field(default_factory=dict)
 
     @field_validator("amp", mode="before")
     @classmethod
@@ -146,6 +123,12 @@ class OptimizerOptions(Section):
 
     epochs: int = option("run", 60, "Passes over the data in each training of a network.", ge=1)
     batch_size: int = option("classifier", 100, "Training samples in a step.", ge=1)
+    epoch_steps: int | None = option(
+        "classifier",
+        None,
+        "Steps in an epoch at most: more samples make larger batches; default: any number.",
+        ge=1,
+    )
     optimizer: Literal["sgd", "adam", "adamw"] = option(
         "classifier", "sgd", "Optimizer of the classifier."
     )
@@ -165,6 +148,11 @@ class OptimizerOptions(Section):
     cuda_graphs: bool = option(
         "speed", False, "Record the step once and replay it: for small networks on a GPU."
     )
+
+    def batch_for(self, samples: int) -> int:
+        """Return the samples in a step, for so many training samples."""
+        most = self.epoch_steps
+        return self.batch_size if most is None else max(self.batch_size, -(-samples // most))
 
 
 class TrainingOptions(OptimizerOptions):
@@ -251,9 +239,9 @@ class TrainingOptions(OptimizerOptions):
         "speed", False, "Recompute the forward pass of the actual step: less memory, slower."
     )
 
-    method_options: CliSuppress[Options] = {}
-    loss_options: CliSuppress[Options] = {}
-    meta_loss_options: CliSuppress[Options] = {}
+    method_options: CliSuppress[Options] = Field(default_factory=dict)
+    loss_options: CliSuppress[Options] = Field(default_factory=dict)
+    meta_loss_options: CliSuppress[Options] = Field(default_factory=dict)
 
 
 class Command(Section):

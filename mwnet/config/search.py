@@ -1,6 +1,7 @@
 """The options of a search for a loss."""
 
-from mwnet.config.schema import Command, DataOptions, NetworkOptions, OptimizerOptions, option
+from mwnet.config.schema import Command, DataOptions, NetworkOptions, OptimizerOptions
+from mwnet.config.section import option
 
 
 class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):

@@ -107,7 +107,7 @@ def plainly_trained(experiment: Experiment, ids: Tensor) -> tuple[Experiment, in
     pixels = Pixels.of(x, own, device, config.augment, channels_last=config.channels_last)
     two_views = config.loss in TWO_VIEWS
     train = Batches(
-        pixels, labels, own, config.batch_size, config.seed, "train", two_views=two_views
+        pixels, labels, own, config.batch_for(len(own)), config.seed, "train", two_views=two_views
     )
     like = Source("like", x[:0], torch.empty(0), None, data.source.classes)
     trained = method(

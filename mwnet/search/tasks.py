@@ -173,7 +173,7 @@ class Task:
         if self.samples < len(ids):
             rng = seeding.generator(seed, "search", "samples")
             ids = ids[torch.randperm(len(ids), generator=rng)[: self.samples]]
-        return Batches(self.data.pixels, given, ids, self.config.batch_size, seed, "train")
+        return Batches(self.data.pixels, given, ids, self.config.batch_for(len(ids)), seed, "train")
 
     def run(self, job: Job) -> list[Score]:
         """Train and measure; the scores are in the order of the losses."""
