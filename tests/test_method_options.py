@@ -38,6 +38,7 @@ HYPER: dict[str, dict[str, tuple]] = {
     "jocor": {"weight": (0.5, 2), "ramp": (1, 0)},
     "cmw-net": {"clusters": (2, 0), "ratio": (1.5, 0.5)},
     "elr": {"weight": (1.0, -1), "beta": (0.9, 1)},
+    "cross-fit": {"folds": (3, 1), "slope": (3.0, -1)},
 }
 CASES = [(method, key) for method, table in HYPER.items() for key in table]
 

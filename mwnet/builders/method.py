@@ -73,7 +73,7 @@ def method(
         train=train,
         num_samples=sizes.samples,
         class_sizes=class_sizes,
-        weighting=weighting(options, sizes, precision, queue) if wanted.meta == "any" else None,
+        weighting=weighting(options, sizes, precision, queue) if _weights(wanted) else None,
         noise_rate=noise_rate,
         seed=options.seed,
         record=Captured if options.cuda_graphs else lambda update: update,
@@ -84,6 +84,11 @@ def method(
         raise
     except ValueError as error:
         raise UserError(f"`method={options.method!r}`: {first_line(error)}") from error
+
+
+def _weights(wanted: type[Method]) -> bool:
+    """Whether a method has a meta-gradient, on a meta set or on folds of its own."""
+    return wanted.meta == "any" or (wanted.meta == "none" and wanted.learns_weights)
 
 
 def weighting(

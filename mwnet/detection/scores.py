@@ -66,7 +66,7 @@ def score(method: Method, pixels: Pixels, labels: Tensor, ids: Tensor) -> Scored
         labels: ``(n,)`` given labels by sample id, on the samples' device.
         ids: ``(m,)`` the samples to score.
     """
-    logits = predict(method, pixels, ids)
+    logits = method.judge(predict(method, pixels, ids), ids.to(labels.device))
     given = labels[ids.to(labels.device)]
     quality = method.label_quality(logits, given, ids.to(labels.device))
     columns = {

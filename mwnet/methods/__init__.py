@@ -16,6 +16,7 @@ Example:
 from mwnet.methods.base import Context, Method, Phase
 from mwnet.methods.cmw_net import CMWNet
 from mwnet.methods.co_teaching import CoTeaching
+from mwnet.methods.cross_fit import CrossFit
 from mwnet.methods.d2l import D2L
 from mwnet.methods.elr import EarlyLearning
 from mwnet.methods.erm import ERM
@@ -51,6 +52,7 @@ METHODS: dict[str, type[Method]] = {
     "mwnet": MWNet,
     "cmw-net": CMWNet,
     "elr": EarlyLearning,
+    "cross-fit": CrossFit,
 }
 
 __all__ = ["METHODS", "Context", "Learner", "Method", "Parts", "Phase", "Weighting"]

@@ -132,6 +132,17 @@ class Method(nn.Module):
         """Compute ``(n, K)`` logits of ``(n, c, h, w)`` images by the network that is deployed."""
         return self.learner(x)
 
+    def judge(self, logits: Tensor, index: Tensor) -> Tensor:
+        """Return ``(n, K)`` logits that given labels are judged by.
+
+        They are those of the network, unless a method has better ones of its training samples.
+
+        Args:
+            logits: ``(n, K)`` of the network.
+            index: ``(n,)`` sample ids.
+        """
+        return logits
+
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         """Score given labels; unless a method overrides this, by the probability of the label.
 
