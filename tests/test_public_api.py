@@ -15,7 +15,7 @@ from commands import ROBUST, run
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.optim import SGD
+from torch.optim import AdamW
 
 import mwnet
 from mwnet.__main__ import main
@@ -70,7 +70,7 @@ def test_one_seed_trains_the_same_weights_everywhere(tmp_path: Path) -> None:
     experiment = build(config)  # for the same samples in the same order
     with seeded(3, "classifier"):
         network = MODELS["mlp2"](num_classes=10, in_channels=64, image_size=1, width=16)
-    optimizer = SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
+    optimizer = AdamW(network.parameters(), lr=0.002, weight_decay=0.01)
     steps = len(experiment.train)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 0.5 * (1 + np.cos(np.pi * step / (4 * steps)))

@@ -23,7 +23,10 @@ def check_needs(options: TrainingOptions, wanted: type[Method]) -> None:
     """
     name = f"`method={options.method!r}`"
     if wanted.meta == "clean" and options.meta_noisy:
-        raise UserError(f"{name} learns from a clean meta set: leave `meta_noisy` out")
+        raise UserError(
+            f"{name} learns from a clean meta set, which needs true labels: give "
+            "`meta_noisy=False` where the data has them, or take another method"
+        )
     if wanted.meta == "clean" and options.meta_source == "confident":
         raise UserError(
             f"{name} learns from a clean meta set, which `meta_source='confident'` is not"

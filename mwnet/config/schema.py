@@ -57,20 +57,14 @@ class DataOptions(Section):
         "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own in an .npy.",
     )
     image_size: int = option(
-        "data",
-        32,
-        "Side in pixels that photos get with --features none, and those of Clothing1M.",
-        ge=4,
+        "data", 32, "Side in pixels of photos with --features none, and of Clothing1M.", ge=4
     )
     skip_bad: bool = option("data", False, "Leave unreadable images out and count them.")
     test_fraction: float = option(
         "data", 0.2, "Share held out for testing where the data has no test part.", gt=0, lt=1
     )
     train_size: int | None = option(
-        "data",
-        None,
-        "Train on this many samples, drawn in proportion to classes; default: all.",
-        ge=1,
+        "data", None, "Train on this many samples, in proportion to classes; default: all.", ge=1
     )
     validation_size: int = option("data", 0, "Training samples kept for validation.", ge=0)
     augment: Literal["none", "crop", "crop-flip"] = option(
@@ -219,12 +213,7 @@ class TrainingOptions(OptimizerOptions):
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
     noise_rate_estimate: float | None = option(
-        "noise",
-        None,
-        "What methods that need the noise rate take it for; default: estimated from the given "
-        "labels.",
-        ge=0,
-        lt=1,
+        "noise", None, "The rate that methods work with; default: estimated.", ge=0, lt=1
     )
     noise_rate_known: bool = option(
         "noise", False, "Tell such methods the true rate; the summary says so."

@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from mwnet.core.errors import UserError
+from mwnet.data.labels import check_count
 
 
 def hashable_labels(y: Any, name: str) -> list[Hashable]:
@@ -51,7 +52,7 @@ def encode_hashable(y: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return ``(K,)`` classes, sorted where they can be, and ``(n,)`` int64 codes.
 
     Raises:
-        ValueError: as ``hashable_labels``, or fewer than two classes.
+        ValueError: as ``hashable_labels``, fewer than two classes, or one for nearly every sample.
     """
     labels = hashable_labels(y, name)
     distinct = dict.fromkeys(labels)
@@ -61,6 +62,8 @@ def encode_hashable(y: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
         known = list(distinct)
     if len(known) < 2:
         raise UserError(f"`{name}` needs labels of at least 2 classes, got {len(known)} class")
+    numeric = all(isinstance(label, (int, float)) for label in known)
+    check_count(f"`{name}`", known, len(labels), numeric=numeric)
     dtype = getattr(y, "dtype", None)
     named = dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else None
     alike = not _is_compound(y) and len({type(label) for label in known}) == 1

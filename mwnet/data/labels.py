@@ -158,13 +158,23 @@ def _check_classes(name: str, counts: Counter[str], numeric: bool) -> list[str]:
             f"{name} holds {classes} different numbers such as {example}: a continuous target "
             "(regression); mwnet trains classes, so cut it into some first"
         )
-    if classes * 3 > rows >= 2 * MOST_LEVELS:
+    check_count(name, list(counts), rows, numeric=numeric)
+    return [f"{name}: numbers such as {example} are taken for classes"] if broken else []
+
+
+def check_count(name: str, classes: Sequence[object], rows: int, *, numeric: bool) -> None:
+    """Refuse a class for nearly every row.
+
+    Raises:
+        UserError: the classes are too many for the rows.
+    """
+    if len(classes) * 3 > rows >= 2 * MOST_LEVELS:
         what = "a continuous target (regression) or " if numeric else ""
         raise UserError(
-            f"{name} holds {classes} different labels in {rows} rows, such as {example}: that is "
-            f"{what}an identifier, not classes; name another label column"
+            f"{name} holds {len(classes)} different labels in {rows} rows, such as "
+            f"{', '.join(map(str, classes[:3]))}: that is {what}an identifier, not classes; "
+            "choose other labels"
         )
-    return [f"{name}: numbers such as {example} are taken for classes"] if broken else []
 
 
 def _look_alikes(name: str, counts: Counter[str]) -> list[str]:

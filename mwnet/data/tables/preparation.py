@@ -171,12 +171,13 @@ class TablePreparation:
 
     def transform(self, table: Table) -> Tensor:
         """Prepare a table with the same columns: ``(n, width)`` float32."""
-        out = np.empty((len(table), self.width), dtype=np.float32)
+        x = torch.empty((len(table), self.width), dtype=torch.float32)
+        out = x.numpy()
         start = 0
         for part, column in zip(self.parts, table.columns, strict=True):
             out[:, start : start + part.width] = part.transform(column.values)
             start += part.width
-        return torch.from_numpy(out)
+        return x
 
     def read(self, frame: "pd.DataFrame") -> tuple[Table, list[str]]:
         """Read new rows as the training rows were read.

@@ -1,5 +1,6 @@
 """Turn texts into features: TF-IDF and its strongest directions, or a sentence embedding."""
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,7 @@ class TextFeatures:
         most = DIRECTIONS_ALONE if alone else DIRECTIONS_BESIDE
         width = max(1, min(most, len(terms) - 1, len(texts) - 1))
         svd: Any = TruncatedSVD(width, random_state=0).fit(counts)
-        directions = svd.components_.astype(np.float32)
+        directions = np.ascontiguousarray(svd.components_, dtype=np.float32)
         idf = np.asarray(vectoriser.idf_, dtype=np.float32)
         scale = _scale(np.asarray(counts @ directions.T))
         return TextFeatures("", tuple(terms.tolist()), idf, directions, scale, width)
@@ -132,8 +133,12 @@ def _sentences(name: str, texts: list[str]) -> np.ndarray:
         from sentence_transformers import (  # pyright: ignore[reportMissingImports]
             SentenceTransformer,
         )
-    except ImportError:
-        raise UserError("sentence embeddings need a package: pip install 'mwnet[text]'") from None
+    except Exception as error:  # transformers, torchvision and more are imported
+        if importlib.util.find_spec("sentence_transformers") is None:
+            why = "need a package: pip install 'mwnet[text]'"
+        else:
+            why = f"need sentence-transformers, which cannot be imported ({first_line(error)})"
+        raise UserError(f"sentence embeddings {why}") from None
     try:
         model = SentenceTransformer(name, device="cpu", local_files_only=True)
     except Exception as error:  # of many libraries

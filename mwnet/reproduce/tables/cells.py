@@ -167,7 +167,8 @@ def _check_names(config: Config) -> None:
     lookup(LOSSES, config.loss, "loss")
     lookup(LOSSES, config.meta_loss, "meta loss")
     lookup(dict.fromkeys(["none", *noise.NOISES, *SAMPLE_NOISES, "file"]), config.noise, "noise")
-    models.find(config.model)
+    if config.model != "auto":
+        models.find(config.model)
 
 
 def _selected(cells: list[Cell], only: str) -> list[Cell]:
