@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mwnet.data.folder import folder as read_folder
+from mwnet.data.inputs import as_table
 from mwnet.data.source import Source
 
 
@@ -50,6 +51,13 @@ def test_other_names_of_the_held_out_part(tmp_path: Path, name: str) -> None:
     assert data.classes == ("cats", "dogs")
     assert data.test_ids is not None
     assert data.test_ids.tolist() == list(range(6, 12))
+
+
+def test_names_of_photos_are_no_texts(tmp_path: Path) -> None:
+    files = [str(file) for file in sorted(tree(tmp_path).rglob("*.png"))]
+    with pytest.raises(ValueError, match=r"name photos: give each as a pathlib\.Path"):
+        as_table(files)
+    assert as_table(["no/such/file.png"]) is not None
 
 
 def test_hidden_files_are_no_samples(tmp_path: Path) -> None:
