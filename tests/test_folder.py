@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
 from PIL import Image
 
 from mwnet.data.folder import folder as read_folder
 from mwnet.data.inputs import as_table
 from mwnet.data.source import Source
+from mwnet.runs.predict_command import main as predict
 
 
 def folder(root: Path, size: int, *, skip_bad: bool) -> Source:
@@ -116,3 +118,16 @@ def test_test_class_that_training_lacks(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(root / "test" / "birds" / "0.png")
     with pytest.raises(ValueError, match="birds, which is absent from training"):
         folder(root, 8, skip_bad=False)
+
+
+def test_photos_cannot_be_predicted_from_where_the_features_came_from_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree(tmp_path / "photos")
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).normal(size=(6, 5)))
+    asked = ["--data", str(root), "--features", str(tmp_path / "own.npy"), "--meta-size", "1"]
+    run(tmp_path / "run", *asked, "--test-fraction", "0.2")
+    capsys.readouterr()
+    assert predict([str(tmp_path / "run"), "--data", str(root)]) == 2
+    assert "not trained on photos (give features of your own as an .npy)" in capsys.readouterr().err
+    assert predict([str(tmp_path / "run"), "--data", str(tmp_path / "own.npy")]) == 0
