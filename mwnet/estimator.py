@@ -38,7 +38,7 @@ from mwnet.data.load import load as load_data
 from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
-from mwnet.data.tables.columns import Table, features_of, of_numbers
+from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
 from mwnet.detection import COLLAPSE, Scored, weight_health
 from mwnet.methods import METHODS
 from mwnet.runs.folder import RunFolder
@@ -64,6 +64,8 @@ OTHER_WORDS = {
     "noise_rate_estimate": "the noise rate is estimated where a method needs it",
     "noise_rate_known": "the noise rate is estimated where a method needs it",
     "inner_steps": "there is one look-ahead step",
+    "columns": "`X` may be a DataFrame with the columns of your choice",
+    "drop": "`X` may be a DataFrame with the columns of your choice",
 }
 """Options of a run that are no parameters here: the parameter instead, or what holds without."""
 OPTION = re.compile(r"`([a-z]\w*)(?:\.(\w+))?(=[^`]*)?`|--([a-z]+(?:-[a-z]+)*)")
@@ -352,12 +354,19 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         given = self._handed(x, x_meta)
         if y is None:
             raise UserError("fit requires y to be passed, but the target y is None: give `y`")
+        if isinstance(y, str):
+            raise UserError(
+                f"`y` is {y!r}, not labels: give the column, as in X[{y!r}], and drop it"
+            )
         with _naming("y"):
             classes, codes = encode_hashable(y, "y")
         if given.own != len(codes):
             raise UserError(
                 f"`X` has {given.own} samples and `y` {len(codes)}: they must be equally many"
             )
+        if given.table is not None:
+            for note in copies(given.table, codes):
+                log.warning("%s", in_own_words(note))
         if weights is not None:
             weights = _weights(weights, codes, classes)
         if (x_meta is None) != (y_meta is None):
@@ -575,7 +584,7 @@ def find_label_issues(
         path = Path(X)
         source = load_data(dataset_of(path), path=path, label_column=label_column)
         for note in source.notes:
-            log.warning("%s", note)
+            log.warning("%s", in_own_words(note))
         fitted._fit_source(source)
     elif label_column is not None:
         raise UserError("`label_column` is for a table that `X` is the path of: give `y`")

@@ -44,6 +44,11 @@ def test_one_sentence_for_what_is_wrong(
     assert "\n" not in str(caught.value)
 
 
+def test_the_name_of_a_column_is_no_label(noisy: tuple) -> None:
+    with pytest.raises(ValueError, match=r"`y` is 'kind', not labels: .* X\['kind'\]"):
+        small().fit(noisy[0], "kind")
+
+
 @pytest.mark.parametrize("label", [None, float("nan"), pd.NA])
 def test_a_missing_label_is_named(noisy: tuple, label: Any) -> None:
     x, given, _ = noisy

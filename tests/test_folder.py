@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
 from PIL import Image
 
 from mwnet.data.folder import folder as read_folder
+from mwnet.data.inputs import as_table
 from mwnet.data.source import Source
+from mwnet.runs.predict_command import main as predict
 
 
 def folder(root: Path, size: int, *, skip_bad: bool) -> Source:
@@ -50,6 +53,13 @@ def test_other_names_of_the_held_out_part(tmp_path: Path, name: str) -> None:
     assert data.classes == ("cats", "dogs")
     assert data.test_ids is not None
     assert data.test_ids.tolist() == list(range(6, 12))
+
+
+def test_names_of_photos_are_no_texts(tmp_path: Path) -> None:
+    files = [str(file) for file in sorted(tree(tmp_path).rglob("*.png"))]
+    with pytest.raises(ValueError, match=r"name photos: give each as a pathlib\.Path"):
+        as_table(files)
+    assert as_table(["no/such/file.png"]) is not None
 
 
 def test_hidden_files_are_no_samples(tmp_path: Path) -> None:
@@ -108,3 +118,16 @@ def test_test_class_that_training_lacks(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(root / "test" / "birds" / "0.png")
     with pytest.raises(ValueError, match="birds, which is absent from training"):
         folder(root, 8, skip_bad=False)
+
+
+def test_photos_cannot_be_predicted_from_where_the_features_came_from_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree(tmp_path / "photos")
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).normal(size=(6, 5)))
+    asked = ["--data", str(root), "--features", str(tmp_path / "own.npy"), "--meta-size", "1"]
+    run(tmp_path / "run", *asked, "--test-fraction", "0.2")
+    capsys.readouterr()
+    assert predict([str(tmp_path / "run"), "--data", str(root)]) == 2
+    assert "not trained on photos (give features of your own as an .npy)" in capsys.readouterr().err
+    assert predict([str(tmp_path / "run"), "--data", str(tmp_path / "own.npy")]) == 0

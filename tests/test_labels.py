@@ -44,6 +44,11 @@ def test_a_missing_label_is_refused_with_its_row(missing: str | float | None) ->
         classes(["a", missing, "b"])
 
 
+def test_other_missing_labels_are_counted() -> None:
+    with pytest.raises(ValueError, match=r"row 1 is missing .*, and 2 more;"):
+        classes([None, 0, "", 1, "NA"])
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

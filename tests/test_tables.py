@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mwnet.data.source import Source
-from mwnet.data.tables.columns import features_of, read_column
+from mwnet.data.tables.columns import copies, features_of, read_column
 from mwnet.data.tables.loading import load_table
 from mwnet.data.tables.preparation import Categories, Numbers, TablePreparation
 from mwnet.data.tables.reading import read_frame
@@ -39,6 +39,7 @@ def kinds(data: pd.DataFrame) -> dict[str, str]:
         (RNG.integers(0, 5, ROWS), "numeric"),
         ([f" {value:.3f} " for value in RNG.normal(size=ROWS)], "numeric"),
         (["1,5", "2,25", "3"] * 13 + ["?"], "numeric"),
+        ([f"{i / 7:.1f}%" for i in range(ROWS)], "numeric"),
         ([True, False] * 20, "boolean"),
         (["true", "False"] * 20, "boolean"),
         (["yes", "no"] * 20, "category"),
@@ -158,6 +159,7 @@ def test_new_rows_are_prepared_like_the_old_ones_after_saving() -> None:
     out = fitted.transform(found)
     assert out.shape == (ROWS, fitted.width)
     assert out.isfinite().all()
+    assert all(tensor.is_contiguous() for tensor in fitted.tensors().values())  # to be saved
     copy = TablePreparation.restored(fitted.described(), fitted.tensors())
     shuffled = data[["text", "b", "colour", "a"]].assign(more=1)
     again, notes = copy.read(shuffled)
@@ -186,6 +188,29 @@ def test_new_rows_of_another_kind(new: pd.DataFrame, message: str) -> None:
     fitted = TablePreparation.fit(features_of(mixed()), torch.arange(30))
     with pytest.raises(ValueError, match=message):
         fitted.read(new)
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["0,227", "1,234"], [0.227, 1.234]),
+        (["1,234,567", "5,678"], [1234567, 5678]),
+        (["1.234,50", "7"], [1234.5, 7]),
+        (["1 234,5", "7"], [1234.5, 7]),
+        (["$1,234.50", "-$3"], [1234.5, -3]),
+        (["45.5%", "3 %"], [45.5, 3]),
+        (["12.50 €", "-"], [12.5, np.nan]),
+    ],
+)
+def test_numbers_as_people_write_them(cells: list[str], numbers: list[float]) -> None:
+    assert read_column("c", pd.Series(cells)).values == pytest.approx(numbers, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "cells", [["$5", "5 €"], ["5%", "5"], ["10.0.0.1", "10.0.0.2"], ["EUR", "USD"]]
+)
+def test_what_only_looks_like_numbers(cells: list[str]) -> None:
+    assert read_column("c", pd.Series(cells)).kind == "category"
 
 
 def written(path: Path, data: pd.DataFrame) -> Path:
@@ -240,6 +265,28 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     assert data.classes == ("Käse", "Öl")
 
 
+def test_a_spreadsheet_export_with_decimal_commas_and_an_empty_end(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{i % 7},125;1.{i:03d},5;{'ab'[i % 2]};\n" for i in range(ROWS))
+    path.write_text(f"a;b;label;\n{rows};;;\n;;;\n")
+    data = load_table(path)
+    assert data.table is not None
+    assert [column.values[8] for column in data.table.columns] == [1.125, 1008.5]
+    assert "left out 2 empty rows at the end" in data.notes
+    assert "left out the column without a name: empty" in data.notes
+
+
+def test_other_sheets_are_named(tmp_path: Path) -> None:
+    path = table(tmp_path / "data.csv")
+    with pd.ExcelWriter(tmp_path / "data.xlsx") as book:
+        for name in ("first", "second"):
+            pd.read_csv(path).to_excel(book, sheet_name=name, index=False)
+    assert (
+        "read the first sheet, 'first', and not 'second'"
+        in load_table(tmp_path / "data.xlsx").notes
+    )
+
+
 def test_text_with_separators_and_lines_in_its_cells(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     rows = "".join(f'"so, {i};\nit goes ""on""",{"ab"[i % 2]}\n' for i in range(ROWS))
@@ -262,6 +309,9 @@ def test_text_with_separators_and_lines_in_its_cells(tmp_path: Path) -> None:
         ("a,b\n" + "1,x\n2,y\n" * 20, "which column holds the labels"),
         ("label,Label\n" + "1,x\n2,y\n" * 20, "columns label and Label"),
         ("LABEL,Label\n" + "1,x\n2,y\n" * 20, "name one as `label_column`"),
+        ("Report\na,label\n1,x\n", "first line, 'Report', does not name the columns"),
+        ('{"a": 1, "label": "x"}\n' * 20, "is JSON"),
+        ("spam\ta\nspam\tb\n" * 20, "first line, with 'spam' in it, holds no names"),
     ],
 )
 def test_tables_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -284,6 +334,15 @@ def test_the_true_labels_are_no_feature(tmp_path: Path) -> None:
     assert data.feature_names == ("a",)
     assert data.truth is not None
     assert data.truth.tolist() == [0] * 20 + [1] * 20
+
+
+def test_a_copy_of_the_labels_is_named(tmp_path: Path) -> None:
+    data = load_table(
+        table(tmp_path / "data.csv", kind=["cat", "dog"] * 20, other=[1, 1, 2, 2] * 10)
+    )
+    assert [note[:12] for note in data.notes if "tells the label" in note] == ["'kind' tells"]
+    assert data.table is not None
+    assert not copies(data.table, np.arange(ROWS) % 3)
 
 
 def test_a_repeated_column_gets_another_name(tmp_path: Path) -> None:

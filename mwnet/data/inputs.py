@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mwnet.core.errors import UserError
+from mwnet.data.images import SUFFIXES
 from mwnet.data.photo_networks import DEFAULT
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def as_table(x: Any) -> "pd.DataFrame | None":
     odd = next((row for row, value in enumerate(x) if not isinstance(value, str)), None)
     if odd is not None:
         raise UserError(f"`X` is a list of texts, but sample {odd} is no text")
+    if Path(first).suffix.lower() in SUFFIXES and len(first) < 1000 and Path(first).is_file():
+        raise UserError("`X` is a list of texts that name photos: give each as a pathlib.Path")
     return pd.DataFrame({TEXT: list(x)}, index=x.index if isinstance(x, pd.Series) else None)
 
 

@@ -101,14 +101,20 @@ def _cells(name: str, values: Any) -> list[str]:
         UserError: one is missing, or is no label.
     """
     cells = []
-    for row, value in enumerate(np.asarray(values, dtype=object).tolist()):
+    everything = np.asarray(values, dtype=object).tolist()
+    for row, value in enumerate(everything):
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
         cell = "" if value is None else str(value).strip()
         if cell in MISSING:
+            others = sum(
+                ("" if other is None else str(other)).strip() in MISSING
+                for other in everything[row + 1 :]
+            )
             raise UserError(
                 f"{name}: the label of row {row + 1} is missing (an empty cell, NA, None or the "
-                "like); fill it in or drop the row, and give a class that is called so another name"
+                f"like){f', and {others} more' if others else ''}; fill it in or drop the row, and "
+                "give a class that is called so another name"
             )
         if not isinstance(value, (str, int, float, np.generic)) and type(value).__module__ not in (
             "datetime",

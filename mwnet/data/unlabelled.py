@@ -11,6 +11,8 @@ from mwnet.data.arrays import SAMPLES, read_array, read_npz
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.data.tables.reading import read_frame
 
+OWN = "give features of your own as an .npy"
+
 
 def new_samples(
     path: Path,
@@ -43,7 +45,7 @@ def new_samples(
             raise UserError(f"{path}: samples are the rows of an array, got shape {x.shape}")
         return [str(row) for row in range(len(x))], x, notes
     if preparation is None:
-        raise UserError(f"{path} is a table, and the run was not trained on one")
+        raise UserError(f"{path} is a table, and the run was not trained on one ({OWN})")
     text = [
         name
         for name, column in zip(preparation.names, preparation.kinds, strict=True)
@@ -72,7 +74,7 @@ def _photos(
     root: Path, extractor: str | None, size: int | None
 ) -> tuple[list[str], Any, list[str]]:
     if size is None and extractor is None:
-        raise UserError(f"{root} is a folder, and the run was not trained on photos")
+        raise UserError(f"{root} is a folder, and the run was not trained on photos ({OWN})")
     from mwnet.data.images import all_images, pixels
 
     files, notes = all_images(root)

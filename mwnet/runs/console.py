@@ -138,7 +138,7 @@ def announce(experiment: Experiment, folder: RunFolder) -> None:
     config, data = experiment.config, experiment.data
     source, parts = data.source, data.parts
     for note in source.notes:
-        print(note)
+        log.info("%s", note)
     if config.amp == "bf16":
         warn_slow_bfloat16(experiment.device)
     parameters = sum(p.numel() for p in experiment.method.parameters())

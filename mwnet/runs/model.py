@@ -168,6 +168,7 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
     data, config = experiment.data, experiment.config
     network = experiment.method.network
     source, pixels = data.source, data.pixels
+    photos = source.name in ("folder", "clothing1m") and source.image_size != (1, 1)
     return TrainedModel(
         network=copy.deepcopy(network).cpu().eval(),
         pixels=Pixels(
@@ -181,7 +182,7 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
         options=config.network_options,
         own_network=own_network,
         feature_names=source.feature_names,
-        image_size=config.image_size if source.name in ("folder", "clothing1m") else None,
+        image_size=config.image_size if photos else None,
         preparation=source.preparation,
         extractor=source.extractor,
     )

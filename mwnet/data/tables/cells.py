@@ -8,6 +8,7 @@ import numpy as np
 
 from mwnet.core.errors import UserError
 from mwnet.data.tables.reading import MISSING
+from mwnet.data.tables.spelling import plain_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +18,6 @@ NUMBER_MISSING = frozenset({*MISSING, "-", "--", "."})
 """In a column of numbers these stand for a missing one too."""
 FEW_ROWS = 20
 """Below this many rows, different values do not make an identifier."""
-COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
 WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
 """Scripts that put no space between words: Japanese, Chinese, Thai."""
@@ -130,20 +129,8 @@ def _numbers(name: str, cells: list[str], codes: np.ndarray) -> np.ndarray | Non
     present = [cell for cell in cells if cell not in NUMBER_MISSING]
     if not present:
         return None
-    plain = cells
-    if all("," in cell or cell.lstrip("+-").isdigit() for cell in present) and any(
-        "," in cell for cell in present
-    ):
-        with_comma = [cell for cell in present if "," in cell]
-        if not all(COMMA_NUMBER.fullmatch(cell) for cell in with_comma):
-            return None
-        if all(THOUSANDS.fullmatch(cell) for cell in with_comma):
-            raise UserError(
-                f"column '{name}' holds {with_comma[0]!r}, which may be a decimal comma or "
-                "thousands: write it without the comma, or leave the column out with `drop`"
-            )
-        plain = [cell.replace(",", ".") for cell in cells]
-    text = pd.Series([None if c in NUMBER_MISSING else c for c in plain], dtype=object)
+    of_cell = dict(zip(present, plain_numbers(name, present), strict=True))
+    text = pd.Series([of_cell.get(cell) for cell in cells], dtype=object)
     read: Any = pd.to_numeric(text, errors="coerce")
     numbers = read.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.flatnonzero(np.isnan(numbers) & text.notna().to_numpy())

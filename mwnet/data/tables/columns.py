@@ -118,11 +118,11 @@ def features_of(
     if not used:
         raise UserError(
             "the table has no feature beside its labels"
-            + "".join(f"; '{column.name}' is {column.why}" for column in found[:5])
+            + "".join(f"; {_called(column.name)} is {column.why}" for column in found[:5])
         )
     kept = {column.name for column in used}
     notes = [
-        f"left out '{column.name}': {column.why} (`columns` and `drop` decide otherwise)"
+        f"left out {_called(column.name)}: {column.why}"
         for column in found
         if column.name not in kept
     ]
@@ -147,6 +147,35 @@ def of_numbers(x: np.ndarray, names: Sequence[str] | None = None) -> Table:
     named = map(str, range(x.shape[1])) if names is None else names
     columns = [Column(name, "numeric", values[:, place]) for place, name in enumerate(named)]
     return Table(tuple(columns), tuple(_missing(columns)))
+
+
+def copies(table: Table, labels: np.ndarray) -> list[str]:
+    """Say which columns tell the label of every row, as a copy of the labels does.
+
+    Args:
+        table: the features, perhaps with more rows at the end.
+        labels: ``(n,)`` class ids.
+    """
+    import pandas as pd
+
+    classes = len(np.unique(labels))
+
+    def tells(values: np.ndarray) -> bool:
+        codes, known = pd.factorize(values)
+        pairs = pd.factorize(codes * classes + labels[: len(codes)])[1]
+        return len(pairs) == classes == len(known) and codes.min() >= 0
+
+    return [
+        f"{_called(column.name)} tells the label of every row: if it is a copy of the labels, no "
+        "wrong one can be found; leave it out with `drop`"
+        for column in table.columns
+        if len(pd.factorize(column.values[:1000])[1]) <= classes
+        and tells(column.values[: len(labels)])
+    ]
+
+
+def _called(name: str) -> str:
+    return f"'{name}'" if name else "the column without a name"
 
 
 def _last_resort(found: list[Column]) -> list[Column]:

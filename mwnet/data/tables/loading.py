@@ -9,7 +9,7 @@ import torch
 from mwnet.core.errors import UserError
 from mwnet.data.labels import Labels, class_counts, read_labels
 from mwnet.data.source import Source
-from mwnet.data.tables.columns import features_of
+from mwnet.data.tables.columns import copies, features_of
 from mwnet.data.tables.reading import read_frame
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def load_table(
     """
     as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
     frame, notes = read_frame(path, as_text)
-    name = _label_column(frame, label_column, path)
+    name = _label_column(frame, label_column, path, notes)
     if name in drop:
         raise UserError(f"`drop` names the label column '{name}'")
     if len(frame) < FEWEST_ROWS:
@@ -63,6 +63,8 @@ def load_table(
     counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
     if len(labelled) == 2:
         notes.append(f"column '{truths[0]}' holds the true labels: used for metrics alone")
+    left_out = [note for note in table.notes if note.startswith("left out")]
+    advice = ["`columns` and `drop` choose other columns"] if left_out else []
     return Source(
         name="table",
         x=torch.empty(len(table), 0, 1, 1),
@@ -73,7 +75,14 @@ def load_table(
         table=table,
         embedding=embedding,
         fingerprint=f"{table.fingerprint()} {embedding}",
-        notes=(counts, *notes, *table.notes, *read.notes),
+        notes=(
+            counts,
+            *notes,
+            *table.notes,
+            *advice,
+            *read.notes,
+            *copies(table, read.ids[0].numpy()),
+        ),
     )
 
 
@@ -82,7 +91,9 @@ def described(column: str, labels: Labels) -> str:
     return f"label column '{column}' with {class_counts(labels.classes, labels.ids[0])}"
 
 
-def _label_column(frame: "pd.DataFrame", asked: str | None, path: Path) -> str:
+def _label_column(
+    frame: "pd.DataFrame", asked: str | None, path: Path, notes: Sequence[str]
+) -> str:
     """The name of the label column.
 
     Raises:
@@ -116,7 +127,10 @@ def _label_column(frame: "pd.DataFrame", asked: str | None, path: Path) -> str:
     )
     some = ", ".join(f"{name} ({few[name]} values)" for name in candidates[:5])
     example = candidates[0] if candidates else names[-1]
+    no_names = [name for name in names if (frame[name].astype(str) == name).any()]
+    if no_names:
+        notes = [*notes, f"if the first line, with {no_names[0]!r} in it, holds no names, add them"]
     raise UserError(
         f"{path}: which column holds the labels? Give `label_column={example!r}`; candidates: "
-        f"{some or ', '.join(names)}"
+        + "; ".join([some or ", ".join(names), *notes])
     )

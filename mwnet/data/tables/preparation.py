@@ -199,7 +199,8 @@ class TablePreparation:
             series = frame.iloc[:, names.index(name)]
             columns.append(Column(name, kind, _as_kind(name, kind, series)))
         others = [name for name in names if name not in self.names]
-        notes = [f"not used: column {', '.join(map(repr, others))}"] if others else []
+        plural = "s" * (len(others) > 1)
+        notes = [f"not used: column{plural} {', '.join(map(repr, others))}"] if others else []
         return Table(tuple(columns)), notes
 
     def described(self) -> dict[str, Any]:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that stand for a missing value."""
-SEPARATORS = ",;\t|"
+TAB = "\t"
+SEPARATORS = f",;{TAB}|"
+COMMA_CELL = re.compile(r"^(?:.*;)?[+-]?\d+,\d+(?:;|$)", re.MULTILINE)
+POINT_CELL = re.compile(r"^(?:.*;)?[+-]?\d+\.(\d{1,2}|\d{4,})(?:;|$)", re.MULTILINE)
 SAMPLE = 2**16
 """Bytes from the beginning of a file that its dialect is guessed from."""
 
@@ -55,7 +58,9 @@ def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "tuple[pd.DataFr
 
             return _framed(feather.read_table(path), [])
         if kind == "xlsx":
-            return _delimited(_workbook(path), path, text_columns)
+            sheet, notes = _workbook(path)
+            frame, more = _delimited(sheet, path, text_columns)
+            return frame, notes + more
         return _delimited(_opener(path, kind), path, text_columns)
     except UserError:
         raise
@@ -80,16 +85,20 @@ def _opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
     return lambda: path.open("rb")
 
 
-def _workbook(path: Path) -> Callable[[], IO[bytes]]:
-    """The first sheet of an xlsx file as comma-separated text."""
+def _workbook(path: Path) -> tuple[Callable[[], IO[bytes]], list[str]]:
+    """The first sheet of an xlsx file as comma-separated text, and a sentence about the others."""
     import pandas as pd
 
     try:
-        sheet = pd.read_excel(path, dtype=str, keep_default_na=False)
+        with pd.ExcelFile(path) as book:
+            first, *others = book.sheet_names
+            sheet = pd.read_excel(book, sheet_name=first, dtype=str, keep_default_na=False)
     except ImportError:
         raise UserError(f"{path} is an Excel file: pip install 'mwnet[excel]' reads it") from None
     text = sheet.to_csv(index=False).encode()
-    return lambda: io.BytesIO(text)
+    named = ", ".join(map(repr, others))
+    notes = [f"read the first sheet, {first!r}, and not {named}"] if others else []
+    return lambda: io.BytesIO(text), notes
 
 
 def _delimited(
@@ -107,6 +116,8 @@ def _delimited(
         sample = file.read(SAMPLE).decode(encoding, errors="ignore")
     if "\0" in sample:
         raise UserError(f"{path} is no table: it holds binary data")
+    if sample.lstrip("\ufeff \r\n").startswith(("{", "[{", "[\n")):
+        raise UserError(f"{path} is JSON: write it as a CSV file with a header, or as parquet")
     separator, header, first = _dialect(sample, path)
     _check_header(header, first, path)
     as_text = {name.lower() for name in text_columns}
@@ -119,16 +130,37 @@ def _delimited(
                 convert_options=arrow_csv.ConvertOptions(
                     null_values=list(MISSING),
                     strings_can_be_null=True,
+                    decimal_point="," if _decimal_commas(sample, separator) else ".",
                     column_types={
                         name: pa.string() for name in header if name.strip().lower() in as_text
                     },
                 ),
             )
         except pa.ArrowInvalid as error:
-            raise UserError(f"{path} is no readable table ({_ragged(error)})") from None
+            why = _ragged(error)
+            if len(header) == 1:
+                why = f"its first line, {header[0]!r}, does not name the columns of the others"
+            raise UserError(f"{path} is no readable table ({why})") from None
     if separator != ",":
-        notes.append(f"read with {separator!r} between the cells")
-    return _framed(table, notes)
+        notes.append(f"read with {'tabs' if separator == TAB else separator} between the cells")
+    rows = _without_empty_end(table)
+    if rows < table.num_rows:
+        left = table.num_rows - rows
+        notes.append(f"left out {left} empty row{'s' * (left > 1)} at the end")
+    return _framed(table.slice(0, rows), notes)
+
+
+def _decimal_commas(sample: str, separator: str) -> bool:
+    """Whether numbers have decimal commas, for whose sake there are semicolons between cells."""
+    return separator == ";" and bool(COMMA_CELL.search(sample)) and not POINT_CELL.search(sample)
+
+
+def _without_empty_end(table: Any) -> int:
+    """How many rows there are before the empty ones at the end, which spreadsheets leave."""
+    rows = table.num_rows
+    while rows and not any(column[rows - 1].is_valid for column in table.columns):
+        rows -= 1
+    return rows
 
 
 def _encoding(opened: Callable[[], IO[bytes]]) -> str:
