@@ -22,7 +22,7 @@ from mwnet.data.dataset import Dataset
 from mwnet.data.meta import MetaSource
 from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.losses.loss_file import is_loss_file, read_loss
-from mwnet.methods import METHODS, Method
+from mwnet.methods import METHODS, Method, Phase
 from mwnet.methods.base import predict
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.noise_rate import NoiseRate
@@ -38,6 +38,7 @@ class Experiment:
         train, meta: batches; ``meta`` is None if the method needs none.
         clean_meta: whether the meta labels are the true ones.
         method: what will be trained.
+        noise_rate: share of wrong labels that the method was told, or None.
     """
 
     config: Config
@@ -46,11 +47,26 @@ class Experiment:
     meta: MetaSource | None
     clean_meta: bool
     method: Method
+    noise_rate: float | None = None
 
     @property
     def device(self) -> torch.device:
         """Where networks and samples are."""
         return self.data.device
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The parts of the run: those of the method, and the one that trains the whole network."""
+        own = self.method.phases
+        if not self.config.unfreeze:
+            return own
+        head = own if len(own) > 1 else (Phase("head", self.method.epochs),)
+        return (*head, Phase("whole", self.config.unfreeze))
+
+    @property
+    def frozen_steps(self) -> int:
+        """The number of steps that the method takes before the whole network is trained."""
+        return self.method.epochs * len(self.train)
 
     def assumed_noise_rate(self) -> dict[str, Any] | None:
         """Return the noise rate that the method works with and its origin; None without one."""
@@ -157,6 +173,7 @@ def _build(config: Config, source: Source | None, build_network: BuildNetwork | 
     wanted = lookup(METHODS, config.method, "method")
     check_needs(config.training_options, wanted)
     source = load_source(config.data_options) if source is None else source
+    _check_unfreeze(config, source)
     if config.model == "auto":
         config = config.model_copy(update={"model": model_for(source)})
     options = config.data_options, config.network_options, config.training_options
@@ -186,7 +203,23 @@ def _build(config: Config, source: Source | None, build_network: BuildNetwork | 
         noise_rate=noise_rate,
         queue=meta if isinstance(meta, ConfidentBatches) else None,
     )
-    return Experiment(config, data, train, meta, clean_meta, built)
+    return Experiment(config, data, train, meta, clean_meta, built, noise_rate)
+
+
+def _check_unfreeze(config: Config, source: Source) -> None:
+    """Refuse to unfreeze what is not frozen, or what a method cannot go on with."""
+    if not config.unfreeze:
+        return
+    if source.extractor is None or config.data is None:
+        raise UserError(
+            "`unfreeze` trains the network that photos in class folders went through, and this "
+            "data has no features of one"
+        )
+    if config.method == "d2l":
+        raise UserError(
+            "`unfreeze` does not go with `method='d2l'`, which goes back to earlier weights, and "
+            "those are of the head alone"
+        )
 
 
 def _samples(

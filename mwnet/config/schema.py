@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import CliSuppress
 
 from mwnet.config.section import Section, option
+from mwnet.config.unfreezing import UnfreezeOptions
 
 USER_DATASETS = ("folder", "arrays", "table")
 OPTION_FIELDS = ("method", "model", "loss", "meta_loss")  # `--model.width 8` is for the model
@@ -261,7 +262,7 @@ class Command(Section):
         )
 
 
-class Config(Command, DataOptions, NetworkOptions, TrainingOptions):
+class Config(Command, DataOptions, NetworkOptions, TrainingOptions, UnfreezeOptions):
     """Every option of a training run."""
 
     seeds: int = option(

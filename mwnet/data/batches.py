@@ -41,6 +41,7 @@ class Pixels:
         mean, std: ``(c, 1, 1)`` float32, of the training samples.
         augment: "none", "crop" (reflect the border, crop at random) or "crop-flip".
         channels_last: memory format of the network's input.
+        at_once: samples that are evaluated together; None: by the device.
     """
 
     x: Tensor
@@ -48,6 +49,7 @@ class Pixels:
     std: Tensor
     augment: str = "none"
     channels_last: bool = False
+    at_once: int | None = None
 
     @staticmethod
     def of(
@@ -192,6 +194,6 @@ class Batches:
 def in_order(pixels: Pixels, ids: Tensor) -> Iterator[Tensor]:
     """Un-augmented images of the ids, in order, for evaluation."""
     # Small enough for the caches of a CPU, large enough to keep a GPU busy.
-    size = 100 if pixels.device.type == "cpu" else 1000
+    size = pixels.at_once or (100 if pixels.device.type == "cpu" else 1000)
     for chunk in ids.to(pixels.device).split(size):
         yield pixels.take(chunk)

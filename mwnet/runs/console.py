@@ -34,6 +34,15 @@ class Console:
         """Say where the run goes on."""
         print(f"continuing after step {step}", flush=True)
 
+    def unfrozen(self, experiment: Experiment) -> None:
+        """Say that the whole network is trained from here on."""
+        parameters = sum(p.numel() for p in experiment.method.network.parameters())
+        held = experiment.data.pixels.x.nbytes / 2**20
+        print(
+            f"the whole network from here on: {parameters:,} parameters, {held:,.0f} MiB of pixels",
+            flush=True,
+        )
+
     def begin(
         self, total: int, done: int, epochs: list[str], history: list[dict[str, Any]]
     ) -> None:

@@ -125,6 +125,11 @@ class RunFolder:
             raise UserError(f"{path} is damaged: it has no {lost[0]}")
         return state
 
+    def steps(self, device: torch.device) -> int:
+        """Return the steps at the last checkpoint, 0 if there is none; see ``load``."""
+        state = self.load(device)
+        return 0 if state is None else state["progress"]["step"]
+
     def has_best(self) -> bool:
         """Whether there is a best checkpoint."""
         return (self.path / checkpoint.BEST).exists()

@@ -6,7 +6,7 @@ them runs no code.
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ from torch import Tensor, nn
 
 from mwnet.builders.experiment import Experiment
 from mwnet.builders.network import BuildNetwork, classifier
+from mwnet.builders.whole import saved_whole
 from mwnet.config.schema import NetworkOptions
 from mwnet.core import files
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.data.batches import Pixels
+from mwnet.data.decoding import BATCH
+from mwnet.data.photo_networks import find_extractor
+from mwnet.data.photo_pixels import photo_batches
 from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import of_numbers
 from mwnet.data.tables.preparation import TablePreparation
@@ -80,15 +84,13 @@ class TrainedModel:
 
     def logits(self, x: Any) -> Tensor:
         """Compute ``(n, K)`` logits; see ``predict_proba``."""
+        if self.extractor is not None and self.shape[1:] != (1, 1) and _is_files(x):
+            photos = photo_batches(list(map(Path, x)), self.extractor)
+            return torch.cat([self.logits(batch) for batch in photos])
         samples = self.samples(x)
         if not len(samples):
             return torch.zeros(0, len(self.classes))
-        pixels = Pixels(
-            samples,
-            self.pixels.mean,
-            self.pixels.std,
-            channels_last=self.pixels.channels_last,
-        )
+        pixels = replace(self.pixels, x=samples)
         return predict(self.network, pixels, torch.arange(len(samples)))
 
     def samples(self, x: Any) -> Tensor:
@@ -146,7 +148,7 @@ class TrainedModel:
             arrays = self.preparation.tensors()
             tensors |= {f"preparation.{name}": value for name, value in arrays.items()}
         # Tied weights are stored once for each name.
-        whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+        whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
         described = {
             "format": FORMAT,
             "classes": self.classes,
@@ -176,6 +178,7 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
             pixels.mean.cpu(),
             pixels.std.cpu(),
             channels_last=pixels.channels_last,
+            at_once=None if pixels.at_once is None else BATCH,
         ),
         classes=source.classes,
         shape=(source.in_channels, *source.image_size),
@@ -222,8 +225,9 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
         )
     if network is None:
         _check_known(found, folder)
+    backbone = _backbone(found)
     try:
-        return _model(found, tensors, network)
+        return _model(found, tensors, network, backbone)
     except Exception as error:  # whatever a damaged description leads to
         raise UserError(f"{folder} holds a damaged model: {first_line(error)}") from None
 
@@ -239,30 +243,49 @@ def _check_known(found: dict[str, Any], folder: Path) -> None:
         )
 
 
+def _backbone(found: dict[str, Any]) -> nn.Module | None:
+    """The pretrained network that a whole one began as; None for other models."""
+    extractor, shape = found.get("extractor"), found.get("shape")
+    if isinstance(extractor, str) and isinstance(shape, list) and shape[1:] != [1, 1]:
+        return find_extractor(extractor).load(False).module
+    return None
+
+
 def _model(
-    found: dict[str, Any], tensors: dict[str, Tensor], network: BuildNetwork | None
+    found: dict[str, Any],
+    tensors: dict[str, Tensor],
+    network: BuildNetwork | None,
+    backbone: nn.Module | None,
 ) -> TrainedModel:
     channels, height, width = found["shape"]
     options = NetworkOptions(**{**found["options"], "download": False, "compile": False})
     options.model_options.pop("pretrained", None)  # its weights come from the file
     empty = torch.empty(0, channels, height, width)
     like = Source("saved", empty, torch.empty(0), None, tuple(found["classes"]))
+    described, extractor = found["preparation"], found["extractor"]
+    if not (extractor is None or isinstance(extractor, str)):
+        raise UserError(f"the extractor is {extractor!r}")
+    if backbone is not None:
+        network = saved_whole(options, backbone, tensors)
     built = classifier(options, like, torch.device("cpu"), build=network)
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)
         for name in list(tensors)
         if name.startswith("preparation.")
     }
-    described, extractor = found["preparation"], found["extractor"]
-    if not (extractor is None or isinstance(extractor, str)):
-        raise UserError(f"the extractor is {extractor!r}")
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
     mean, std = (state.pop(name).reshape(channels, 1, 1) for name in ("mean", "std"))
     built.load_state_dict(state)
     names = found["feature_names"]
     return TrainedModel(
         built.eval(),
-        Pixels(torch.empty(0), mean, std, channels_last=options.channels_last),
+        Pixels(
+            torch.empty(0),
+            mean,
+            std,
+            channels_last=options.channels_last,
+            at_once=None if backbone is None else BATCH,
+        ),
         tuple(found["classes"]),
         (channels, height, width),
         options,

@@ -72,7 +72,7 @@ def result(experiment: Experiment, scored: Scored, progress: Progress) -> Result
         experiment.score(held_out) if len(held_out) else None,
         progress.history,
         summarise(experiment, scored, progress.history, progress),
-        lasting_collapse(progress.history, experiment.method.epochs),
+        lasting_collapse(progress.history, sum(phases.epochs for phases in experiment.phases)),
     )
 
 
@@ -127,7 +127,7 @@ def summarise(
     """Compute the summary: the contract that tables and tools read."""
     config, method = experiment.config, experiment.method
     uses_meta = method.meta != "none"
-    phases = {phase.name: phase.epochs for phase in method.phases}
+    phases = {phase.name: phase.epochs for phase in experiment.phases}
     final = [line for line in history if line.get("phase") == history[-1].get("phase")]
     queue = experiment.meta if isinstance(experiment.meta, ConfidentBatches) else None
     auc = None

@@ -1,5 +1,6 @@
 """Run an experiment in a run folder, from its options to its files. Here the process is touched."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 
 from mwnet.builders.experiment import Experiment, build
+from mwnet.builders.whole import unfrozen
 from mwnet.config.schema import Command, Config
 from mwnet.core import seeding
 from mwnet.core.errors import UserError
@@ -21,7 +23,7 @@ from mwnet.runs.folder import RunFolder
 from mwnet.runs.view import View
 from mwnet.training import checkpoint
 from mwnet.training.protocols import Observer
-from mwnet.training.trainer import Trainer, restore
+from mwnet.training.trainer import Progress, Trainer, restore
 
 Watch = Callable[[Experiment, Scored], dict[str, Any]]
 """Looks at a run when it is measured; what it returns is added to that line of the metrics."""
@@ -61,12 +63,43 @@ def run(
     # From here on only the networks themselves draw from the global generators (dropout).
     torch.manual_seed(seeding.derive(config.seed, "network"))
     start_measuring(experiment.device)
+    identity = experiment.identity()
     latest: list[Scored] = []
 
-    def evaluate() -> dict[str, Any]:
-        latest[:] = [experiment.score(experiment.data.parts.train)]
-        line = experiment.metrics(latest[0])
-        return line if watch is None else line | watch(experiment, latest[0])
+    def fit(trained: Experiment, until: int | None, done: Progress | None = None) -> Progress:
+        """Train on from where the run is; ``done`` if an earlier part is of this process."""
+        latest.clear()
+
+        def evaluate() -> dict[str, Any]:
+            latest[:] = [trained.score(trained.data.parts.train)]
+            line = trained.metrics(latest[0])
+            return line if watch is None else line | watch(trained, latest[0])
+
+        trainer = Trainer(
+            trained.method,
+            trained.train,
+            trained.meta,
+            evaluate,
+            store=folder,
+            observers=observers,
+            selector="validation_accuracy" if config.validation_size else "test_accuracy",
+            identity=identity,
+            max_steps=until,
+            checkpoint_every=config.checkpoint_every,
+            eval_every=config.eval_every,
+            log_every=config.log_every,
+            phases=trained.phases,
+        )
+        if done is not None:
+            trainer.progress = done
+        elif resume is not None:
+            trainer.resume()
+            _keep_unfreeze(config, folder)
+            if view is not None:
+                view.resumed(trainer.progress.step)
+        with StopSignal() as stop:
+            trainer.fit(lambda: stop.signum)
+        return trainer.progress
 
     with run_folder(config, resume, name=folder_name(config)) as folder:
         observers: list[Observer] = []
@@ -75,33 +108,39 @@ def run(
         if view is not None:
             view.announce(experiment, folder)
             observers.append(view)
-        trainer = Trainer(
-            experiment.method,
-            experiment.train,
-            experiment.meta,
-            evaluate,
-            store=folder,
-            observers=observers,
-            selector="validation_accuracy" if config.validation_size else "test_accuracy",
-            identity=experiment.identity(),
-            max_steps=config.max_steps,
-            checkpoint_every=config.checkpoint_every,
-            eval_every=config.eval_every,
-            log_every=config.log_every,
-        )
-        if resume is not None:
-            trainer.resume()
+        frozen, done = experiment.frozen_steps, None
+        if not config.unfreeze or (config.max_steps or sys.maxsize) <= frozen:
+            done = fit(experiment, config.max_steps)
+        else:
+            if resume is None or folder.steps(experiment.device) <= frozen:
+                done = fit(experiment, frozen)
+            experiment = unfrozen(experiment)
             if view is not None:
-                view.resumed(trainer.progress.step)
-        with StopSignal() as stop:
-            trainer.fit(lambda: stop.signum)
+                view.unfrozen(experiment)
+            done = fit(experiment, config.max_steps, done)
         # A finished run that is resumed has nothing left to evaluate.
         scored = latest[0] if latest else experiment.score(experiment.data.parts.train)
-        result = outputs.result(experiment, scored, trainer.progress)
+        result = outputs.result(experiment, scored, done)
         outputs.write(result, folder)
         if view is not None:
             view.conclude(result, folder)
         return result.summary
+
+
+def _keep_unfreeze(config: Config, folder: RunFolder) -> None:
+    """Note that a resumed run has got more epochs of the whole network.
+
+    Raises:
+        UserError: it has got fewer.
+    """
+    started = folder.training_config()
+    if config.unfreeze < started.unfreeze:
+        raise UserError(
+            f"{folder} was started with `unfreeze={started.unfreeze}`, which can only grow, got "
+            f"{config.unfreeze}"
+        )
+    if config.unfreeze > started.unfreeze:
+        folder.write_config(started.model_copy(update={"unfreeze": config.unfreeze}))
 
 
 def finished(path: Path) -> Experiment:
@@ -117,6 +156,9 @@ def finished(path: Path) -> Experiment:
     state = folder.load(experiment.device)
     if state is None:
         raise UserError(f"{path} holds no run with a checkpoint ({checkpoint.LAST})")
-    restore(state, experiment.method, experiment.identity())
+    identity = experiment.identity()
+    if state["progress"]["step"] > experiment.frozen_steps:
+        experiment = unfrozen(experiment)
+    restore(state, experiment.method, identity)
     torch.manual_seed(seeding.derive(config.seed, "network"))
     return experiment

@@ -19,6 +19,10 @@ class View(Observer, Protocol):
         """It goes on after ``step`` steps."""
         ...
 
+    def unfrozen(self, experiment: Experiment) -> None:
+        """From here on the whole network of photos is trained; ``experiment`` is that part."""
+        ...
+
     def conclude(self, found: Result, folder: RunFolder) -> None:
         """It is finished and written."""
         ...

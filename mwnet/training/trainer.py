@@ -16,7 +16,7 @@ from mwnet.core.errors import Interrupted, NonFiniteLoss, UserError, first_line
 from mwnet.core.seeding import global_states, restore_global_states
 from mwnet.data.batches import Batches
 from mwnet.data.meta import MetaSource
-from mwnet.methods import Method
+from mwnet.methods import Method, Phase
 from mwnet.training.loop import steps
 from mwnet.training.protocols import Observer, Store
 
@@ -59,6 +59,7 @@ class Trainer:
         checkpoint_every: epochs between checkpoints.
         eval_every: epochs between measurements; the last epoch of each phase has one.
         log_every: steps between reports within an epoch, or None.
+        phases: of the run, where the method is trained in some of them only; None: the method's.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Trainer:
         checkpoint_every: int = 1,
         eval_every: int = 1,
         log_every: int | None = None,
+        phases: Sequence[Phase] | None = None,
     ) -> None:
         self.method = method
         self.train, self.meta = train, meta
@@ -83,7 +85,9 @@ class Trainer:
         self.store, self.observers = store, observers
         self.selector = selector
         self.identity = identity
-        self.total = min(method.epochs * len(train), max_steps or sys.maxsize)
+        self.phases = method.phases if phases is None else phases
+        self.names = [phase.name for phase in self.phases for _ in range(phase.epochs)]
+        self.total = min(len(self.names) * len(train), max_steps or sys.maxsize)
         self.checkpoint_every = checkpoint_every
         self.eval_every = eval_every
         self.log_every = log_every
@@ -101,6 +105,11 @@ class Trainer:
             return
         restore(state, self.method, self.identity)
         self.progress = Progress(**state["progress"])
+        if len(self.phases) > 1:  # the run may have got a phase since
+            self.progress.history = [
+                {"epoch": line["epoch"], "step": line["step"], "phase": self.phases[0].name, **line}
+                for line in self.progress.history
+            ]
         self.method.epoch = max(0, self.progress.step - 1) // len(self.train)
         # map_location has moved the generator states too; they belong on the CPU.
         states = {name: value.cpu() for name, value in state["generators"].items()}
@@ -122,8 +131,7 @@ class Trainer:
             NonFiniteLoss: a reported loss or a parameter became NaN or infinite.
         """
         done, in_epoch = self.progress, len(self.train)
-        phases = self.method.phases
-        epochs = [phase.name * (len(phases) > 1) for phase in phases for _ in range(phase.epochs)]
+        epochs = [name * (len(self.phases) > 1) for name in self.names]
         measured = self._measured()
         for observer in self.observers:
             observer.begin(self.total, done.step, epochs, done.history)
@@ -169,10 +177,10 @@ class Trainer:
 
     def _measured(self) -> set[int]:
         """Return the epochs that are measured, counted from 0; the last of each phase is one."""
-        ends = accumulate(phase.epochs for phase in self.method.phases)
+        ends = accumulate(phase.epochs for phase in self.phases)
         return {
             epoch
-            for phase, end in zip(self.method.phases, ends, strict=True)
+            for phase, end in zip(self.phases, ends, strict=True)
             for epoch in range(end - 1, end - phase.epochs - 1, -self.eval_every)
         }
 
@@ -207,8 +215,8 @@ class Trainer:
         done = self.progress
         means = self._means()
         line: dict[str, Any] = {"epoch": self.method.epoch + 1, "step": done.step}
-        if len(self.method.phases) > 1:
-            line["phase"] = self.method.phase
+        if len(self.phases) > 1:
+            line["phase"] = self.names[self.method.epoch]
         if done.history and done.history[-1].get("phase") != line.get("phase"):
             done.best = -math.inf  # what counts is the phase that ends in the result
         line |= {**means, **self.evaluate()}

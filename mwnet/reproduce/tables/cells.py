@@ -22,7 +22,7 @@ State = Literal["new", "interrupted", "finished"]
 COMMANDS: dict[str, Values] = {"train": {}, "clean-learning": {"method": "erm", "meta_size": 0}}
 """What can make a cell, with the options that it begins from."""
 
-INDIFFERENT = {"out", "seed"} | Config.resumable() - {"max_steps"}
+INDIFFERENT = {"out", "seed"} | Config.resumable() - {"max_steps", "unfreeze"}
 """Options that may differ between runs of one row and column."""
 
 

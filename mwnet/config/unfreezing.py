@@ -1,0 +1,20 @@
+"""Options of the epochs in which the whole network of photos is trained, after its head."""
+
+from mwnet.config.section import Section, option
+
+
+class UnfreezeOptions(Section):
+    """How long the network that photos go through is trained too, and how far it moves."""
+
+    unfreeze: int = option(
+        "classifier",
+        0,
+        "Epochs that train the whole network of photos from their pixels, after --epochs of its "
+        "head.",
+        ge=0,
+        resumable=True,
+    )
+    # Small: at 1e-4 the features of EfficientNet-Lite0 are spoilt within nine steps.
+    unfreeze_lr: float = option(
+        "classifier", 1e-5, "Learning rate (AdamW) of the epochs of --unfreeze.", gt=0
+    )
