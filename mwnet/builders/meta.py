@@ -23,7 +23,7 @@ def check_needs(options: TrainingOptions, wanted: type[Method]) -> None:
     """
     name = f"`method={options.method!r}`"
     if wanted.meta == "clean" and options.meta_noisy:
-        raise UserError(f"{name} learns from a clean meta set: leave `meta_noisy` out")
+        raise UserError(f"{name} learns from a clean meta set: give `meta_noisy=False`")
     if wanted.meta == "clean" and options.meta_source == "confident":
         raise UserError(
             f"{name} learns from a clean meta set, which `meta_source='confident'` is not"
