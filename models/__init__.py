@@ -67,7 +67,7 @@ def find(name: str) -> Callable[..., nn.Module]:
     Raises:
         ValueError: an unknown name; the message has the nearest known one.
 
-    Example:
+    Examples:
         >>> find("cnn4") is MODELS["cnn4"]
         True
     """

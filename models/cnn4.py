@@ -34,7 +34,7 @@ def cnn4(
 
     Source: Table 6 of Gao, Gouk and Hospedales, 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["cnn4"](num_classes=10, in_channels=1, image_size=28)

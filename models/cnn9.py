@@ -39,7 +39,7 @@ def cnn9(
 
     Source: Table 2 of Han et al., NeurIPS 2018.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["cnn9"](num_classes=10)

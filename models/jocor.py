@@ -33,7 +33,7 @@ def jocor_net(
 
     Source: Table 6 of Gao, Gouk and Hospedales, 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["jocor-net"](num_classes=10)
@@ -71,7 +71,7 @@ def jocor_repo(
 
     Source: the code of Wei et al., CVPR 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["jocor-repo"](num_classes=10)

@@ -30,7 +30,7 @@ def mlp(
 
     Source: Table 6 of Gao, Gouk and Hospedales, 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["mlp2"](num_classes=10, in_channels=1, image_size=28)

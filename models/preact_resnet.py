@@ -53,7 +53,7 @@ def preact_resnet18(
 
     Source: He et al., "Identity mappings in deep residual networks", ECCV 2016.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["preact-resnet18"](num_classes=10)

@@ -77,7 +77,7 @@ def resnet(
 
     Source: section 4.2 of He et al., CVPR 2016.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["resnet32"](num_classes=10)

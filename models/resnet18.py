@@ -72,7 +72,7 @@ def resnet18(
 
     Source: He et al., CVPR 2016.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["resnet18"](num_classes=10)

@@ -34,7 +34,7 @@ def vgg11(
 
     Source: Simonyan and Zisserman, ICLR 2015.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["vgg11"](num_classes=10)

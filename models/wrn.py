@@ -89,7 +89,7 @@ def wide_resnet(
 
     Source: Zagoruyko and Komodakis, BMVC 2016.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import MODELS
         >>> network = MODELS["wrn-16-4"](num_classes=10)

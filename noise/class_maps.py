@@ -53,7 +53,7 @@ def asymmetric(num_classes: int, rate: float, generator: Generator, *, dataset: 
 
     Source: Patrini et al., CVPR 2017.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> matrix = NOISES["asymmetric"](10, 0.4, torch.Generator(), dataset="cifar10")
@@ -93,7 +93,7 @@ def superclass(num_classes: int, rate: float, generator: Generator, *, dataset: 
     Source: the description of Patrini et al., CVPR 2017, and the text maps in the code of Englesson
     and Azizpour, NeurIPS 2021. Most other public code does ``block5`` under this name.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> matrix = NOISES["superclass"](100, 0.4, torch.Generator(), dataset="cifar100")
@@ -130,7 +130,7 @@ def block5(num_classes: int, rate: float, generator: Generator, *, dataset: str 
     the superclass". Ids are alphabetical there, so only 6 of the 100 moves stay in a true
     superclass.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> NOISES["block5"](10, 0.4, torch.Generator())[4].nonzero().flatten().tolist()
@@ -163,7 +163,7 @@ def hierarchical(
 
     Source: the code of Hendrycks et al., NeurIPS 2018 (Gold Loss Correction).
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> matrix = NOISES["hierarchical"](100, 0.4, torch.Generator(), dataset="cifar100")

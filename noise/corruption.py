@@ -35,7 +35,7 @@ def corrupt(labels: Tensor, matrix: Tensor, generator: Generator, counts: str = 
         ValueError: unknown ``counts``, rows that are no distributions, or rows that do not fit the
             labels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> truth, generator = torch.arange(10).repeat(10), torch.Generator().manual_seed(0)
         >>> matrix = torch.full((10, 10), 0.3 / 9, dtype=torch.float64).fill_diagonal_(0.7)
@@ -67,7 +67,7 @@ def realised_rate(given: Tensor, truth: Tensor) -> float:
         given: ``(n,)`` given labels.
         truth: ``(n,)`` true labels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> realised_rate(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 0, 0]))
         0.25

@@ -31,7 +31,7 @@ def anchor_points(probabilities: Tensor, *, percentile: float | None = 0.97) -> 
     Source: Patrini et al., CVPR 2017. Their code looks for the percentile by setting
     larger entries to zero in a view of the predictions, and so zeroes entries of later rows of T.
 
-    Example:
+    Examples:
         >>> import torch
         >>> anchor_points(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), percentile=None)
         tensor([[0.9000, 0.1000],
@@ -92,7 +92,7 @@ def confident_joint(probabilities: Tensor, labels: Tensor) -> Tensor:
 
     Source: Northcutt, Jiang and Chuang, JAIR 2021 (confident learning).
 
-    Example:
+    Examples:
         >>> import torch
         >>> p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]])
         >>> confident_joint(p, torch.tensor([0, 0, 1, 1]))
@@ -119,7 +119,7 @@ def estimated_rate(probabilities: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: see ``confident_joint``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]])
         >>> estimated_rate(p, torch.tensor([0, 0, 1, 1]))

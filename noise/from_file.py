@@ -24,7 +24,7 @@ def labels_from_file(spec: str, count: int, classes: Sequence[str]) -> Tensor:
     Raises:
         ValueError: no such file or key, another length, a label that is no class.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import numpy as np
         >>> with tempfile.TemporaryDirectory() as folder:

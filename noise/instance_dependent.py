@@ -47,7 +47,7 @@ def instance(
 
     Source: algorithm 2 of Xia et al., Part-dependent Label Noise, NeurIPS 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
         >>> x, labels = torch.randn(1000, 5, generator=generator), torch.arange(4).repeat(250)

@@ -45,7 +45,7 @@ def pmd(probabilities: Tensor, rate: float, kind: int) -> Tensor:
     code divides 1 - tau by the factor instead, so it also changes samples of margin 1. Their eta
     comes from a PreActResNet-34 after 25 epochs.
 
-    Example:
+    Examples:
         >>> import torch
         >>> pmd(torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.4, 0.1]]), rate=0.4, kind=1)
         tensor([[0.7867, 0.2133, 0.0000],

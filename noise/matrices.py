@@ -48,7 +48,7 @@ def none(num_classes: int, rate: float, generator: Generator, *, dataset: str = 
     Raises:
         ValueError: another rate than 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> NOISES["none"](3, 0.0, torch.Generator()).diagonal()
@@ -79,7 +79,7 @@ def uniform(num_classes: int, rate: float, generator: Generator, *, dataset: str
 
     Source: section 2 of Ghosh and Lan, WACV 2021; called ``unif`` in the MW-Net code.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> NOISES["uniform"](4, 0.4, torch.Generator())[0]
@@ -107,7 +107,7 @@ def symmetric(num_classes: int, rate: float, generator: Generator, *, dataset: s
 
     Source: section 3 of Gao, Gouk and Hospedales, 2021 ("from the positive label to a negative").
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> NOISES["symmetric"](5, 0.4, torch.Generator())[0]
@@ -137,7 +137,7 @@ def flip(num_classes: int, rate: float, generator: Generator, *, dataset: str = 
 
     Source: section 2 of Ghosh and Lan, WACV 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> matrix = NOISES["flip"](5, 0.4, torch.Generator().manual_seed(0))
@@ -167,7 +167,7 @@ def flip2(num_classes: int, rate: float, generator: Generator, *, dataset: str =
     Source: section 2 of Ghosh and Lan, WACV 2021; called ``flip`` in Shu et al., 2019. The public
     code draws the classes with a fixed seed; here the generator decides.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> matrix = NOISES["flip2"](5, 0.4, torch.Generator().manual_seed(0))
@@ -197,7 +197,7 @@ def pairflip(num_classes: int, rate: float, generator: Generator, *, dataset: st
     Source: Han et al., Co-teaching, NeurIPS 2018; "asymmetric (pair-flip)" in Gao, Gouk and
     Hospedales, 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import NOISES
         >>> NOISES["pairflip"](4, 0.4, torch.Generator())[3]
@@ -222,7 +222,7 @@ def unlearnable(matrix: Tensor) -> list[int]:
 
     Source: section 4 of Ghosh and Lan, WACV 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> unlearnable(torch.tensor([[0.4, 0.6], [0.1, 0.9]]))
         [0]

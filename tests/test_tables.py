@@ -334,6 +334,9 @@ def test_the_true_labels_are_no_feature(tmp_path: Path) -> None:
     assert data.feature_names == ("a",)
     assert data.truth is not None
     assert data.truth.tolist() == [0] * 20 + [1] * 20
+    assert (
+        "column 'true_label' holds the true labels, for metrics and clean meta sets" in data.notes
+    )
 
 
 def test_a_copy_of_the_labels_is_named(tmp_path: Path) -> None:

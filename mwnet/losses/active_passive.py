@@ -21,7 +21,7 @@ def nce(logits: Tensor, labels: Tensor) -> Tensor:
 
     Source: Ma et al., ICML 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -51,7 +51,7 @@ def nce_rce(
 
     Source: Ma et al., ICML 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -79,7 +79,7 @@ def agce(logits: Tensor, labels: Tensor, *, a: float = 0.6, q: float = 0.6) -> T
 
     Source: Zhou et al., ICML 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -115,7 +115,7 @@ def nce_agce(
 
     Source: Zhou et al., ICML 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -144,7 +144,7 @@ def aul(logits: Tensor, labels: Tensor, *, a: float = 5.5, q: float = 3.0) -> Te
 
     Source: Zhou et al., ICML 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -174,7 +174,7 @@ def ael(logits: Tensor, labels: Tensor, *, a: float = 2.5) -> Tensor:
 
     Source: Zhou et al., ICML 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

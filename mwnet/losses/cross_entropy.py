@@ -19,7 +19,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     The sum over all labels depends on the prediction, so label noise moves the minimum.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -49,7 +49,7 @@ def focal(logits: Tensor, labels: Tensor, *, gamma: float = 2.0) -> Tensor:
     Source: Lin et al., ICCV 2017 (gamma 2). The code of Ma et al. (2020) takes gamma 0.5 and
     detaches the factor, which is another loss.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -76,7 +76,7 @@ def poly1(logits: Tensor, labels: Tensor, *, epsilon: float = 1.0) -> Tensor:
 
     Source: Leng et al., ICLR 2022.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

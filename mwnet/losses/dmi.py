@@ -33,7 +33,7 @@ def dmi(logits: Tensor, labels: Tensor, *, ridge: float = 1e-6) -> Tensor:
 
     Source: Xu et al., NeurIPS 2019. Their code adds 1e-3 to the determinant and leaves out the 1/n.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.2], [0.2, 0.8]]).log()

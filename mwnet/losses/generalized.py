@@ -32,7 +32,7 @@ def gce(logits: Tensor, labels: Tensor, *, q: float = 0.7) -> Tensor:
 
     Source: Zhang and Sabuncu, NeurIPS 2018 (q = 0.7); eq. 6 of Li's notes.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -66,7 +66,7 @@ def truncated_gce(logits: Tensor, labels: Tensor, *, q: float = 0.7, k: float = 
 
     Source: Zhang and Sabuncu, NeurIPS 2018; eq. 7 of Li's notes.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -98,7 +98,7 @@ def rce(logits: Tensor, labels: Tensor, *, A: float = LOG_ZERO) -> Tensor:
 
     Source: Wang et al., ICCV 2019; eq. 18 of Li's notes.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -130,7 +130,7 @@ def sce(
 
     Source: Wang et al., ICCV 2019; eq. 19 of Li's notes.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

@@ -32,7 +32,7 @@ def gjs(
 
     Source: Englesson and Azizpour, NeurIPS 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

@@ -24,7 +24,7 @@ def mae(logits: Tensor, labels: Tensor) -> Tensor:
     Source: eq. 6 of Ghosh and Lan, WACV 2021. The factor 2 is the papers'; some code drops it,
     which halves the learning rate.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -51,7 +51,7 @@ def mse(logits: Tensor, labels: Tensor) -> Tensor:
 
     Source: eq. 4 of Li's notes on robust losses.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -90,7 +90,7 @@ def imae(logits: Tensor, labels: Tensor, *, T: float = 2.0, variant: str = "note
 
     Source: Wang et al., 2019 (IMAE).
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

@@ -33,7 +33,7 @@ def peer(
 
     Source: Liu and Guo, ICML 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -69,7 +69,7 @@ def cores(
 
     Source: Cheng et al., ICLR 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -103,7 +103,7 @@ def elr(
 
     Source: Liu et al., NeurIPS 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

@@ -65,7 +65,7 @@ class ELR(StatefulLoss):
 
     Source: Liu et al., NeurIPS 2020.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = ELR(num_samples=2, num_classes=3)
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -109,7 +109,7 @@ class Pruning(StatefulLoss):
     Source: Zhang and Sabuncu, NeurIPS 2018. Their code prunes by the checkpoint of the best *test*
     accuracy; this class prunes by the present network.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = Pruning(num_samples=2, num_classes=3, start=1, every=1)
         >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
@@ -153,7 +153,7 @@ class Peer(StatefulLoss):
 
     Source: Liu and Guo, ICML 2020; see ``peer``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = Peer(num_samples=2, num_classes=3)
         >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
@@ -198,7 +198,7 @@ class Cores(StatefulLoss):
 
     Source: Cheng et al., ICLR 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = Cores(num_samples=2, num_classes=3, begin=0, full=1, sieve=1)
         >>> logits, labels = torch.tensor([[0.8, 0.1, 0.1]] * 2).log(), torch.tensor([0, 1])
@@ -257,7 +257,7 @@ class Correction(StatefulLoss):
 
     Source: Patrini et al., CVPR 2017.
 
-    Example:
+    Examples:
         >>> import torch
         >>> matrix = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
         >>> loss = Correction(2, 3, kind="forward", estimate=lambda p, labels: matrix, warmup=1)

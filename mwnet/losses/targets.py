@@ -25,7 +25,7 @@ def label_smoothing(logits: Tensor, labels: Tensor, *, epsilon: float = 0.1) -> 
     Source: Szegedy et al., CVPR 2016. One public implementation for noisy labels has targets that
     sum to 0.99.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -55,7 +55,7 @@ def bootstrap_soft(logits: Tensor, labels: Tensor, *, beta: float = 0.95) -> Ten
 
     Source: Reed et al., ICLR 2015 workshop.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -85,7 +85,7 @@ def bootstrap_hard(logits: Tensor, labels: Tensor, *, beta: float = 0.8) -> Tens
 
     Source: Reed et al., ICLR 2015 workshop.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -116,7 +116,7 @@ def forward_correction(logits: Tensor, labels: Tensor, *, matrix: Tensor | None 
 
     Source: Patrini et al., CVPR 2017.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -151,7 +151,7 @@ def backward_correction(logits: Tensor, labels: Tensor, *, matrix: Tensor | None
 
     Source: Patrini et al., CVPR 2017.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()

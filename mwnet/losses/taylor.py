@@ -67,7 +67,7 @@ def taylor(
     random points, which see 52 % of the range at 10 classes and 6 % at 100. The meaning of eta
     would then change with K.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mwnet import LOSSES
         >>> logits = torch.tensor([[0.8, 0.1, 0.1]] * 2).log()
@@ -90,7 +90,7 @@ def taylor(
 def taylor_range(theta: tuple[float, ...], num_classes: int) -> tuple[float, float]:
     """Compute (f_min, f_max) over all predictions of ``num_classes`` classes and all labels.
 
-    Example:
+    Examples:
         >>> taylor_range((*[0.0] * 6, 1.0, *[0.0] * 5), num_classes=4)
         (0.0, 0.25)
     """

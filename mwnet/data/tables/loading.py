@@ -62,7 +62,7 @@ def load_table(
         raise UserError(f"{path}: {error}") from None
     counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
     if len(labelled) == 2:
-        notes.append(f"column '{truths[0]}' holds the true labels: used for metrics alone")
+        notes.append(f"column '{truths[0]}' holds the true labels, for metrics and clean meta sets")
     left_out = [note for note in table.notes if note.startswith("left out")]
     advice = ["`columns` and `drop` choose other columns"] if left_out else []
     return Source(
