@@ -142,8 +142,9 @@ def _recipe(ahead: argparse.Namespace, mode: str | None) -> tuple[dict[str, Any]
             raise UserError(f"{path.parent} holds no run to resume: there is no {path.name} in it")
         return load_run(path.parent), path
     if ahead.config is None:
-        found = ahead.dataset is None and ahead.data is not None
-        dataset = dataset_of(Path(ahead.data)) if found else ahead.dataset or "digits"
+        dataset = ahead.dataset or "digits"
+        if ahead.dataset is None and ahead.data is not None:
+            dataset = dataset_of(Path(ahead.data))
         return recipe_of(dataset, mode or "train", pixels=ahead.features == "none"), Path()
     path = find_file(Path(ahead.config))
     recipe = load_yaml(path)
