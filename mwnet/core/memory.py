@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import sys
 from pathlib import Path
 
 import torch
@@ -17,9 +18,17 @@ def start_measuring(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    with contextlib.suppress(OSError, AttributeError):  # not glibc, not Linux, or not allowed
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free but kept
+    with contextlib.suppress(OSError, AttributeError):  # not Linux, or not allowed
+        give_back()
         RESET.write_text("5")  # man 5 proc: the peak of the resident set begins anew
+
+
+def give_back() -> None:
+    """Return memory that is free but kept: by glibc, and by pyarrow where a table was read."""
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def peak_memory(device: torch.device) -> float | None:

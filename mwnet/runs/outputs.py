@@ -3,7 +3,9 @@
 import csv
 import io
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -102,20 +104,19 @@ def write(found: Result, folder: RunFolder) -> None:
 
 def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]) -> str:
     """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy``."""
-    rows: list[tuple] = [COLUMNS]
-    for i, name in enumerate(names):
-        rows.append(
-            (
-                name,
-                classes[scored.given[i]],
-                classes[scored.predicted[i]],
-                f"{scored.quality[i]:.9g}",
-                f"{scored.weight[i]:.9g}",
-                f"{scored.loss[i]:.9g}",
-                bool(scored.is_issue[i]),
-            )
+    rows = (
+        (
+            name,
+            classes[scored.given[i]],
+            classes[scored.predicted[i]],
+            f"{scored.quality[i]:.9g}",
+            f"{scored.weight[i]:.9g}",
+            f"{scored.loss[i]:.9g}",
+            bool(scored.is_issue[i]),
         )
-    return _csv(rows)
+        for i, name in enumerate(names)
+    )
+    return _csv(chain([COLUMNS], rows))
 
 
 def summarise(
@@ -228,7 +229,7 @@ def _last_and_best(values: dict[int, float | None]) -> dict[str, float | int | N
     }
 
 
-def _csv(rows: list[tuple]) -> str:
+def _csv(rows: Iterable[tuple]) -> str:
     """CSV text; a cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

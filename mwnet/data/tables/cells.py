@@ -50,6 +50,8 @@ def read_cells(name: str, series: "pd.Series") -> tuple[Kind, np.ndarray]:
     if pd.api.types.is_bool_dtype(dtype):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return "boolean", numbers
+    if dtype == np.float64:
+        return "numeric", series.to_numpy()  # not copied
     if pd.api.types.is_numeric_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return "numeric", numbers

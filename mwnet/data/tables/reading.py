@@ -265,6 +265,8 @@ def _framed(table: Any, notes: list[str]) -> "tuple[pd.DataFrame, list[str]]":
     table = pa.table(columns, names=unique)
     del columns
     frame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    del table
+    pa.default_memory_pool().release_unused()
     return frame, notes
 
 
