@@ -5,10 +5,8 @@ import logging
 import math
 import numbers
 import os
-import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +25,10 @@ from torch import Tensor, nn
 from mwnet.builders.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
+from mwnet.config.words import in_own_words, naming, own_words
 from mwnet.core import files, seeding
 from mwnet.core.arguments import location, mapping
-from mwnet.core.errors import NonFiniteLoss, UserError, WrongType, first_line
+from mwnet.core.errors import NonFiniteLoss, UserError, WrongType
 from mwnet.core.formats import dataset_of
 from mwnet.core.plain import plain
 from mwnet.data.hashable import encode_hashable, known_codes
@@ -55,20 +54,6 @@ CLASSIFIER = "classifier.json"
 FORMAT = 1
 NOT_OPTIONS = frozenset({"model", "random_state"})
 """Parameters of the estimator that are not passed on as they are."""
-OTHER_WORDS = {
-    "seed": "random_state",
-    "meta_noisy": "the meta labels are the given, noisy ones unless there is `X_meta`",
-    "validation_size": "no samples are kept for validation",
-    "train_size": "all samples are trained on but those of the meta set",
-    "test_fraction": "no samples are kept for testing",
-    "noise_rate_estimate": "the noise rate is estimated where a method needs it",
-    "noise_rate_known": "the noise rate is estimated where a method needs it",
-    "inner_steps": "there is one look-ahead step",
-    "columns": "`X` may be a DataFrame with the columns of your choice",
-    "drop": "`X` may be a DataFrame with the columns of your choice",
-}
-"""Options of a run that are no parameters here: the parameter instead, or what holds without."""
-OPTION = re.compile(r"`([a-z]\w*)(?:\.(\w+))?(=[^`]*)?`|--([a-z]+(?:-[a-z]+)*)")
 
 
 class MWNetClassifier(ClassifierMixin, BaseEstimator):
@@ -227,7 +212,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             mwnet.core.errors.NonFiniteLoss: a parameter became NaN or infinite; it is a ValueError.
         """
         vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
-        with _own_words():
+        with own_words(self.get_params(deep=False)):
             experiment, self.classes_ = self._prepared(X, y, X_meta, y_meta, sample_weight)
             _train(experiment)
         rated = torch.arange(len(experiment.data.source.labels))
@@ -242,7 +227,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         rated = source.not_test()
         if source.test_ids is None:  # then no samples are kept for testing
             source = replace(source, test_ids=torch.arange(0))
-        with _own_words():
+        with own_words(self.get_params(deep=False)):
             config = self._config(clean=False, count=len(rated))
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
@@ -358,7 +343,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`y` is {y!r}, not labels: give the column, as in X[{y!r}], and drop it"
             )
-        with _naming("y"):
+        with naming("y"):
             classes, codes = encode_hashable(y, "y")
         if given.own != len(codes):
             raise UserError(
@@ -366,7 +351,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             )
         if given.table is not None:
             for note in copies(given.table, codes):
-                log.warning("%s", in_own_words(note))
+                log.warning("%s", in_own_words(note, self.get_params(deep=False)))
         if weights is not None:
             weights = _weights(weights, codes, classes)
         if (x_meta is None) != (y_meta is None):
@@ -375,7 +360,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         if clean:
             self._check_clean()
             known = {label: code for code, label in enumerate(classes.tolist())}
-            with _naming("y_meta"):
+            with naming("y_meta"):
                 more_codes = known_codes(y_meta, "y_meta", given.clean, known)
             meta_ids = torch.arange(len(codes), len(codes) + given.clean)
             codes = np.concatenate([codes, more_codes])
@@ -449,7 +434,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _columns(self, frame: Any, *, reset: bool) -> None:
         """Remember the names of the columns, or compare them, as scikit-learn does."""
-        with _naming("X"):
+        with naming("X"):
             validate_data(self, frame, skip_check_array=True, reset=reset)
 
     def _check_clean(self) -> None:
@@ -489,7 +474,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked(self, x: Any, name: str = "X", *, reset: bool) -> np.ndarray:
         """Samples after scikit-learn's checks; images as float32 or uint8."""
-        with _naming(name):
+        with naming(name):
             checked: Any = validate_data(
                 self,
                 x,
@@ -584,7 +569,7 @@ def find_label_issues(
         path = Path(X)
         source = load_data(dataset_of(path), path=path, label_column=label_column)
         for note in source.notes:
-            log.warning("%s", in_own_words(note))
+            log.warning("%s", in_own_words(note, fitted.get_params(deep=False)))
         fitted._fit_source(source)
     elif label_column is not None:
         raise UserError("`label_column` is for a table that `X` is the path of: give `y`")
@@ -662,7 +647,7 @@ def _milestones(epochs: Any) -> list[Any]:
 
 def _weights(weights: Any, codes: np.ndarray, classes: np.ndarray) -> Tensor:
     """``(n,)`` weights of the caller, checked."""
-    with _naming("sample_weight"):
+    with naming("sample_weight"):
         checked = _check_sample_weight(weights, codes[:, None]).astype(np.float64)
     if not np.isfinite(checked).all() or (checked < 0).any() or not checked.any():
         raise UserError("`sample_weight` must be finite, from 0, and above 0 for some samples")
@@ -674,68 +659,3 @@ def _weights(weights: Any, codes: np.ndarray, classes: np.ndarray) -> Tensor:
             "above 0, or leave the class out of `y`"
         )
     return torch.from_numpy(checked).float()
-
-
-@contextmanager
-def _own_words() -> Iterator[None]:
-    """Within the block messages name parameters of the estimator where they named a run's options.
-
-    An option that is no parameter loses its backticks, and what holds instead stands at the end.
-    """
-    try:
-        yield
-    except UserError as error:
-        text = in_own_words(str(error))
-        if text == str(error):
-            raise
-        raise type(error)(text) from error
-
-
-def in_own_words(message: str) -> str:
-    """Write the options of a run that a message names as parameters of the estimator.
-
-    Examples:
-        >>> in_own_words("`seed` got -1, `model.depht` is unknown")
-        "`random_state` got -1, `model_options['depht']` is unknown"
-        >>> in_own_words("lower `meta_size` or `validation_size`")
-        'lower `meta_size` or validation_size (no samples are kept for validation)'
-    """
-    own, absent = MWNetClassifier().get_params(), {}
-
-    def other(match: re.Match[str]) -> str:
-        name, key, value = match[1] or match[4].replace("-", "_"), match[2], match[3] or ""
-        if key is not None and f"{name}_options" in own:
-            return f"`{name}_options[{key!r}]{value}`"
-        if name not in Config.model_fields:
-            return match[0]
-        instead = name if name in own else OTHER_WORDS.get(name, f"{name} is no option here")
-        if instead in own:
-            return f"`{instead}{value}`"
-        absent[instead] = None
-        return f"{name}{value}"
-
-    text = OPTION.sub(other, message)
-    return f"{text} ({'; '.join(absent)})" if absent else text
-
-
-@contextmanager
-def _naming(argument: str) -> Iterator[None]:
-    """Within the block scikit-learn's refusals are one sentence that names the argument.
-
-    Those about names of features stay as they are: its checks of an estimator read every line.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (ValueError, TypeError) as error:
-        text = first_line(error).rstrip(":")
-        if "feature names" in text.lower():
-            raise
-        if text.startswith("Expected 2D array"):
-            text += ". Reshape your data to (n, features), or to (n, h, w) for images"
-        if text.startswith(f"{argument[0]} "):
-            text = (argument if argument == "X" else f"`{argument}`") + text[1:]
-        else:
-            text = f"`{argument}`: {text}"
-        raise (WrongType if isinstance(error, TypeError) else UserError)(text) from error

@@ -29,7 +29,13 @@ all methods and Meta-Weight-Net have an example."""
 HOMES = {"Run": "mwnet.loading"}
 """Where the example of a public name stands, if neither in its docstring nor in its module's."""
 
-OTHERS = ("mwnet.core.commands", "mwnet.core.plain", "mwnet.methods.base", "mwnet.methods.mwnet")
+OTHERS = (
+    "mwnet.config.words",
+    "mwnet.core.commands",
+    "mwnet.core.plain",
+    "mwnet.methods.base",
+    "mwnet.methods.mwnet",
+)
 
 
 def called(entry: Any) -> Any:

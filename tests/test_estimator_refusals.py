@@ -12,8 +12,8 @@ from sklearn.exceptions import NotFittedError
 
 import mwnet
 from mwnet.config.schema import Config
+from mwnet.config.words import OTHER_WORDS, in_own_words
 from mwnet.core.errors import UserError
-from mwnet.estimator import OTHER_WORDS, in_own_words
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_every_option_of_a_run_is_a_parameter_or_put_otherwise() -> None:
     assert set(OTHER_WORDS) <= Config.model_fields.keys() - PARAMETERS.keys()
     for name in Config.model_fields:
         text = in_own_words(
-            f"`{name}=3` is too high: lower `{name}`, or --{name.replace('_', '-')}"
+            f"`{name}=3` is too high: lower `{name}`, or --{name.replace('_', '-')}", PARAMETERS
         )
         assert set(NAMED.findall(text)) <= PARAMETERS.keys() | FIT
         assert name in text or OTHER_WORDS[name] in PARAMETERS
