@@ -4,6 +4,7 @@ import copy
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from experiments import build_with_other_truth, config, drive, middles, paramete
 
 from mwnet.builders.experiment import build
 from mwnet.methods import METHODS, Context, Method
+from mwnet.methods.base import predict
+from mwnet.runs.model import load_model, of_experiment
 
 methods = pytest.mark.parametrize("method", sorted(METHODS))
 
@@ -190,3 +193,15 @@ def test_batch_norm_statistics_move_once_a_step(name: str) -> None:
     counters = [b for n, b in method.named_buffers() if n.endswith("num_batches_tracked")]
     assert {int(count) for count in counters} <= {0, 1}
     assert any(counters)
+
+
+@methods
+def test_a_saved_model_predicts_as_the_method_did(method: str, tmp_path: Path) -> None:
+    experiment = build(config(method))
+    drive(experiment)
+    data = experiment.data
+    ids = data.parts.test[:50]
+    of_experiment(experiment).save(tmp_path)
+    predicted = load_model(tmp_path).predict_proba(data.source.x[ids].numpy())
+    wanted = predict(experiment.method.network, data.pixels, ids).softmax(-1)
+    torch.testing.assert_close(torch.from_numpy(predicted), wanted.cpu(), rtol=0, atol=1e-6)

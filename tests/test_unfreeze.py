@@ -124,7 +124,7 @@ def test_the_head_is_that_of_a_run_without(photos: Path, tmp_path: Path) -> None
 
 
 # Photos in folders have no clean labels, which the others need.
-ABLE = [name for name, entry in METHODS.items() if entry.meta != "clean" and name != "d2l"]
+ABLE = [name for name, entry in METHODS.items() if entry.meta != "clean" and not entry.stays_frozen]
 
 
 @pytest.mark.parametrize("method", ABLE)
@@ -228,6 +228,7 @@ def test_export(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--features", "none"], "no features of one"),
         (["--features", "{own}"], "no features of one"),
         (["--method", "d2l"], "goes back to earlier weights"),
+        (["--method", "cross-fit"], "trains ten networks"),
         (["--method", "erm", "--seeds", "2"], "--seeds does not go with --unfreeze"),
     ],
 )

@@ -215,11 +215,9 @@ def _check_unfreeze(config: Config, source: Source) -> None:
             "`unfreeze` trains the network that photos in class folders went through, and this "
             "data has no features of one"
         )
-    if config.method == "d2l":
-        raise UserError(
-            "`unfreeze` does not go with `method='d2l'`, which goes back to earlier weights, and "
-            "those are of the head alone"
-        )
+    why = METHODS[config.method].stays_frozen
+    if why:
+        raise UserError(f"`unfreeze` does not go with `method={config.method!r}`, {why}")
 
 
 def _samples(

@@ -52,3 +52,9 @@ def as_photos(x: Any) -> np.ndarray | None:
     from mwnet.data.photo_features import photo_features
 
     return photo_features([Path(file) for file in x], DEFAULT)
+
+
+def are_files(x: Any) -> bool:
+    """Return whether samples are paths of image files, as text or as ``Path``."""
+    some = x[:1] if isinstance(x, (list, tuple)) else []
+    return len(some) == 1 and isinstance(some[0], (str, Path))

@@ -71,6 +71,8 @@ class Method(nn.Module):
     """Whether it has a ``noise_rate``, a ``NoiseRate``."""
     recordable: ClassVar[bool] = False
     """Whether ``parts.record`` is around its update, as CUDA graphs need it."""
+    stays_frozen: ClassVar[str] = ""
+    """Why its network cannot be trained on together with a pretrained one; empty if it can."""
     takes_sample_weight: ClassVar[bool] = False
     """Whether it multiplies losses with the weights that came with the samples."""
     learns_weights: ClassVar[bool] = False

@@ -1,5 +1,6 @@
 """Cross-fitted RMNW-Net: each label is judged by a network that has not seen it."""
 
+import math
 from typing import Any, final
 
 import torch
@@ -57,13 +58,13 @@ class CrossFit(Method):
     1. First round: K networks, network k without fold k, all weights 1. After each epoch network k
        judges the labels of fold k, which it has never seen.
     2. Second round: K new networks. The weight of a sample is learnt by one weight net from what
-       its judge said in the first round: the log margin of the given label, averaged over epochs,
-       its rank, and how often another class was predicted. Fold k with its given, noisy labels is
-       the meta set of network k, so no sample is held out.
+       its judge said in the first round: the log margin of the given label, of log probabilities
+       averaged over the epochs, its rank, and how often another class was predicted.
+       Fold k with its given, noisy labels is the meta set of network k, so no sample is held out.
 
     Prediction is the mean of the second networks' probabilities. The label-quality score of a
-    training sample is its out-of-fold log margin, averaged over the epochs of the round and mapped
-    to [0, 1] by p / (p + best other p).
+    training sample is p / (p + best other p) of the given label, where p are the out-of-fold
+    probabilities, geometric means over the epochs of the round.
 
     From RMNW-Net (Ghosh and Lan, WACV 2021): the look-ahead step, the meta loss MAE on noisy
     labels, the weight net of 100 units. Not from the papers: folds, rounds, and margins as input.
@@ -80,6 +81,7 @@ class CrossFit(Method):
     takes_loss = "per sample"
     learns_weights = True
     weight_of_loss = False
+    stays_frozen = "which trains ten networks"
     networks = 5
     passes = 20
 
@@ -111,20 +113,21 @@ class CrossFit(Method):
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine, self.meta_interval = weighting.engine, weighting.meta_interval
         self.train_batches, self.seed = parts.train, parts.seed
+        fold = folds_of(parts, folds)
+        of_sample = fold[parts.train.ids]
+        self.members = [parts.train.ids[of_sample == k] for k in range(folds)]
+        self.register_buffer("fold", fold, persistent=False)  # follows from seed and labels
         n, classes = parts.num_samples, parts.num_classes
-        buffers = {
-            "fold": folds_of(parts, folds),
+        sums = {
             "judged": torch.zeros(n, classes),
-            "margins": torch.zeros(n),
             "wrong": torch.zeros(n),
             "looks": torch.zeros(()),
             "features": torch.zeros(n, FEATURES),
         }
-        for name, value in buffers.items():
+        for name, value in sums.items():
             self.register_buffer(name, value)
         self.fold: Tensor
         self.judged: Tensor
-        self.margins: Tensor
         self.wrong: Tensor
         self.looks: Tensor
         self.features: Tensor
@@ -151,7 +154,7 @@ class CrossFit(Method):
         if self.epoch == self.start_of(self.SECOND):
             ids = self.train_batches.ids.to(self.looks.device)
             self.features[ids] = self._features(ids)
-            for sums in (self.judged, self.margins, self.wrong, self.looks):
+            for sums in (self.judged, self.wrong, self.looks):
                 sums.zero_()
 
     @torch.no_grad()
@@ -169,14 +172,14 @@ class CrossFit(Method):
         logs = F.log_softmax(logits, -1)
         self.looks += 1
         self.judged[ids] += logs
-        self.margins[ids] += log_margin(logs, labels)
         self.wrong[ids] += (logs.argmax(1) != labels).float()
 
     def _features(self, ids: Tensor) -> Tensor:
         """``(n, 3)`` margin, rank and share of epochs with another class."""
-        mean = self.margins[ids] / self.looks
-        rank = mean.argsort().argsort().float() / max(1, len(ids) - 1)
-        return torch.stack([mean, rank, self.wrong[ids] / self.looks], 1)
+        labels = self.train_batches.labels[ids]
+        margin = log_margin(self.judged[ids] / self.looks, labels)
+        rank = margin.argsort().argsort().float() / max(1, len(ids) - 1)
+        return torch.stack([margin, rank, self.wrong[ids] / self.looks], 1)
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         weighted = self.phase == self.SECOND
@@ -185,12 +188,14 @@ class CrossFit(Method):
         reports = []
         for k, learner in enumerate(self._now):
             others = fold != k
-            if not others.any():
+            if not others.any():  # the schedules of all networks go on together
+                learner.scheduler.step()
                 continue
             part = Batch(batch.index[others], batch.x[others], batch.y[others])
             if weighted:
                 self.weight_net.features = self.features[part.index]
-                meta = self._meta(k, learner.steps, len(batch.index)) if due else None
+                judged = due and len(self.members[k]) > 0
+                meta = self._meta(k, learner.steps, len(batch.index)) if judged else None
                 report = bilevel_step(
                     self.problems[k],
                     self.engine,
@@ -212,10 +217,9 @@ class CrossFit(Method):
 
     def _meta(self, k: int, step: int, size: int) -> Batch:
         """Samples of fold k with their given labels."""
-        train = self.train_batches
-        ids = train.ids[self.fold.cpu()[train.ids] == k]
-        order = torch.randperm(len(ids), generator=generator(self.seed, "meta", k, step))
-        drawn = ids[order[:size]].to(train.labels.device)
+        train, ids = self.train_batches, self.members[k]
+        places = torch.randint(len(ids), (size,), generator=generator(self.seed, "meta", k, step))
+        drawn = ids[places].to(train.labels.device)
         return Batch(drawn, train.pixels.take(drawn), train.labels[drawn])
 
     def logits(self, x: Tensor) -> Tensor:
@@ -263,7 +267,7 @@ class Mean(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(n, ...)`` samples -> ``(n, K)`` logits."""
         logs = torch.stack([F.log_softmax(network(x), -1) for network in self.networks])
-        return logs.logsumexp(0) - torch.log(torch.tensor(float(len(self.networks))))
+        return logs.logsumexp(0) - math.log(len(self.networks))
 
 
 def log_margin(logs: Tensor, labels: Tensor) -> Tensor:

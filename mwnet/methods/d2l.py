@@ -49,6 +49,8 @@ class D2L(Method):
     cross-entropy before the turning point. Momentum and learning-rate schedule are not turned back.
     """
 
+    stays_frozen = "which goes back to earlier weights, and those are of the head alone"
+
     def __init__(self, parts: Parts, *, warmup: float = 1 / 3, window: int = 5) -> None:
         if not (0 <= warmup < 1 and window >= 2):
             raise ValueError(

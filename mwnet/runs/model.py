@@ -24,12 +24,14 @@ from mwnet.core import files
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.data.batches import Pixels
 from mwnet.data.decoding import BATCH
+from mwnet.data.inputs import are_files
 from mwnet.data.photo_networks import find_extractor
 from mwnet.data.photo_pixels import photo_batches
 from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import of_numbers
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
+from mwnet.methods.cross_fit import Mean
 from mwnet.models import MODELS, PREFIX
 
 MODEL, TENSORS = "model.json", "model.safetensors"
@@ -52,6 +54,7 @@ class TrainedModel:
         image_size: side in pixels that photos of a folder have got, None for other data.
         preparation: how a table becomes features, None for other data.
         extractor: name of the frozen network that photos went through, None for other data.
+        members: networks whose probabilities are averaged; None for one network.
     """
 
     network: nn.Module
@@ -64,6 +67,7 @@ class TrainedModel:
     image_size: int | None = None
     preparation: TablePreparation | None = None
     extractor: str | None = None
+    members: int | None = None
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -84,7 +88,7 @@ class TrainedModel:
 
     def logits(self, x: Any) -> Tensor:
         """Compute ``(n, K)`` logits; see ``predict_proba``."""
-        if self.extractor is not None and self.shape[1:] != (1, 1) and _is_files(x):
+        if self.extractor is not None and self.shape[1:] != (1, 1) and are_files(x):
             photos = photo_batches(list(map(Path, x)), self.extractor)
             return torch.cat([self.logits(batch) for batch in photos])
         samples = self.samples(x)
@@ -97,7 +101,7 @@ class TrainedModel:
         """Bring samples into the shape of those that were trained on, or refuse them."""
         if self.preparation is not None:
             return self._prepared(self.preparation, x)
-        if self.extractor is not None and _is_files(x):
+        if self.extractor is not None and are_files(x):
             from mwnet.data.folder import features_of_photos
 
             x = features_of_photos(list(map(Path, x)), self.extractor)
@@ -159,6 +163,7 @@ class TrainedModel:
             "image_size": self.image_size,
             "preparation": None if self.preparation is None else self.preparation.described(),
             "extractor": self.extractor,
+            "members": self.members,
         }
         with files.atomic(folder / TENSORS) as file:
             file.write(save(whole))
@@ -188,13 +193,8 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
         image_size=config.image_size if photos else None,
         preparation=source.preparation,
         extractor=source.extractor,
+        members=len(network.networks) if isinstance(network, Mean) else None,
     )
-
-
-def _is_files(x: Any) -> bool:
-    """Whether samples are paths of image files."""
-    some = x[:1] if isinstance(x, (list, tuple)) else []
-    return len(some) == 1 and isinstance(some[0], (str, Path))
 
 
 def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedModel:
@@ -263,11 +263,14 @@ def _model(
     empty = torch.empty(0, channels, height, width)
     like = Source("saved", empty, torch.empty(0), None, tuple(found["classes"]))
     described, extractor = found["preparation"], found["extractor"]
-    if not (extractor is None or isinstance(extractor, str)):
+    if not isinstance(extractor, str | None):
         raise UserError(f"the extractor is {extractor!r}")
     if backbone is not None:
         network = saved_whole(options, backbone, tensors)
-    built = classifier(options, like, torch.device("cpu"), build=network)
+    members = found["members"]
+    cpu = torch.device("cpu")
+    alone = [classifier(options, like, cpu, build=network) for _ in range(members or 1)]
+    built = alone[0] if members is None else Mean(alone)
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)
         for name in list(tensors)
@@ -294,4 +297,5 @@ def _model(
         found["image_size"],
         None if described is None else TablePreparation.restored(described, fitted),
         extractor,
+        members,
     )
