@@ -232,7 +232,6 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
             self.classes_ = np.array(source.classes)
-            self.n_features_in_ = len(source.feature_names or ()) or int(source.x.shape[1])
             _train(experiment)
         names = source.names
         self._keep(experiment, rated, None if names is None else [names[i] for i in rated.tolist()])
@@ -567,9 +566,14 @@ def find_label_issues(
             if value is not None:
                 raise UserError(f"`X` is a path, whose labels are with it: leave `{name}` out")
         path = Path(X)
-        source = load_data(dataset_of(path), path=path, label_column=label_column)
+        own = fitted.get_params(deep=False)
+        with own_words({*own, "label_column"}):
+            kind = dataset_of(path)
+            if label_column is not None and kind != "table":
+                raise UserError(f"`label_column` is for tables, not for {kind}")
+            source = load_data(kind, path=path, label_column=label_column)
         for note in source.notes:
-            log.warning("%s", in_own_words(note, fitted.get_params(deep=False)))
+            log.warning("%s", in_own_words(note, own))
         fitted._fit_source(source)
     elif label_column is not None:
         raise UserError("`label_column` is for a table that `X` is the path of: give `y`")

@@ -80,6 +80,7 @@ def test_images_keep_their_bytes(tmp_path: Path) -> None:
         ({"x": np.where(np.eye(6, 3) == 1, np.inf, X), "y": Y}, "sample 0, feature 0 is inf"),
         ({"x": np.full((6, 2, 2), np.nan), "y": Y}, "sample 0, position .0, 0. is nan"),
         ({"x": X.astype(str), "y": Y}, "x must hold numbers"),
+        ({"x": np.zeros((6, 3), np.uint8), "y": Y, "x_test": X, "y_test": Y}, "not on one scale"),
         ({"x": X[:, 0], "y": Y}, "1 to 3 dimensions"),
     ],
 )

@@ -47,7 +47,7 @@ def test_folder_with_its_own_test_part(tmp_path: Path) -> None:
     assert data.labels.tolist() == [0, 0, 0, 1, 1, 1] * 2
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Test", "testing", "eval"])
 def test_other_names_of_the_held_out_part(tmp_path: Path, name: str) -> None:
     data = folder(tree(tmp_path, ("train", name)), 8, skip_bad=False)
     assert data.classes == ("cats", "dogs")

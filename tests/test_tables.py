@@ -360,3 +360,41 @@ def test_a_repeated_column_gets_another_name(tmp_path: Path) -> None:
 def test_a_source_that_needs_no_preparation_is_itself() -> None:
     source = Source("s", torch.zeros(4, 2, 1, 1), torch.tensor([0, 1, 0, 1]), None, ("a", "b"))
     assert source.prepared(torch.arange(4)) is source
+
+
+def test_a_missing_number_is_the_median_also_where_many_are_alike() -> None:
+    values = np.concatenate([np.zeros(900), np.arange(1, 101), [np.nan]])
+    out = Numbers.fit(values, mark=True).transform(np.array([np.nan, 0.0]))
+    assert out[0, 0] == out[1, 0]
+
+
+def test_true_labels_in_any_case_are_no_feature_and_may_be_dropped(tmp_path: Path) -> None:
+    path = table(tmp_path / "data.csv", True_Label=["x"] * 20 + ["y"] * 20, y_true=["x", "y"] * 20)
+    with pytest.raises(ValueError, match="leave one of them out by `drop`"):
+        load_table(path)
+    data = load_table(path, drop=["True_Label"])
+    assert data.feature_names == ("a",)
+    assert data.truth is not None
+    assert data.truth.tolist() == [0, 1] * 20
+
+
+def test_categories_of_a_parquet_stay_categories(tmp_path: Path) -> None:
+    codes = pd.Categorical.from_codes([0, 1, 2, 3] * 10, categories=["01", "02", "10", "20"])
+    path = tmp_path / "data.parquet"
+    frame(code=codes, label=["x", "y"] * 20).to_parquet(path)
+    data = load_table(path)
+    assert data.table is not None
+    assert data.table.columns[0].kind == "category"
+    assert data.table.columns[0].values[0] == "01"
+
+
+def test_dates_where_numbers_were_are_refused() -> None:
+    fitted = TablePreparation.fit(features_of(frame()), torch.arange(30))
+    with pytest.raises(ValueError, match="'a' holds '2020-01-01', and the run was trained on"):
+        fitted.read(frame(a=["2020-01-01", "2020-01-05"]))
+
+
+def test_spaces_around_names_of_columns_do_not_matter() -> None:
+    data = frame(**{" a ": RNG.normal(size=ROWS), "b": RNG.normal(size=ROWS)})
+    fitted = TablePreparation.fit(features_of(data), torch.arange(30))
+    assert len(fitted.read(data)[0]) == ROWS

@@ -10,8 +10,12 @@ from mwnet.data.dataset import Dataset
 from mwnet.data.load import load
 
 
-def load_source(options: DataOptions) -> Source:
+def load_source(options: DataOptions, *, progress: bool = False) -> Source:
     """Load the data set.
+
+    Args:
+        options: of the data.
+        progress: show a bar on stderr while features of photos are taken.
 
     Raises:
         ValueError: unknown name, missing or broken data.
@@ -28,6 +32,7 @@ def load_source(options: DataOptions) -> Source:
         features=options.features,
         image_size=options.image_size,
         skip_bad=options.skip_bad,
+        progress=progress,
     )
 
 

@@ -144,7 +144,11 @@ class Experiment:
 
 
 def build(
-    config: Config, source: Source | None = None, network: BuildNetwork | None = None
+    config: Config,
+    source: Source | None = None,
+    network: BuildNetwork | None = None,
+    *,
+    progress: bool = False,
 ) -> Experiment:
     """Load, corrupt and divide the data, and build method, networks and batches.
 
@@ -154,25 +158,29 @@ def build(
         config: what was asked for.
         source: the samples, instead of those that the config names.
         network: builds the network, instead of the model that the config names.
+        progress: show a bar on stderr while features of photos are taken.
 
     Raises:
         UserError: whatever is wrong with names, files, sizes or labels.
     """
     try:
-        return _build(config, source, network)
+        return _build(config, source, network, progress)
     except UserError:
         raise
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def _build(config: Config, source: Source | None, build_network: BuildNetwork | None) -> Experiment:
+def _build(
+    config: Config, source: Source | None, build_network: BuildNetwork | None, progress: bool
+) -> Experiment:
     device = find_device(config.device)
     if config.cuda_graphs and device.type != "cuda":
         raise UserError(f"`cuda_graphs` needs a CUDA device, this run is on {device.type}")
     wanted = lookup(METHODS, config.method, "method")
     check_needs(config.training_options, wanted)
-    source = load_source(config.data_options) if source is None else source
+    if source is None:
+        source = load_source(config.data_options, progress=progress)
     _check_unfreeze(config, source)
     if config.model == "auto":
         config = config.model_copy(update={"model": model_for(source)})

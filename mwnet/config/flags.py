@@ -145,9 +145,12 @@ def _recipe(ahead: argparse.Namespace, mode: str | None) -> tuple[dict[str, Any]
         dataset = ahead.dataset or "digits"
         if ahead.dataset is None and ahead.data is not None:
             dataset = dataset_of(Path(ahead.data))
-        return recipe_of(dataset, mode or "train", pixels=ahead.features == "none"), Path()
+        recipe = recipe_of(dataset, mode or "train", pixels=ahead.features == "none")
+        return (recipe if ahead.data is None else {**recipe, "dataset": dataset}), Path()
     path = find_file(Path(ahead.config))
     recipe = load_yaml(path)
+    if ahead.dataset is None and ahead.data is not None and "dataset" not in recipe:
+        recipe["dataset"] = dataset_of(Path(ahead.data))
     meant = recipe.get("dataset", "digits")
     if ahead.dataset not in (None, meant):
         raise UserError(

@@ -14,7 +14,7 @@ class UnfreezeOptions(Section):
         ge=0,
         resumable=True,
     )
-    # Small: at 1e-4 the features of EfficientNet-Lite0 are spoilt within nine steps.
+    # Small, so that pretrained features are not spoilt within an epoch.
     unfreeze_lr: float = option(
         "classifier", 1e-5, "Learning rate (AdamW) of the epochs of --unfreeze.", gt=0
     )

@@ -16,6 +16,8 @@ OTHER_WORDS = {
     "noise_rate_estimate": "the noise rate is estimated where a method needs it",
     "noise_rate_known": "the noise rate is estimated where a method needs it",
     "inner_steps": "there is one look-ahead step",
+    "labels": "load an .npy with numpy and give `X` and `y`",
+    "skip_bad": "take unreadable photos out of the folder",
     "columns": "`X` may be a DataFrame with the columns of your choice",
     "drop": "`X` may be a DataFrame with the columns of your choice",
 }

@@ -62,6 +62,11 @@ def arrays(path: Path, labels: Path | None = None) -> Source:
                 f"{path}: x has shape {x.shape} and x_test {found['x_test'].shape}; samples must "
                 "be alike, and there must be some"
             )
+        if (x.dtype == np.uint8) != (found["x_test"].dtype == np.uint8):
+            raise UserError(
+                f"{path}: x holds {x.dtype} and x_test {found['x_test'].dtype}, which are not on "
+                "one scale: give both as bytes or both as numbers"
+            )
         x = np.concatenate([x, found["x_test"]])
     labelled = [name for name in ("y", "y_true", "y_test") if name in found]
     read = read_labels({f"{path}: {name}": found[name] for name in labelled})

@@ -14,7 +14,8 @@ from mwnet.core.errors import UserError
 from mwnet.data.decoding import decoded, unreadable
 from mwnet.data.picture import open_rgb
 
-HELD_OUT = ("test", "val", "valid", "validation")
+TRAIN = ("train", "training")
+HELD_OUT = ("test", "testing", "val", "valid", "validation", "eval")
 """Folders beside ``train`` that hold the test part, in the order in which they are looked for."""
 SUFFIXES = {
     *(
@@ -79,9 +80,11 @@ def class_folders(root: Path, *, skip_bad: bool = False) -> ImageTree:
     """
     if not root.is_dir():
         raise UserError(f"there is no folder {root}")
-    held_out = [root / name for name in HELD_OUT if (root / name).is_dir()]
-    split = bool(held_out) and (root / "train").is_dir()
-    parts = (root / "train", held_out[0]) if split else (root,)
+    folders = {one.name.casefold(): one for one in root.iterdir() if one.is_dir()}
+    own = [folders[name] for name in TRAIN if name in folders]
+    held_out = [folders[name] for name in HELD_OUT if name in folders]
+    split = bool(own and held_out)
+    parts = (own[0], held_out[0]) if split else (root,)
     files: list[Path] = []
     starts, others, bad, outside, empty = [], [], [], [], []
     for part in parts:

@@ -57,7 +57,7 @@ def read_labels(columns: dict[str, Any]) -> Labels:
     if len(counts) < 2:
         raise UserError(f"{name} needs labels of at least 2 classes, got {len(counts)}")
     notes = _check_classes(name, counts, numeric)
-    classes = sorted(counts, key=float) if numeric else sorted(counts)
+    classes = sorted(counts, key=_number) if numeric else sorted(counts)
     position = {label: index for index, label in enumerate(classes)}
     ids = []
     for other, column in cells.items():
@@ -131,13 +131,13 @@ def _cells(name: str, values: Any) -> list[str]:
 def _spelling(cells: Sequence[str]) -> tuple[dict[str, str], bool]:
     """The class of each different cell, and whether the classes are numbers."""
     counts = Counter(cells)
-    numbers: dict[str, float] = {}
+    numbers: dict[str, int | float] = {}
     for cell in counts:
         try:
-            numbers[cell] = float("x" if "_" in cell or CODE.fullmatch(cell) else cell)
+            numbers[cell] = _number("x" if "_" in cell or CODE.fullmatch(cell) else cell)
         except ValueError:
             return {cell: cell for cell in counts}, False
-    alike: dict[float, list[str]] = defaultdict(list)
+    alike: dict[int | float, list[str]] = defaultdict(list)
     for cell, number in numbers.items():
         alike[number].append(cell)
     names = {}
@@ -148,6 +148,12 @@ def _spelling(cells: Sequence[str]) -> tuple[dict[str, str], bool]:
             name = whole[0][1].replace("+", "") + whole[0][2]
         names |= dict.fromkeys(group, "0" if name == "-0" else name)
     return names, True
+
+
+def _number(cell: str) -> int | float:
+    """A number without rounding: whole ones have more digits than a float."""
+    whole = WHOLE.fullmatch(cell)
+    return float(cell) if whole is None else int(whole[1] + whole[2])
 
 
 def _check_classes(name: str, counts: Counter[str], numeric: bool) -> list[str]:

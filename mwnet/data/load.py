@@ -106,6 +106,8 @@ def _with_features(source: Source, path: Path) -> Source:
 
     x = embeddings(path, len(source.labels))
     note = f"{path}: {x.shape[1]} features a sample are used instead of the data's own"
+    if source.names is not None:
+        note += f"; its rows are taken to be {source.names[0]} to {source.names[-1]}"
     return replace(
         source,
         x=x,

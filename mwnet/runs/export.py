@@ -36,7 +36,8 @@ def export_onnx(model: TrainedModel, path: Path) -> float:
 
     Args:
         model: what is exported. Input ``x``: ``(n, c, h, w)`` float32 in the units of the training
-            samples, n free; output ``probabilities``: ``(n, K)``.
+            samples, n free; of a table the prepared features, of photos those of the frozen
+            network. Output ``probabilities``: ``(n, K)``.
         path: of the file.
 
     Returns:

@@ -175,7 +175,8 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
     data, config = experiment.data, experiment.config
     network = experiment.method.network
     source, pixels = data.source, data.pixels
-    photos = source.name in ("folder", "clothing1m") and source.image_size != (1, 1)
+    raw = source.extractor is None and source.image_size != (1, 1)
+    photos = raw and source.name in ("folder", "clothing1m")
     return TrainedModel(
         network=copy.deepcopy(network).cpu().eval(),
         pixels=Pixels(
@@ -262,14 +263,12 @@ def _model(
     options.model_options.pop("pretrained", None)  # its weights come from the file
     empty = torch.empty(0, channels, height, width)
     like = Source("saved", empty, torch.empty(0), None, tuple(found["classes"]))
-    described, extractor = found["preparation"], found["extractor"]
+    described, extractor, members = (found[k] for k in ("preparation", "extractor", "members"))
     if not isinstance(extractor, str | None):
         raise UserError(f"the extractor is {extractor!r}")
     if backbone is not None:
         network = saved_whole(options, backbone, tensors)
-    members = found["members"]
-    cpu = torch.device("cpu")
-    alone = [classifier(options, like, cpu, build=network) for _ in range(members or 1)]
+    alone = [classifier(options, like, empty.device, build=network) for _ in range(members or 1)]
     built = alone[0] if members is None else Mean(alone)
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)

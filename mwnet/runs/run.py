@@ -59,7 +59,9 @@ def run(
         Interrupted: asked to stop; a checkpoint is in the run folder.
     """
     prepare_process(config)
-    experiment = build(config)
+    if resume is not None:
+        _check_unfreeze(config, resume)
+    experiment = build(config, progress=view is not None)
     # From here on only the networks themselves draw from the global generators (dropout).
     torch.manual_seed(seeding.derive(config.seed, "network"))
     start_measuring(experiment.device)
@@ -94,7 +96,10 @@ def run(
             trainer.progress = done
         elif resume is not None:
             trainer.resume()
-            _keep_unfreeze(config, folder)
+            if config.unfreeze > folder.training_config().unfreeze:
+                folder.write_config(
+                    folder.training_config().model_copy(update={"unfreeze": config.unfreeze})
+                )
             if view is not None:
                 view.resumed(trainer.progress.step)
         with StopSignal() as stop:
@@ -127,20 +132,18 @@ def run(
         return result.summary
 
 
-def _keep_unfreeze(config: Config, folder: RunFolder) -> None:
-    """Note that a resumed run has got more epochs of the whole network.
+def _check_unfreeze(config: Config, path: Path) -> None:
+    """Refuse to resume a run with fewer epochs of the whole network.
 
     Raises:
-        UserError: it has got fewer.
+        UserError: there are fewer.
     """
-    started = folder.training_config()
-    if config.unfreeze < started.unfreeze:
+    started = RunFolder(path).training_config().unfreeze
+    if config.unfreeze < started:
         raise UserError(
-            f"{folder} was started with `unfreeze={started.unfreeze}`, which can only grow, got "
+            f"{path} was started with `unfreeze={started}`, which can only grow, got "
             f"{config.unfreeze}"
         )
-    if config.unfreeze > started.unfreeze:
-        folder.write_config(started.model_copy(update={"unfreeze": config.unfreeze}))
 
 
 def finished(path: Path) -> Experiment:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mwnet.core.errors import UserError, nearest
 from mwnet.data.tables.cells import FEW_ROWS, Kind, empty, read_cells
-from mwnet.data.tables.reading import unique_names
+from mwnet.data.tables.reading import MISSING, unique_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def features_of(
     Raises:
         UserError: an unknown name, a column that cannot be read, no feature.
     """
-    names = unique_names([str(name) for name in frame.columns])
+    names = unique_names([str(name).strip() for name in frame.columns])
     for option, asked in (("columns", columns), ("drop", drop)):
         for name in asked:
             if name not in names:
@@ -252,3 +252,32 @@ def _why_none(name: str, kind: Kind, values: np.ndarray) -> str:
         if named and steps[0] > 0:
             return "an identifier, by its name and its different whole numbers"
     return ""
+
+
+def as_kind(name: str, kind: Kind, series: "pd.Series") -> np.ndarray:
+    """Return the cells of a new column as the kind of the column that was trained on.
+
+    Raises:
+        UserError: words where numbers were.
+    """
+    wanted_words = kind in ("category", "text")
+    if wanted_words:
+        cells = series.astype(object).where(series.notna(), None)
+        values = np.empty(len(cells), dtype=object)
+        values[:] = [
+            None if cell is None or str(cell).strip() in MISSING else str(cell).strip()
+            for cell in cells
+        ]
+        return values
+    if not series.notna().any():
+        return np.full(len(series), np.nan)
+    column = read_column(name, series, asked=True)
+    if column.values.dtype == object or (kind == "date") != (column.kind == "date"):
+        if empty(column.values).all():
+            return np.full(len(series), np.nan)
+        example = str(series.dropna().tolist()[0])
+        raise UserError(
+            f"column '{name}' holds {example!r}, and the run was trained on a column of "
+            f"{'dates' if kind == 'date' else 'numbers'} there"
+        )
+    return column.values

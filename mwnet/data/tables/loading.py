@@ -49,12 +49,16 @@ def load_table(
         raise UserError(
             f"{path} has {len(frame)} rows: too few to train on, at least {FEWEST_ROWS} are needed"
         )
-    truths = [column for column in TRUTHS if column in frame.columns and column != name]
+    named = [column for column in frame.columns if str(column).lower() in TRUTHS]
+    truths = [column for column in named if column != name and column not in drop]
     if len(truths) > 1:
-        raise UserError(f"{path} has true labels in {' and '.join(truths)}: drop one of them")
+        raise UserError(
+            f"{path} has true labels in {' and '.join(truths)}: leave one of them out by `drop`"
+        )
     labelled = [name, *truths]
     read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
-    rest = frame.drop(columns=labelled)
+    rest = frame.drop(columns=[*labelled, *(column for column in named if column in drop)])
+    drop = [column for column in drop if column not in named]
     del frame
     try:
         table = features_of(rest, columns=[c for c in columns if c != name], drop=drop)
@@ -115,7 +119,7 @@ def _label_column(
         raise UserError(
             f"{path} has no column '{asked}'; name one of {', '.join(names)} as `label_column`"
         )
-    few = {name: frame[name].nunique() for name in names}
+    few = {name: frame[name].astype(str).nunique() for name in names}
     candidates = [name for name in names if 2 <= few[name] <= max(20, len(frame) // 20)]
     # The last column, then words rather than numbers.
     candidates.sort(

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mwnet.core.errors import UserError
 from mwnet.data.tables.cells import Kind, empty
-from mwnet.data.tables.columns import Column, Table, read_column
-from mwnet.data.tables.reading import MISSING, unique_names
+from mwnet.data.tables.columns import Column, Table, as_kind
+from mwnet.data.tables.reading import unique_names
 from mwnet.data.tables.text import TextFeatures
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ class Numbers:
         knots: ``(q,)`` ascending values of the training rows.
         scores: ``(q,)`` what they become; linear in between. Their mean over the training rows is
             0, their deviation 1.
+        median: of the training rows.
         mark: whether a second feature says that the cell is missing.
     """
 
     knots: tuple[float, ...]
     scores: tuple[float, ...]
+    median: float
     mark: bool
 
     @property
@@ -57,7 +59,7 @@ class Numbers:
         """Measure the quantiles of ``(n,)`` values, of which some may be NaN."""
         known = values[~np.isnan(values)]
         if not len(known):
-            return Numbers((0.0,), (0.0,), mark)
+            return Numbers((0.0,), (0.0,), 0.0, mark)
         count = int(np.clip(len(known) // 10, 10, QUANTILES))
         scaler: Any = QuantileTransformer(n_quantiles=min(count, len(known)), random_state=0)
         scaler.fit(known[:, None])
@@ -67,13 +69,13 @@ class Numbers:
         scores = np.clip(norm.ppf(ranks), -REACH, REACH)
         spread = np.interp(known, knots, scores)
         scores = (scores - spread.mean()) / (spread.std() or 1.0)
-        return Numbers(tuple(knots.tolist()), tuple(scores.tolist()), mark)
+        median = float(np.median(known))
+        return Numbers(tuple(knots.tolist()), tuple(scores.tolist()), median, mark)
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         """``(n,)`` numbers -> ``(n, width)`` features."""
         missing = np.isnan(values)
-        median = self.knots[len(self.knots) // 2]
-        out = np.interp(np.where(missing, median, values), self.knots, self.scores)[:, None]
+        out = np.interp(np.where(missing, self.median, values), self.knots, self.scores)[:, None]
         return np.hstack([out, missing[:, None]]) if self.mark else out
 
 
@@ -215,7 +217,7 @@ class TablePreparation:
             if name not in names:
                 raise UserError(f"there is no column '{name}', which the run was trained on")
             series = frame.iloc[:, names.index(name)]
-            columns.append(Column(name, kind, _as_kind(name, kind, series)))
+            columns.append(Column(name, kind, as_kind(name, kind, series)))
         others = [name for name in names if name not in self.names]
         plural = "s" * (len(others) > 1)
         notes = [f"not used: column{plural} {', '.join(map(repr, others))}"] if others else []
@@ -256,7 +258,12 @@ class TablePreparation:
 
 def _described(part: Part) -> dict[str, Any]:
     if isinstance(part, Numbers):
-        return {"knots": list(part.knots), "scores": list(part.scores), "mark": part.mark}
+        return {
+            "knots": list(part.knots),
+            "scores": list(part.scores),
+            "median": part.median,
+            "mark": part.mark,
+        }
     if isinstance(part, Categories):
         return {"categories": list(part.names), "mark": part.mark}
     return {"text": part.described()}
@@ -264,36 +271,8 @@ def _described(part: Part) -> dict[str, Any]:
 
 def _restored(column: dict[str, Any], tensors: dict[str, Tensor]) -> Part:
     if "knots" in column:
-        return Numbers(tuple(column["knots"]), tuple(column["scores"]), column["mark"])
+        knots, scores = tuple(column["knots"]), tuple(column["scores"])
+        return Numbers(knots, scores, column["median"], column["mark"])
     if "categories" in column:
         return Categories(tuple(column["categories"]), column["mark"])
     return TextFeatures.restored(column["text"], tensors)
-
-
-def _as_kind(name: str, kind: Kind, series: "pd.Series") -> np.ndarray:
-    """The cells of a new column as the kind of the column that was trained on.
-
-    Raises:
-        UserError: words where numbers were.
-    """
-    wanted_words = kind in ("category", "text")
-    if wanted_words:
-        cells = series.astype(object).where(series.notna(), None)
-        values = np.empty(len(cells), dtype=object)
-        values[:] = [
-            None if cell is None or str(cell).strip() in MISSING else str(cell).strip()
-            for cell in cells
-        ]
-        return values
-    if not series.notna().any():
-        return np.full(len(series), np.nan)
-    column = read_column(name, series, asked=True)
-    if column.values.dtype == object:
-        if empty(column.values).all():
-            return np.full(len(series), np.nan)
-        example = next(value for value in column.values if value is not None)
-        raise UserError(
-            f"column '{name}' holds {example!r}, and the run was trained on a column of "
-            f"{'dates' if kind == 'date' else 'numbers'} there"
-        )
-    return column.values

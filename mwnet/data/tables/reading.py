@@ -257,13 +257,7 @@ def _framed(table: Any, notes: list[str]) -> "tuple[pd.DataFrame, list[str]]":
             f"column {', '.join(map(repr, twice))} is there twice; the second is called "
             f"{', '.join(map(repr, renamed))} here"
         )
-    # Categories come back as their values, and large tables are not held twice.
-    columns = [
-        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for column in table.columns
-    ]
-    table = pa.table(columns, names=unique)
-    del columns
+    table = table.rename_columns(unique)
     frame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
     del table
     pa.default_memory_pool().release_unused()
