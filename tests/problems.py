@@ -15,6 +15,7 @@ from mwnet.core.seeding import seeded
 from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS, Learner, Parts, Weighting
+from mwnet.methods.committee import SideBySide
 
 CLASSES = 3
 
@@ -51,8 +52,12 @@ def method(name: str, hyper: dict[str, Any] | None = None, **changes: Any) -> An
     Networks have weights by their purpose; their learning rate falls with every step.
     """
 
-    def learner(purpose: str = "classifier", epochs: int | None = None) -> Learner:
+    def learner(
+        purpose: str = "classifier", epochs: int | None = None, copies: int | None = None
+    ) -> Learner:
         net = module(purpose, network)
+        if copies is not None:
+            net = SideBySide([module(f"{purpose} {k}", network) for k in range(copies)])
         optimizer = SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-2)
         return Learner(net, optimizer, LambdaLR(optimizer, lambda step: 0.95**step))
 

@@ -38,6 +38,7 @@ class Bilevel:
         draws: a context around the network's pass after so many look-ahead steps, for what that
             pass draws at random (dropout). The pass after 0 of them is the training pass. The last
             one is that on the meta batch.
+        weigh_by: what the weight net gets of a batch instead of its losses.
     """
 
     classifier: nn.Module
@@ -49,6 +50,7 @@ class Bilevel:
     inner_steps: int = 1
     weights_at_zero: bool = False
     draws: Callable[[int], AbstractContextManager[Any]] = go_on
+    weigh_by: Callable[[Batch], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ training pass whose losses it returns.
 
 def weigh(problem: Bilevel, losses: Tensor, batch: Batch) -> Tensor:
     """Compute ``(n,)`` weights: those of the weight net, times those that came with the samples."""
-    weights = problem.weight_net(losses, batch.y)
+    seen = losses if problem.weigh_by is None else problem.weigh_by(batch)
+    weights = problem.weight_net(seen, batch.y)
     return weights if batch.weight is None else weights * batch.weight
 
 

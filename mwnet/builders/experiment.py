@@ -255,7 +255,7 @@ def _samples(
         data_options,
         source,
         device,
-        meta_size=0 if confident else options.meta_size,
+        meta_size=0 if confident or wanted.out_of_fold else options.meta_size,
         clean_meta=clean_meta and not own_meta,
         channels_last=network_options.channels_last,
     )

@@ -17,6 +17,7 @@ from mwnet.core import seeding
 from mwnet.core.errors import UserError, first_line, lookup
 from mwnet.data import Batches
 from mwnet.methods import METHODS, Learner, Method, Parts, Weighting
+from mwnet.methods.committee import SideBySide
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.learner import AnyModule
 
@@ -55,8 +56,13 @@ def method(
     if options.cuda_graphs and not wanted.recordable:
         raise UserError(f"`cuda_graphs` cannot record `method={options.method!r}`: leave it out")
 
-    def learner(purpose: str = "classifier", epochs: float | None = None) -> Learner:
+    def learner(
+        purpose: str = "classifier", epochs: float | None = None, copies: int | None = None
+    ) -> Learner:
         built = network(purpose)
+        if copies is not None:
+            others = [network(f"{purpose} {k}") for k in range(1, copies)]
+            built = SideBySide([built, *others])
         of = optimizer(options, built)
         length = options.epochs if epochs is None else epochs
         return Learner(built, of, scheduler(options, of, len(train), length))

@@ -79,6 +79,12 @@ class Method(nn.Module):
     """Whether a weight net sets the weights, which may then collapse."""
     weight_of_loss: ClassVar[bool] = True
     """Whether the weight of a sample depends on its loss alone."""
+    out_of_fold: ClassVar[bool] = False
+    """Whether ``judge`` says what networks say that have not seen the sample.
+
+    Then no samples are held out as a meta set. With other methods they are, even where the method
+    needs none, so that all learn from the same samples.
+    """
     networks: ClassVar[int] = 1
     passes: ClassVar[float] = 3
     """Cost of a step in forward passes of one network for one batch; a backward counts two."""

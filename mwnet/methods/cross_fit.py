@@ -1,4 +1,4 @@
-"""Cross-fitted RMNW-Net: each label is judged by a network that has not seen it."""
+"""Cross-fitted RMNW-Net: each label is judged by networks and trees that have not seen it."""
 
 import math
 from typing import Any, final
@@ -8,23 +8,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mwnet.bilevel import Bilevel, bilevel_step
-from mwnet.core.seeding import generator
+from mwnet.bilevel.weighting import Normalise
+from mwnet.core.seeding import derive, generator
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method, Phase, predict
+from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
+from mwnet.methods.forest import Forest, Kind
 from mwnet.methods.learner import Learner, Parts
 
 FEATURES = 3
 """Inputs of the weight net."""
 OUTSIDE = -1
 """Fold of a sample that is alone in its class: all networks train on it, and none judges it."""
+LOOKS = 10
+"""How often in a round the networks judge."""
+KINDS: tuple[Kind, ...] = ("random", "extra")
+WIDEST = 2048
+"""Numbers in a sample up to which trees are grown on it: pixels of photos tell a tree little."""
 
 
 class OutOfFoldWeights(nn.Module):
-    """Map what the networks that never saw a sample say about its label to its weight.
+    """Map what those that never saw a sample say about its label to its weight.
 
     v = sigmoid(slope * z + f(z, r, c)) with the log margin z, its rank r in [0, 1] and the share c
-    of epochs in which another class was predicted; f is a perceptron of 100 units that begins at
-    zero, so that weights begin as a gently falling function of doubt.
+    of looks in which the networks predicted another class; f is a perceptron of 100 units that
+    begins at zero, so that weights begin as a gently falling function of doubt.
 
     Args:
         slope: of the first curve.
@@ -38,41 +46,42 @@ class OutOfFoldWeights(nn.Module):
         self.out = nn.Linear(hidden, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-        self.features: Tensor | None = None
 
-    def forward(self, losses: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Weights in (0, 1) of the samples whose ``features`` are set; losses are not looked at."""
-        assert self.features is not None
-        return self.of(self.features)
-
-    def of(self, features: Tensor) -> Tensor:
-        """``(n, 3)`` margin, rank and share -> ``(n,)`` weights."""
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """``(n, 3)`` margin, rank and share -> ``(n,)`` weights in (0, 1)."""
         more = self.out(torch.relu(self.hidden(features))).squeeze(1)
         return torch.sigmoid(self.slope * features[:, 0] + more)
 
 
 @final
 class CrossFit(Method):
-    """Train K networks without one fold of the samples each, and judge every label out of fold.
+    """Judge each label by what has not seen it, weight it by that, train again, judge again.
 
-    1. First round: K networks, network k without fold k, all weights 1. After each epoch network k
-       judges the labels of fold k, which it has never seen.
+    1. First round: K networks, network k without fold k, all weights 1. Ten times in the round
+       network k judges the labels of fold k, which it has never seen. At the end a random forest
+       and a forest of extra trees judge each sample by the trees that have not seen it. The three
+       are pooled, with the shares that explain the given labels best.
     2. Second round: K new networks. The weight of a sample is learnt by one weight net from what
-       its judge said in the first round: the log margin of the given label, of log probabilities
-       averaged over the epochs, its rank, and how often another class was predicted.
-       Fold k with its given, noisy labels is the meta set of network k, so no sample is held out.
+       was said in the first round: the log margin of the given label, its rank, and how often the
+       networks predicted another class. Fold k with its given, noisy labels is the meta set of
+       network k, so no sample is held out. At the end the forests are grown again with the learnt
+       weights.
 
-    Prediction is the mean of the second networks' probabilities. The label-quality score of a
-    training sample is p / (p + best other p) of the given label, where p are the out-of-fold
-    probabilities, geometric means over the epochs of the round.
+    Prediction pools the second networks and forests with the shares of the first round. The
+    label-quality score of a training sample is p / (p + best other p) of the given label, where p
+    are what was pooled in both rounds, in the geometric mean. Forests take part where a sample has
+    at most 2,048 numbers, that is not for photos as pixels.
 
     From RMNW-Net (Ghosh and Lan, WACV 2021): the look-ahead step, the meta loss MAE on noisy
-    labels, the weight net of 100 units. Not from the papers: folds, rounds, and margins as input.
+    labels, the weight net of 100 units. Not from the papers: folds, rounds, margins as input,
+    forests. Out-of-bag votes as a judge: Data-OOB (Kwon and Zou, ICML 2023). Folds: confident
+    learning (Northcutt et al., JAIR 2021).
 
     Args:
         parts: what to build from.
         folds: K.
         slope: of the weight's first curve, see ``OutOfFoldWeights``.
+        forests: whether forests take part.
 
     Raises:
         ValueError: fewer than 2 folds, a slope below 0.
@@ -81,91 +90,135 @@ class CrossFit(Method):
     takes_loss = "per sample"
     learns_weights = True
     weight_of_loss = False
+    out_of_fold = True
+    takes_sample_weight = True
     stays_frozen = "which trains ten networks"
     networks = 5
     passes = 20
 
     FIRST, SECOND = "first round", "second round"
 
-    def __init__(self, parts: Parts, *, folds: int = 5, slope: float = 1.0) -> None:
+    def __init__(
+        self, parts: Parts, *, folds: int = 5, slope: float = 1.0, forests: bool = True
+    ) -> None:
         if folds < 2 or slope < 0:
             raise ValueError(f"cross-fit needs folds from 2 and slope from 0, got {folds}, {slope}")
         super().__init__(Phase(self.FIRST, parts.epochs), Phase(self.SECOND, parts.epochs))
         weighting = parts.weighting
         assert weighting is not None  # given to every method that learns weights
-        self.first = nn.ModuleList(parts.learner(f"judge {k}") for k in range(folds))
-        self.second = nn.ModuleList(
-            parts.learner("classifier" if k == 0 else f"classifier {k}") for k in range(folds)
-        )
+        self.folds = folds
+        self.first = parts.learner("judge", copies=folds)
+        self.second = parts.learner("classifier", copies=folds)
         self.weight_net = parts.module("weight net", lambda: OutOfFoldWeights(slope))
-        self.problems = [
-            Bilevel(
-                learner.network,
-                self.weight_net,
-                parts.loss,
-                weighting.meta_loss,
-                weighting.normalise,
-                weighting.virtual_step,
-                weighting.inner_steps,
-            )
-            for learner in learners(self.second)
-        ]
+        self.problem = Bilevel(
+            self.second.network,
+            self.weight_net,
+            parts.loss,
+            weighting.meta_loss,
+            of_each(weighting.normalise, folds),
+            weighting.virtual_step,
+            weighting.inner_steps,
+            weigh_by=self._features_of,
+        )
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine, self.meta_interval = weighting.engine, weighting.meta_interval
         self.train_batches, self.seed = parts.train, parts.seed
+        wide = parts.train.pixels.x[0].numel() > WIDEST
+        self.kinds = KINDS if forests and not wide else ()
         fold = folds_of(parts, folds)
         of_sample = fold[parts.train.ids]
         self.members = [parts.train.ids[of_sample == k] for k in range(folds)]
         self.register_buffer("fold", fold, persistent=False)  # follows from seed and labels
+        self.fold: Tensor
         n, classes = parts.num_samples, parts.num_classes
         sums = {
             "judged": torch.zeros(n, classes),
             "wrong": torch.zeros(n),
             "looks": torch.zeros(()),
             "features": torch.zeros(n, FEATURES),
+            "said": torch.zeros(n, classes),
+            "shares": torch.ones(1),
         }
         for name, value in sums.items():
             self.register_buffer(name, value)
-        self.fold: Tensor
         self.judged: Tensor
         self.wrong: Tensor
         self.looks: Tensor
         self.features: Tensor
+        self.said: Tensor
+        self.shares: Tensor
+        self.forests = nn.ModuleList()
 
     @property
     def learner(self) -> Learner:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The first of the networks that train now, with its optimizer."""
-        return self._now[0]
-
-    @property
-    def _now(self) -> list[Learner]:
-        return learners(self.first if self.phase == self.FIRST else self.second)
+        """The networks that train now, side by side, with their optimizer."""
+        return self.first if self.phase == self.FIRST else self.second
 
     @property
     def network(self) -> nn.Module:
-        """The mean of the networks."""
-        return Mean([learner.network for learner in self._now])
+        """Networks and forests that predict together."""
+        side = self.learner.network
+        assert isinstance(side, SideBySide)
+        trees = [forest for forest in self.forests if isinstance(forest, Forest)]
+        return Committee(list(side.networks), trees, self.shares if trees else None)
 
     @property
     def engine_name(self) -> str | None:
         return self.engine.name
 
     def begin_epoch(self, context: Context) -> None:
-        if self.epoch == self.start_of(self.SECOND):
-            ids = self.train_batches.ids.to(self.looks.device)
-            self.features[ids] = self._features(ids)
-            for sums in (self.judged, self.wrong, self.looks):
-                sums.zero_()
+        if self.epoch != self.start_of(self.SECOND):
+            return
+        ids = self._ids()
+        said = self._grow(None)
+        self.said[ids] = said
+        margin = log_margin(said, self.train_batches.labels[ids])
+        rank = margin.argsort().argsort().float() / max(1, len(ids) - 1)
+        self.features[ids] = torch.stack([margin, rank, self.wrong[ids] / self.looks], 1)
+        for sums in (self.judged, self.wrong, self.looks):
+            sums.zero_()
+
+    def _ids(self) -> Tensor:
+        return self.train_batches.ids.to(self.fold.device)
+
+    def _grow(self, weights: Tensor | None) -> Tensor:
+        """Grow the forests; return ``(m, C)`` log probabilities pooled with the networks'."""
+        train, ids = self.train_batches, self._ids()
+        networks = F.log_softmax(self.judged[ids] / self.looks, -1)
+        if not self.kinds:
+            return networks
+        labels = train.labels[ids]
+        caller = None if train.weights is None else train.weights[ids]
+        if weights is not None and caller is not None:
+            weights = weights * caller
+        x = torch.cat([train.pixels.take(part) for part in ids.split(100_000)])
+        grown = [
+            Forest.fit(
+                kind,
+                x,
+                labels,
+                self.judged.shape[1],
+                weights=caller if weights is None else weights,
+                seed=derive(self.seed, f"{kind} {self.phase}"),
+            )
+            for kind in self.kinds
+        ]
+        logs = [networks, *(unseen.clamp_min(1e-12).log() for _, unseen in grown)]
+        if weights is None or len(self.shares) == 1:
+            self.shares = shares_of(logs, labels)
+        self.forests = nn.ModuleList(forest for forest, _ in grown)
+        return pool(logs, self.shares)
 
     @torch.no_grad()
     def _judge(self) -> None:
-        """Let each network judge the labels of its fold, at the end of an epoch."""
-        train = self.train_batches
-        ids = train.ids.to(train.labels.device)
+        """Let each network judge the labels of its fold."""
+        train, ids = self.train_batches, self._ids()
         labels, fold = train.labels[ids], self.fold[ids]
         logits = torch.zeros(len(ids), self.judged.shape[1], device=ids.device)
-        judges = {k: learner.network for k, learner in enumerate(self._now)}
-        for k, judge in {**judges, OUTSIDE: self.network}.items():
+        side = self.learner.network
+        assert isinstance(side, SideBySide)
+        judges: dict[int, nn.Module] = dict(enumerate(side.networks))
+        for k, judge in {**judges, OUTSIDE: Committee(list(side.networks))}.items():
             mine = fold == k
             if mine.any():
                 logits[mine] = predict(judge, train.pixels, ids[mine]).float()
@@ -174,67 +227,76 @@ class CrossFit(Method):
         self.judged[ids] += logs
         self.wrong[ids] += (logs.argmax(1) != labels).float()
 
-    def _features(self, ids: Tensor) -> Tensor:
-        """``(n, 3)`` margin, rank and share of epochs with another class."""
-        labels = self.train_batches.labels[ids]
-        margin = log_margin(self.judged[ids] / self.looks, labels)
-        rank = margin.argsort().argsort().float() / max(1, len(ids) - 1)
-        return torch.stack([margin, rank, self.wrong[ids] / self.looks], 1)
+    @torch.no_grad()
+    def _conclude(self) -> None:
+        """Grow the forests with the learnt weights, and pool both rounds."""
+        ids = self._ids()
+        again = self._grow(self.weight_net(self.features[ids]))
+        self.said[ids] = F.log_softmax((self.said[ids] + again) / 2, -1)
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
-        weighted = self.phase == self.SECOND
-        due = weighted and self.learner.steps % self.meta_interval == 0
-        fold = self.fold[batch.index]
-        reports = []
-        for k, learner in enumerate(self._now):
-            others = fold != k
-            if not others.any():  # the schedules of all networks go on together
-                learner.scheduler.step()
-                continue
-            part = Batch(batch.index[others], batch.x[others], batch.y[others])
-            if weighted:
-                self.weight_net.features = self.features[part.index]
-                judged = due and len(self.members[k]) > 0
-                meta = self._meta(k, learner.steps, len(batch.index)) if judged else None
-                report = bilevel_step(
-                    self.problems[k],
-                    self.engine,
-                    learner.optimizer,
-                    self.weight_optimizer,
-                    part,
-                    meta,
-                )
-            else:
-                objective = self.problems[k].loss(learner(part.x), part.y).mean()
-                learner.descend(objective)
-                report = {"train_loss": objective.detach()}
-            learner.scheduler.step()
-            reports.append(report)
-        if self.learner.steps % len(self.train_batches) == 0:
+        learner = self.learner
+        part = self._for_all(batch)
+        if self.phase == self.SECOND:
+            due = learner.steps % self.meta_interval == 0
+            meta = self._meta(learner.steps, len(batch.index)) if due else None
+            report = bilevel_step(
+                self.problem, self.engine, learner.optimizer, self.weight_optimizer, part, meta
+            )
+        else:
+            assert part.weight is not None
+            u = self.problem.normalise(part.weight)
+            objective = u @ self.problem.loss(learner(part.x), part.y)
+            learner.descend(objective)
+            report = {"train_loss": objective.detach()}
+        learner.scheduler.step()
+        report["train_loss"] = report["train_loss"] / self.folds
+        in_epoch = len(self.train_batches)
+        total = self.phases[0].epochs * in_epoch
+        every = in_epoch * math.ceil(self.phases[0].epochs / LOOKS)
+        if (total - learner.steps) % every == 0:
             self._judge()
-        names = reports[0].keys()
-        return {name: torch.stack([report[name] for report in reports]).mean() for name in names}
+        if self.phase == self.SECOND and learner.steps == total:
+            self._conclude()
+        return report
 
-    def _meta(self, k: int, step: int, size: int) -> Batch:
-        """Samples of fold k with their given labels."""
-        train, ids = self.train_batches, self.members[k]
-        places = torch.randint(len(ids), (size,), generator=generator(self.seed, "meta", k, step))
-        drawn = ids[places].to(train.labels.device)
-        return Batch(drawn, train.pixels.take(drawn), train.labels[drawn])
+    def _for_all(self, batch: Batch) -> Batch:
+        """Each sample once for each network, with weight 0 for the one that shall not see it."""
+        index, y = (each.repeat_interleave(self.folds) for each in (batch.index, batch.y))
+        x = batch.x.repeat_interleave(self.folds, 0)
+        network = torch.arange(len(index), device=index.device) % self.folds
+        weight = (self.fold[index] != network).float()
+        if batch.weight is not None:
+            weight = weight * batch.weight.repeat_interleave(self.folds)
+        return Batch(index, x, y, weight=weight)
+
+    def _meta(self, step: int, size: int) -> Batch:
+        """Samples of its fold for each network, with their given labels."""
+        train = self.train_batches
+        rng = generator(self.seed, "meta", step)
+        used = [ids if len(ids) else train.ids for ids in self.members]
+        drawn = [ids[torch.randint(len(ids), (size,), generator=rng)] for ids in used]
+        ids = torch.stack(drawn, 1).flatten().to(train.labels.device)
+        return Batch(ids, train.pixels.take(ids), train.labels[ids])
+
+    def _features_of(self, batch: Batch) -> Tensor:
+        return self.features[batch.index]
 
     def logits(self, x: Tensor) -> Tensor:
-        """``(n, K)`` logarithms of the networks' mean probabilities."""
+        """``(n, C)`` log probabilities of networks and forests together."""
         return self.network(x)
 
     def judge(self, logits: Tensor, index: Tensor) -> Tensor:
-        """Take the mean of what was said out of fold, where something was."""
-        judged = self.judged[index] / self.looks.clamp_min(1)
-        return torch.where(judged.any(1, keepdim=True), judged, logits)
+        """Take what was said out of fold, where something was."""
+        said = self.judged[index] / self.looks.clamp_min(1)
+        if self.phase == self.SECOND:
+            said = self.said[index]
+        return torch.where(said.any(1, keepdim=True), said, logits)
 
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         own = torch.sigmoid(log_margin(F.log_softmax(logits, -1), labels))
         features = self.features[index]
-        weight = torch.where(features.any(1), self.weight_net.of(features), 1.0)
+        weight = torch.where(features.any(1), self.weight_net(features), 1.0)
         return {"own": own, "weight": weight}
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -247,27 +309,24 @@ class CrossFit(Method):
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.engine.load_state_dict(state["engine"])
 
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """Restore a checkpoint, whose forests may be there or not yet."""
+        self.shares = torch.empty_like(state_dict["shares"], device=self.fold.device)
+        grown = len(self.shares) > 1
+        self.forests = nn.ModuleList(Forest().to(self.fold.device) for _ in self.kinds if grown)
+        return super().load_state_dict(state_dict, *args, **kwargs)
 
-def learners(modules: nn.ModuleList) -> list[Learner]:
-    """The learners in a list of modules."""
-    return [module for module in modules if isinstance(module, Learner)]
 
+def of_each(normalise: Normalise, networks: int) -> Normalise:
+    """Normalise the weights of each network's samples, the i-th of which is of i mod networks."""
 
-class Mean(nn.Module):
-    """Average the probabilities of networks; the result is their logarithm.
+    def normalised(weights: Tensor) -> Tensor:
+        parts = torch.cat([normalise(weights[k::networks]) for k in range(networks)])
+        size = len(weights)
+        place = torch.cat([torch.arange(k, size, networks) for k in range(networks)])
+        return parts[place.argsort().to(parts.device)]
 
-    Args:
-        networks: with the same classes.
-    """
-
-    def __init__(self, networks: list[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(n, ...)`` samples -> ``(n, K)`` logits."""
-        logs = torch.stack([F.log_softmax(network(x), -1) for network in self.networks])
-        return logs.logsumexp(0) - math.log(len(self.networks))
+    return normalised
 
 
 def log_margin(logs: Tensor, labels: Tensor) -> Tensor:

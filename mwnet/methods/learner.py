@@ -64,12 +64,15 @@ class Learner(nn.Module):
 class MakeLearner(Protocol):
     """Builds a network with initial weights from the run's seed and a purpose."""
 
-    def __call__(self, purpose: str = "classifier", epochs: float | None = None) -> Learner:
+    def __call__(
+        self, purpose: str = "classifier", epochs: float | None = None, copies: int | None = None
+    ) -> Learner:
         """Build the learner. The same purpose gives the same weights.
 
         Args:
             purpose: what the network is for.
             epochs: length of its schedule; None for the training's.
+            copies: networks with weights of their own, in ``SideBySide``; None for the one network.
         """
         ...
 

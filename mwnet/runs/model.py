@@ -31,11 +31,12 @@ from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import of_numbers
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
-from mwnet.methods.cross_fit import Mean
+from mwnet.methods.committee import Committee
+from mwnet.methods.forest import Forest
 from mwnet.models import MODELS, PREFIX
 
 MODEL, TENSORS = "model.json", "model.safetensors"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class TrainedModel:
         image_size: side in pixels that photos of a folder have got, None for other data.
         preparation: how a table becomes features, None for other data.
         extractor: name of the frozen network that photos went through, None for other data.
-        members: networks whose probabilities are averaged; None for one network.
+        members: networks of a committee; None for one network.
+        forests: of the committee.
     """
 
     network: nn.Module
@@ -68,6 +70,7 @@ class TrainedModel:
     preparation: TablePreparation | None = None
     extractor: str | None = None
     members: int | None = None
+    forests: int = 0
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -164,6 +167,7 @@ class TrainedModel:
             "preparation": None if self.preparation is None else self.preparation.described(),
             "extractor": self.extractor,
             "members": self.members,
+            "forests": self.forests,
         }
         with files.atomic(folder / TENSORS) as file:
             file.write(save(whole))
@@ -194,7 +198,8 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
         image_size=config.image_size if photos else None,
         preparation=source.preparation,
         extractor=source.extractor,
-        members=len(network.networks) if isinstance(network, Mean) else None,
+        members=len(network.networks) if isinstance(network, Committee) else None,
+        forests=len(network.forests) if isinstance(network, Committee) else 0,
     )
 
 
@@ -269,7 +274,9 @@ def _model(
     if backbone is not None:
         network = saved_whole(options, backbone, tensors)
     alone = [classifier(options, like, empty.device, build=network) for _ in range(members or 1)]
-    built = alone[0] if members is None else Mean(alone)
+    built = alone[0]
+    if members is not None:
+        built = Committee(alone, [Forest() for _ in range(found["forests"])])
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)
         for name in list(tensors)
@@ -297,4 +304,5 @@ def _model(
         None if described is None else TablePreparation.restored(described, fitted),
         extractor,
         members,
+        found["forests"],
     )

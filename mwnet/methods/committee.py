@@ -1,0 +1,112 @@
+"""Networks and forests that predict together."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mwnet.methods.forest import Fitted, Forest
+
+LEAST = 1e-3
+"""Probability that no judge goes below: one that is certain and wrong would outvote all others."""
+SAMPLES = 20_000
+"""Samples that shares are found on at most."""
+
+
+class SideBySide(nn.Module):
+    """Train networks of one architecture at once: the i-th sample goes through network i mod K.
+
+    As one module they need one optimizer and one bilevel step. They share nothing, so each learns
+    as it would alone.
+
+    Args:
+        networks: K of them.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, ...)`` samples -> ``(n, C)`` logits."""
+        size = len(self.networks)
+        logits = [network(x[k::size]) for k, network in enumerate(self.networks)]
+        place = torch.cat([torch.arange(k, len(x), size, device=x.device) for k in range(size)])
+        return torch.cat(logits)[place.argsort()]
+
+
+class Committee(Fitted):
+    """Predict by the geometric mean of what networks and forests say, with a share for each.
+
+    Networks count as one judge, whose probabilities are the mean of theirs.
+
+    Args:
+        networks: with the same classes.
+        forests: more judges, perhaps none.
+        shares: ``(1 + forests,)`` that sum to 1; None for networks alone.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        forests: Sequence[Forest] = (),
+        shares: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.forests = nn.ModuleList(forests)
+        self.register_buffer("shares", torch.ones(1) if shares is None else shares)
+        self.shares: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, ...)`` samples -> ``(n, C)`` log probabilities."""
+        logs = torch.stack([F.log_softmax(network(x), -1) for network in self.networks])
+        networks = logs.logsumexp(0) - math.log(len(logs))
+        if not len(self.forests):
+            return networks
+        others = [forest(x).clamp_min(LEAST).log() for forest in self.forests]
+        return pool([networks, *others], self.shares)
+
+
+def pool(logs: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """Compute the normalised geometric mean of probabilities.
+
+    Args:
+        logs: of each judge ``(n, C)`` log probabilities.
+        shares: of each judge; they sum to 1.
+
+    Returns:
+        ``(n, C)`` log probabilities.
+
+    Source: logarithmic opinion pool, Genest and Zidek, Statistical Science 1986.
+    """
+    bounded = torch.stack([each.clamp_min(math.log(LEAST)) for each in logs])
+    return F.log_softmax(torch.einsum("j,jnc->nc", shares, bounded), -1)
+
+
+def shares_of(logs: Sequence[Tensor], labels: Tensor, steps: int = 200) -> Tensor:
+    """Find the shares by which the pool explains given labels best, by mean cross-entropy.
+
+    Args:
+        logs: of each judge ``(n, C)`` log probabilities of samples that it has not seen.
+        labels: ``(n,)`` given labels.
+        steps: of Adam on the logits of the shares.
+
+    Returns:
+        ``(judges,)`` from 0, which sum to 1.
+
+    Source: stacking, Wolpert, Neural Networks 1992. Under uniform noise the true posterior has the
+    least cross-entropy of its kind on noisy labels too, up to the noise, so no truth is needed.
+    """
+    every = max(1, len(labels) // SAMPLES)
+    some, given = [each[::every] for each in logs], labels[::every]
+    raw = torch.zeros(len(logs), device=labels.device, requires_grad=True)
+    optimizer = torch.optim.Adam([raw], lr=0.1)
+    with torch.enable_grad():
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.nll_loss(pool(some, raw.softmax(0)), given).backward()
+            optimizer.step()
+    return raw.detach().softmax(0)
