@@ -79,6 +79,8 @@ class Method(nn.Module):
     """Whether a weight net sets the weights, which may then collapse."""
     weight_of_loss: ClassVar[bool] = True
     """Whether the weight of a sample depends on its loss alone."""
+    out_of_fold: ClassVar[bool] = False
+    """Whether ``judge`` returns what networks say that have not seen the sample."""
     networks: ClassVar[int] = 1
     passes: ClassVar[float] = 3
     """Cost of a step in forward passes of one network for one batch; a backward counts two."""
@@ -164,6 +166,16 @@ class Method(nn.Module):
 def given_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Compute ``(n,)`` probabilities of the given labels, which cleanlab calls self-confidence."""
     return logits.softmax(-1).gather(-1, labels[:, None]).squeeze(-1)
+
+
+def log_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute ``(n,)`` log p of the given labels minus those of the best other classes, in nats.
+
+    Beyond 30 nats a margin says nothing more, so it lies in [-30, 30].
+    """
+    own = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return (own - others.max(1).values).clamp(-30, 30)
 
 
 def training_set(method: Method, train: Batches) -> TrainingSet:
