@@ -546,7 +546,8 @@ def find_label_issues(
 
     Returns:
         One row a sample with cleanlab's columns ``is_label_issue``, ``label_quality`` (in [0, 1],
-        low = suspect), ``given_label`` and ``predicted_label``, and ``weight`` and ``loss`` (nats).
+        low = suspect), ``given_label`` and ``predicted_label``; then ``weight``, ``loss``,
+        ``margin`` and ``mean_margin`` (nats), ``wrong_share`` and ``forgotten``; see ``Scored``.
         The index is that of ``X`` if it is a DataFrame, the file names of photos in a folder, else
         the position of the sample.
 
