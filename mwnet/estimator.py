@@ -38,9 +38,9 @@ from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
-from mwnet.detection import COLLAPSE, Scored, weight_health
+from mwnet.detection import warnings_of, weight_health
 from mwnet.methods import METHODS
-from mwnet.runs.folder import RunFolder
+from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import of_experiment
 from mwnet.training.loop import steps
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLASSIFIER = "classifier.json"
-FORMAT = 1
+FORMAT = 2
 NOT_OPTIONS = frozenset({"model", "random_state"})
 """Parameters of the estimator that are not passed on as they are."""
 
@@ -214,10 +214,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
         with own_words(self.get_params(deep=False)):
             experiment, self.classes_ = self._prepared(X, y, X_meta, y_meta, sample_weight)
-            _train(experiment)
-        rated = torch.arange(len(experiment.data.source.labels))
-        if X_meta is not None:
-            rated = rated[: -len(experiment.data.parts.meta)]
+            rated = torch.arange(len(experiment.data.source.labels))
+            if X_meta is not None:
+                rated = rated[: -len(experiment.data.parts.meta)]
+            _train(experiment, rated)
         self._keep(experiment, rated, X.index if hasattr(X, "iloc") else None)
         return self
 
@@ -232,7 +232,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
             self.classes_ = np.array(source.classes)
-            _train(experiment)
+            _train(experiment, rated)
         names = source.names
         self._keep(experiment, rated, None if names is None else [names[i] for i in rated.tolist()])
         return self
@@ -305,7 +305,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 "given": self._codes.tolist(),
                 **{
                     name: issues[name].tolist()
-                    for name in ("is_label_issue", "label_quality", "weight", "loss")
+                    for name in ("is_label_issue", "label_quality", "weight", "loss", *MARGINS)
                 },
                 "predicted": self._predicted.tolist(),
             },
@@ -503,14 +503,18 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         self.engine_ = experiment.method.engine_name
         self.model_ = of_experiment(experiment, own_network=not isinstance(self.model, str))
         self._codes, self._predicted = scored.given, scored.predicted
-        quality = _quality(scored, learnt=experiment.method.learns_weights)
+        health = weight_health(scored, learnt=experiment.method.learns_weights)
+        names = experiment.data.source.classes
+        for warning in warnings_of(scored, health, names):
+            log.warning("%s", warning)
         self.label_issues_ = issue_table(
             is_issue=scored.is_issue,
-            quality=quality,
+            quality=scored.quality,
             given=self.classes_[scored.given],
             predicted=self.classes_[scored.predicted],
             weight=scored.weight,
             loss=scored.loss,
+            margins={name: getattr(scored, name) for name in MARGINS},
             index=index,
         )
         self.label_quality_ = self.label_issues_["label_quality"].to_numpy()
@@ -542,7 +546,8 @@ def find_label_issues(
 
     Returns:
         One row a sample with cleanlab's columns ``is_label_issue``, ``label_quality`` (in [0, 1],
-        low = suspect), ``given_label`` and ``predicted_label``, and ``weight`` and ``loss`` (nats).
+        low = suspect), ``given_label`` and ``predicted_label``; then ``weight``, ``loss``,
+        ``margin`` and ``mean_margin`` (nats), ``wrong_share`` and ``forgotten``; see ``Scored``.
         The index is that of ``X`` if it is a DataFrame, the file names of photos in a folder, else
         the position of the sample.
 
@@ -601,8 +606,8 @@ class _Handed:
     extractor: str | None = None
 
 
-def _train(experiment: Experiment) -> None:
-    """Train to the end.
+def _train(experiment: Experiment, rated: Tensor) -> None:
+    """Train to the end, with a look at the rated samples after each epoch.
 
     Raises:
         NonFiniteLoss: a parameter became NaN or infinite.
@@ -611,22 +616,15 @@ def _train(experiment: Experiment) -> None:
     method.train()
     # What the network itself draws (dropout) comes from the seed as well.
     with seeding.seeded(experiment.config.seed, "network"):
-        for _ in steps(method, train, experiment.meta, stop=method.epochs * len(train)):
-            pass
+        stop = method.epochs * len(train)
+        for step, _ in steps(method, train, experiment.meta, stop=stop):
+            if step % len(train) or method.out_of_fold:
+                continue
+            if method.epoch == method.start_of(method.phase):
+                experiment.trajectory.clear()
+            experiment.score(rated, look=True)
     if not all(bool(value.isfinite().all()) for value in method.parameters()):
         raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
-
-
-def _quality(scored: Scored, *, learnt: bool) -> np.ndarray:
-    """The method's score; where its weights have collapsed, the probability of the label."""
-    collapse = weight_health(scored, learnt=learnt)["collapse"]
-    if collapse is None:
-        return scored.quality
-    log.warning(
-        "the weights have collapsed: %s; label_quality is the probability of the given label",
-        COLLAPSE[str(collapse)],
-    )
-    return scored.probability
 
 
 def _seed(random_state: Any) -> int:

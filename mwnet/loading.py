@@ -13,7 +13,7 @@ from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.plain import restored
 from mwnet.data.hashable import label_array
 from mwnet.estimator import CLASSIFIER, FORMAT, MWNetClassifier
-from mwnet.runs.folder import RunFolder
+from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import TrainedModel, load_model
 from mwnet.runs.opened import Run
@@ -114,6 +114,7 @@ def _classifier(
         predicted=fitted.classes_[fitted._predicted],
         weight=np.array(issues["weight"]),
         loss=np.array(issues["loss"]),
+        margins={name: np.array(issues[name]) for name in MARGINS},
         index=index,
     )
     fitted.label_quality_ = fitted.label_issues_["label_quality"].to_numpy()

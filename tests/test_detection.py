@@ -12,15 +12,15 @@ from mwnet.builders.experiment import build
 from mwnet.methods import METHODS
 
 
-def test_own_quality_and_weight_are_what_the_method_says() -> None:
+def test_own_score_and_weight_are_what_the_method_says() -> None:
     """Of Meta-Weight-Net: the output of its weight net for the sample's loss."""
     experiment = build(config("mwnet"))
     result = experiment.score(experiment.data.parts.train)
     with torch.no_grad():
         weight = experiment.method.weight_net(torch.tensor(result.loss)).numpy()
-    np.testing.assert_allclose(result.quality, weight, rtol=1e-5)
+    np.testing.assert_allclose(result.own, weight, rtol=1e-5)
     np.testing.assert_allclose(result.weight, weight, rtol=1e-5)
-    assert abs(result.quality - result.probability).min() > 0.1
+    assert abs(result.own - result.probability).min() > 0.1
 
 
 def scored(weight: list[float], loss: list[float]) -> detection.Scored:
@@ -59,12 +59,12 @@ def test_effective_share() -> None:
 def test_auc_is_scikit_learns_with_ties_and_none_where_it_has_no_meaning() -> None:
     experiment = build(config("erm"))
     few = experiment.score(experiment.data.parts.train[:4])
-    few = replace(few, quality=torch.tensor([0.5, 0.5, 0.1, 0.9]).numpy())
+    few = replace(few, own=torch.tensor([0.5, 0.5, 0.1, 0.9]).numpy())
     truth = few.given.copy()
     assert detection.detection_auc(few, truth)["own"] is None
     truth[[0, 2]] = (truth[[0, 2]] + 1) % 10
     assert detection.detection_auc(few, truth)["own"] == pytest.approx(0.875)
-    assert detection.precision_at_noise_rate(few.given != truth, few.quality) == 1.0
+    assert detection.precision_at_noise_rate(few.given != truth, few.own) == 1.0
 
 
 def test_predictions_of_all_samples_are_made_once() -> None:

@@ -40,6 +40,7 @@ def test_wrong_labels_are_found(noisy: tuple) -> None:
     issues = mwnet.find_label_issues(x, given, estimator=small(epochs=20))
     assert list(issues.columns) == [
         "is_label_issue", "label_quality", "given_label", "predicted_label", "weight", "loss",
+        "margin", "mean_margin", "wrong_share", "forgotten",
     ]  # fmt: skip
     assert issues["label_quality"].is_monotonic_increasing
     assert sorted(issues.index) == list(range(600))

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import train
 from mwnet.data.load import load
+from mwnet.detection import SCORES
 from mwnet.runs.outputs import device_name
 from mwnet.training import checkpoint
 
@@ -59,7 +60,7 @@ def test_a_run_leaves_everything_that_is_promised(tmp_path: Path) -> None:
     assert summary["noise"].keys() == {"name", "rate", "realised_rate", "assumed"}
     assert summary["phases"] == {"training": 2}
     assert summary["test_accuracy"].keys() == {"last", "best", "best_epoch"}
-    assert summary["detection_auc"].keys() == {"own", "loss", "probability"}
+    assert tuple(summary["detection_auc"]) == tuple(summary["average_precision"]) == SCORES
     assert {"last", "best"} <= summary["detection_auc"]["own"].keys()
     assert {"total", "per_step"} <= summary["seconds"].keys()
     assert {"engine", "device", "versions"} <= summary.keys()
@@ -105,7 +106,7 @@ def test_label_quality_reads_as_cleanlab_wants_it_and_gives_the_reported_auc(
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         "sample_id", "given_label", "predicted_label", "label_quality", "weight", "loss",
-        "is_label_issue",
+        "is_label_issue", "margin", "mean_margin", "wrong_share", "forgotten",
     ]  # fmt: skip
     labels = np.load(tmp_path / "run" / "labels.npy")
     probabilities = np.load(tmp_path / "run" / "pred_probs.npy")
@@ -122,7 +123,7 @@ def test_label_quality_reads_as_cleanlab_wants_it_and_gives_the_reported_auc(
     truth = load_digits().target[[int(row["sample_id"]) for row in rows]]
     quality = np.array([float(row["label_quality"]) for row in rows])
     auc = roc_auc_score(labels == truth, quality)
-    assert auc == pytest.approx(summary["detection_auc"]["own"]["last"], abs=1e-6)
+    assert auc == pytest.approx(summary["detection_auc"]["label_quality"]["last"], abs=1e-6)
     assert summary["noise"]["realised_rate"] == pytest.approx((labels != truth).mean())
 
 

@@ -38,6 +38,7 @@ class Experiment:
         train, meta: batches; ``meta`` is None if the method needs none.
         clean_meta: whether the meta labels are the true ones.
         method: what will be trained.
+        trajectory: of the training samples.
         noise_rate: share of wrong labels that the method was told, or None.
     """
 
@@ -47,6 +48,7 @@ class Experiment:
     meta: MetaSource | None
     clean_meta: bool
     method: Method
+    trajectory: detection.Trajectory
     noise_rate: float | None = None
 
     @property
@@ -102,11 +104,7 @@ class Experiment:
             # Given labels: choosing a model must not need the truth.
             line["validation_accuracy"] = self._accuracy(data.parts.validation, data.labels.cpu())
         if data.truth is not None:
-            truth = data.truth[data.parts.train].numpy()
-            line["detection_auc"] = detection.detection_auc(scored, truth)
-            line["precision_at_noise"] = detection.precision_at_noise_rate(
-                scored.given != truth, scored.quality
-            )
+            line |= detection.detection_metrics(scored, data.truth[data.parts.train].numpy())
         line["weights"] = detection.weight_health(scored, learnt=self.method.learns_weights)
         return line
 
@@ -132,9 +130,10 @@ class Experiment:
                 options[kind] = {"eta": found.eta, **options[kind], "theta": found.theta}
         return {**options, "contents of the data": digest.hexdigest()}
 
-    def score(self, ids: Tensor) -> detection.Scored:
-        """Score the given labels of some samples, by the method as it is now."""
-        return detection.score(self.method, self.data.pixels, self.data.labels, ids)
+    def score(self, ids: Tensor, *, look: bool = False) -> detection.Scored:
+        """Score the given labels of some samples, by the method as it is now; see ``look``."""
+        samples = self.data.pixels, self.data.labels, ids
+        return detection.score(self.method, *samples, self.trajectory, look=look)
 
     def _accuracy(self, ids: Tensor, labels: Tensor) -> float:
         if not len(ids):
@@ -211,7 +210,8 @@ def _build(
         noise_rate=noise_rate,
         queue=meta if isinstance(meta, ConfidentBatches) else None,
     )
-    return Experiment(config, data, train, meta, clean_meta, built, noise_rate)
+    trajectory = detection.Trajectory(len(data.labels))
+    return Experiment(config, data, train, meta, clean_meta, built, trajectory, noise_rate)
 
 
 def _check_unfreeze(config: Config, source: Source) -> None:

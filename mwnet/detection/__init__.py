@@ -1,18 +1,30 @@
 """From a network's predictions to suspect labels: scores, the health of weights, metrics."""
 
-from mwnet.detection.metrics import auc_per_class, detection_auc, precision_at_noise_rate, roc_auc
+from mwnet.detection.metrics import (
+    auc_per_class,
+    detection_auc,
+    detection_metrics,
+    precision_at_noise_rate,
+    roc_auc,
+)
 from mwnet.detection.scores import SCORES, Scored, score
+from mwnet.detection.trajectory import Trajectory
 from mwnet.detection.weights import COLLAPSE, lasting_collapse, weight_health
+from mwnet.detection.words import never_predicted, warnings_of
 
 __all__ = [
     "COLLAPSE",
     "SCORES",
     "Scored",
+    "Trajectory",
     "auc_per_class",
     "detection_auc",
+    "detection_metrics",
     "lasting_collapse",
+    "never_predicted",
     "precision_at_noise_rate",
     "roc_auc",
     "score",
+    "warnings_of",
     "weight_health",
 ]

@@ -4,12 +4,13 @@ Every function takes label quality, one number for each label: low = suspect, as
 truth about labels is an argument of the functions of this module, and of nothing that trains.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import f1_score
 
 from mwnet.core.errors import UserError
 from mwnet.detection.scores import Scored
@@ -66,7 +67,12 @@ def average_precision(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | 
     wrong, quality = _pair(is_wrong, label_quality)
     if not wrong.any() or not np.isfinite(quality).all():
         return None
-    return float(average_precision_score(wrong, -quality))
+    # As above: scikit-learn's function is slow for what is measured after each epoch.
+    order = np.argsort(quality, kind="stable")
+    found = np.cumsum(wrong[order])
+    ends = np.flatnonzero(np.append(np.diff(quality[order]) > 0, True))  # ties count together
+    precision = found[ends] / (ends + 1)
+    return float((np.diff(found[ends], prepend=0) * precision).sum() / found[-1])
 
 
 def precision_at_noise_rate(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
@@ -121,18 +127,36 @@ def detection_auc(scored: Scored, truth: np.ndarray) -> dict[str, float | None]:
         truth: ``(n,)`` their true labels.
 
     Returns:
-        AUC by score name.
+        AUC by score name, None for a score that the method does not have.
     """
-    wrong = scored.given != truth
-    return {name: roc_auc(wrong, values) for name, values in scored.clean_scores().items()}
+    return _of_each(roc_auc, scored, truth)
+
+
+def detection_metrics(scored: Scored, truth: np.ndarray) -> dict[str, Any]:
+    """Compute what a line of metrics says about finding wrong labels; see ``detection_auc``."""
+    return {
+        "detection_auc": detection_auc(scored, truth),
+        "average_precision": _of_each(average_precision, scored, truth),
+        "precision_at_noise": precision_at_noise_rate(scored.given != truth, scored.own),
+    }
 
 
 def auc_per_class(scored: Scored, truth: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
     """Compute ``roc_auc`` of the method's own score among the samples of each given class."""
     wrong = scored.given != truth
     return {
-        name: roc_auc(wrong[scored.given == label], scored.quality[scored.given == label])
+        name: roc_auc(wrong[scored.given == label], scored.own[scored.given == label])
         for label, name in enumerate(classes)
+    }
+
+
+def _of_each(
+    measure: Callable[[ArrayLike, ArrayLike], float | None], scored: Scored, truth: np.ndarray
+) -> dict[str, float | None]:
+    wrong = scored.given != truth
+    return {
+        name: None if values is None else measure(wrong, values)
+        for name, values in scored.scores().items()
     }
 
 

@@ -9,14 +9,17 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 
 from mwnet.data.batches import Pixels
+from mwnet.detection.trajectory import Trajectory
 from mwnet.losses import cross_entropy
 from mwnet.methods import Method
-from mwnet.methods.base import given_probability, predict
+from mwnet.methods.base import given_probability, log_margin
 
-SCORES = ("own", "loss", "probability")
+SCORES = ("own", "loss", "probability", "label_quality", "weight", "margin", "out_of_fold")
+"""The scores that reports measure."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,32 @@ class Scored:
         ids: sample ids.
         given: given labels.
         probabilities: ``(n, K)`` predicted class probabilities.
-        quality: the method's own score in [0, 1], low = suspect.
+        quality: label quality in [0, 1], low = suspect: sigmoid of ``mean_margin``; of a method
+            that judges out of fold, its own score.
+        own: the method's own score in [0, 1], low = suspect.
         weight: how much the sample counts in training.
         loss: cross-entropy of the given label, nats.
         probability: predicted probability of the given label.
+        margin: log margin of the given label, nats, in [-30, 30].
+        mean_margin: its mean over the looks of the trajectory, or ``margin`` if there were none.
+        wrong_share: share of looks at which another class was predicted.
+        forgotten: times that the given label was predicted at one look and not at the next.
+        out_of_fold: whether all this is said by networks that have not seen the sample.
     """
 
     ids: np.ndarray
     given: np.ndarray
     probabilities: np.ndarray
     quality: np.ndarray
+    own: np.ndarray
     weight: np.ndarray
     loss: np.ndarray
     probability: np.ndarray
+    margin: np.ndarray
+    mean_margin: np.ndarray
+    wrong_share: np.ndarray
+    forgotten: np.ndarray
+    out_of_fold: bool = False
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -52,12 +68,30 @@ class Scored:
         return self.predicted != self.given
 
     def clean_scores(self) -> dict[str, np.ndarray]:
-        """The scores whose AUC is reported; high = the label is probably right."""
-        return {"own": self.quality, "loss": -self.loss, "probability": self.probability}
+        """The scores that figures compare; high = the label is probably right."""
+        return {"own": self.own, "loss": -self.loss, "probability": self.probability}
+
+    def scores(self) -> dict[str, np.ndarray | None]:
+        """The ``SCORES`` by name; high = the label is probably right. None where there is none."""
+        return {
+            **self.clean_scores(),
+            "label_quality": self.quality,
+            "weight": self.weight,
+            "margin": self.margin,
+            "out_of_fold": self.own if self.out_of_fold else None,
+        }
 
 
 @torch.no_grad()
-def score(method: Method, pixels: Pixels, labels: Tensor, ids: Tensor) -> Scored:
+def score(
+    method: Method,
+    pixels: Pixels,
+    labels: Tensor,
+    ids: Tensor,
+    trajectory: Trajectory,
+    *,
+    look: bool = False,
+) -> Scored:
     """Score the given labels of some samples.
 
     Args:
@@ -65,17 +99,29 @@ def score(method: Method, pixels: Pixels, labels: Tensor, ids: Tensor) -> Scored
         pixels: the samples.
         labels: ``(n,)`` given labels by sample id, on the samples' device.
         ids: ``(m,)`` the samples to score.
+        trajectory: the looks so far.
+        look: whether this is one. A method that judges out of fold has better than looks, so its
+            trajectory stays empty.
     """
-    logits = method.judge(predict(method, pixels, ids), ids.to(labels.device))
-    given = labels[ids.to(labels.device)]
-    quality = method.label_quality(logits, given, ids.to(labels.device))
+    index = ids.to(labels.device)
+    logits = method.judge(pixels, index)
+    given = labels[index]
+    said = method.label_quality(logits, given, index)
+    probabilities, margin = logits.softmax(-1), log_margin(logits, given)
+    right = probabilities.argmax(1) == given
+    if look and not method.out_of_fold:
+        trajectory.look(ids, margin, right)
+    sums = trajectory.of(ids, margin, right)
     columns = {
         "ids": ids,
         "given": given,
-        "probabilities": logits.softmax(-1),
-        "quality": quality["own"],
-        "weight": quality["weight"],
+        "probabilities": probabilities,
+        "own": said["own"],
+        "weight": said["weight"],
         "loss": cross_entropy(logits, given),
         "probability": given_probability(logits, given),
+        "margin": margin,
     }
-    return Scored(**{name: column.cpu().numpy() for name, column in columns.items()})
+    arrays = {name: column.cpu().numpy() for name, column in columns.items()}
+    quality = arrays["own"] if method.out_of_fold else expit(sums.mean_margin)
+    return Scored(**arrays, quality=quality, **sums._asdict(), out_of_fold=method.out_of_fold)

@@ -140,16 +140,16 @@ class Method(nn.Module):
         """Compute ``(n, K)`` logits of ``(n, c, h, w)`` images by the network that is deployed."""
         return self.learner(x)
 
-    def judge(self, logits: Tensor, index: Tensor) -> Tensor:
-        """Return ``(n, K)`` logits that given labels are judged by.
+    def judge(self, pixels: Pixels, ids: Tensor) -> Tensor:
+        """Return ``(m, K)`` logits that given labels are judged by.
 
         They are those of the network, unless a method has better ones of its training samples.
 
         Args:
-            logits: ``(n, K)`` of the network.
-            index: ``(n,)`` sample ids.
+            pixels: the samples.
+            ids: ``(m,)`` sample ids, on the device of the labels.
         """
-        return logits
+        return predict(self, pixels, ids)
 
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         """Score given labels; unless a method overrides this, by the probability of the label.
@@ -170,6 +170,16 @@ class Method(nn.Module):
 def given_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Compute ``(n,)`` probabilities of the given labels, which cleanlab calls self-confidence."""
     return logits.softmax(-1).gather(-1, labels[:, None]).squeeze(-1)
+
+
+def log_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute ``(n,)`` log p of the given labels minus those of the best other classes, in nats.
+
+    Beyond 30 nats a margin says nothing more, so it lies in [-30, 30].
+    """
+    own = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return (own - others.max(1).values).clamp(-30, 30)
 
 
 def training_set(method: Method, train: Batches) -> TrainingSet:

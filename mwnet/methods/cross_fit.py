@@ -8,49 +8,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mwnet.bilevel import Bilevel, bilevel_step
-from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import derive, generator
-from mwnet.data.batches import Batch
-from mwnet.methods.base import Context, Method, Phase, predict
+from mwnet.data.batches import Batch, Pixels
+from mwnet.methods.base import Context, Method, Phase, log_margin, predict
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
+from mwnet.methods.folds import FEATURES, OUTSIDE, OutOfFoldWeights, folds_of, of_each
 from mwnet.methods.forest import Forest, Kind
 from mwnet.methods.learner import Learner, Parts
 
-FEATURES = 3
-"""Inputs of the weight net."""
-OUTSIDE = -1
-"""Fold of a sample that is alone in its class: all networks train on it, and none judges it."""
 LOOKS = 10
 """How often in a round the networks judge."""
 KINDS: tuple[Kind, ...] = ("random", "extra")
 WIDEST = 2048
 """Numbers in a sample up to which trees are grown on it: pixels of photos tell a tree little."""
-
-
-class OutOfFoldWeights(nn.Module):
-    """Map what those that never saw a sample say about its label to its weight.
-
-    v = sigmoid(slope * z + f(z, r, c)) with the log margin z, its rank r in [0, 1] and the share c
-    of looks in which the networks predicted another class; f is a perceptron of 100 units that
-    begins at zero, so that weights begin as a gently falling function of doubt.
-
-    Args:
-        slope: of the first curve.
-        hidden: units of the perceptron.
-    """
-
-    def __init__(self, slope: float, hidden: int = 100) -> None:
-        super().__init__()
-        self.slope = slope
-        self.hidden = nn.Linear(FEATURES, hidden)
-        self.out = nn.Linear(hidden, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """``(n, 3)`` margin, rank and share -> ``(n,)`` weights in (0, 1)."""
-        more = self.out(torch.relu(self.hidden(features))).squeeze(1)
-        return torch.sigmoid(self.slope * features[:, 0] + more)
 
 
 @final
@@ -93,7 +63,6 @@ class CrossFit(Method):
     out_of_fold = True
     takes_sample_weight = True
     stays_frozen = "which trains ten networks"
-    networks = 5
     passes = 20
 
     FIRST, SECOND = "first round", "second round"
@@ -286,12 +255,15 @@ class CrossFit(Method):
         """``(n, C)`` log probabilities of networks and forests together."""
         return self.network(x)
 
-    def judge(self, logits: Tensor, index: Tensor) -> Tensor:
-        """Take what was said out of fold, where something was."""
-        said = self.judged[index] / self.looks.clamp_min(1)
+    def judge(self, pixels: Pixels, ids: Tensor) -> Tensor:
+        """Take what was said out of fold; of other samples, what is predicted."""
+        said = self.judged[ids] / self.looks.clamp_min(1)
         if self.phase == self.SECOND:
-            said = self.said[index]
-        return torch.where(said.any(1, keepdim=True), said, logits)
+            said = self.said[ids]
+        other = ~said.any(1)
+        if other.any():
+            said[other] = predict(self, pixels, ids[other]).to(said.dtype)
+        return said
 
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         own = torch.sigmoid(log_margin(F.log_softmax(logits, -1), labels))
@@ -315,42 +287,3 @@ class CrossFit(Method):
         grown = len(self.shares) > 1
         self.forests = nn.ModuleList(Forest().to(self.fold.device) for _ in self.kinds if grown)
         return super().load_state_dict(state_dict, *args, **kwargs)
-
-
-def of_each(normalise: Normalise, networks: int) -> Normalise:
-    """Normalise the weights of each network's samples, the i-th of which is of i mod networks."""
-
-    def normalised(weights: Tensor) -> Tensor:
-        parts = torch.cat([normalise(weights[k::networks]) for k in range(networks)])
-        size = len(weights)
-        place = torch.cat([torch.arange(k, size, networks) for k in range(networks)])
-        return parts[place.argsort().to(parts.device)]
-
-    return normalised
-
-
-def log_margin(logs: Tensor, labels: Tensor) -> Tensor:
-    """``(n,)`` log p of the given label minus that of the best other class, of ``(n, K)`` log p."""
-    own = logs.gather(1, labels[:, None]).squeeze(1)
-    others = logs.scatter(1, labels[:, None], -torch.inf)
-    return (own - others.max(1).values).clamp(-30, 30)
-
-
-def folds_of(parts: Parts, folds: int) -> Tensor:
-    """Draw ``(n,)`` int64 folds by sample id, stratified by given label.
-
-    A class with one sample is ``OUTSIDE``: without it no network would know the class.
-    """
-    train = parts.train
-    labels = train.labels.cpu()[train.ids]
-    fold = torch.full((parts.num_samples,), OUTSIDE)
-    rng = generator(parts.seed, "folds")
-    start = 0
-    for label in range(parts.num_classes):
-        ids = train.ids[labels == label]
-        if len(ids) < 2:
-            continue
-        order = ids[torch.randperm(len(ids), generator=rng)]
-        fold[order] = (torch.arange(len(ids)) + start) % folds
-        start += len(ids)
-    return fold

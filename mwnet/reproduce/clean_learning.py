@@ -77,8 +77,9 @@ def run(config: Config, resume: Path | None = None) -> dict[str, Any]:
         wrong = issues["is_label_issue"].to_numpy()
         trained, steps_taken = plainly_trained(experiment, train[torch.from_numpy(~wrong)])
         seconds = time.perf_counter() - started
+        quality = issues["label_quality"].to_numpy()
         scored = dataclasses.replace(
-            trained.score(train), quality=issues["label_quality"].to_numpy(), weight=1.0 - wrong
+            trained.score(train), quality=quality, own=quality, weight=1.0 - wrong
         )
         progress = Progress(step=taken + steps_taken, seconds=seconds)
         summary = _summary(trained, scored, progress)

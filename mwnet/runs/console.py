@@ -11,7 +11,7 @@ from tqdm import tqdm
 from mwnet import noise
 from mwnet.builders.experiment import Experiment
 from mwnet.core.device import warn_slow_bfloat16
-from mwnet.detection import COLLAPSE, lasting_collapse
+from mwnet.detection import COLLAPSE, lasting_collapse, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.runs.describe import describe
@@ -20,7 +20,13 @@ from mwnet.runs.outputs import Result
 
 log = logging.getLogger(__name__)
 
-SCORE = {"own": "its own score", "loss": "the loss", "probability": "probability"}
+SCORE = {
+    "label_quality": "label quality",
+    "own": "its own score",
+    "loss": "the loss",
+    "probability": "probability",
+}
+"""The scores whose AUC is on the screen, and what they are called there."""
 
 
 class Console:
@@ -182,7 +188,7 @@ def announce(experiment: Experiment, folder: RunFolder) -> None:
 
 def conclude(found: Result, folder: RunFolder) -> None:
     """Print the result, the most suspect samples, and where everything lies."""
-    summary, collapse = found.summary, found.collapse
+    summary, scored = found.summary, found.scored
     print(f"\n{'':38}{'last':>8}{'best':>8}  (best epoch, by the same number)")
     given = summary["test_labels"] == "given"
     rows = [
@@ -191,22 +197,17 @@ def conclude(found: Result, folder: RunFolder) -> None:
     if summary["validation_accuracy"] is not None:
         rows.append(("agreement with given validation", summary["validation_accuracy"]))
     auc = summary["detection_auc"] or {}
-    rows += [(f"AUC of wrong labels by {SCORE[name]}", entry) for name, entry in auc.items()]
+    rows += [(f"AUC of wrong labels by {SCORE[name]}", auc[name]) for name in SCORE if auc]
     for name, entry in rows:
         if entry["last"] is not None:
             print(f"{name:38}{entry['last']:8.4f}{entry['best']:8.4f}  ({entry['best_epoch']})")
-    score = "label quality"
-    if collapse:
-        score = "probability of the given label"
-        print()
-        log.warning(
-            "the weights have collapsed: %s; label_quality cannot be trusted, rank by the loss "
-            "instead, and try `meta_loss='mae'`, `normalisation='sum'`, "
-            "`weight_net_optimizer='adam'` or another `weight_net_lr`",
-            COLLAPSE[collapse],
-        )
+    classes = found.experiment.data.source.classes
+    for place, warning in enumerate(warnings_of(scored, summary["weights"], classes)):
+        if place == 0:
+            print()
+        log.warning("%s", warning)
     print("\nmost suspect training samples")
-    print(f"{'sample_id':>28}  {'given':>12}  {'predicted':>12}  {score}")
+    print(f"{'sample_id':>28}  {'given':>12}  {'predicted':>12}  label quality")
     for sample, given_label, predicted, quality in found.suspects():
         print(f"{sample[-28:]:>28}  {given_label[:12]:>12}  {predicted[:12]:>12}  {quality:.2g}")
     print(f"\n{summary['seconds']['total']:.1f} s of training; in {folder}:")

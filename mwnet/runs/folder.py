@@ -20,6 +20,8 @@ SUMMARY = "summary.json"
 METRICS = "metrics.jsonl"
 QUALITY = "label_quality.csv"
 QUALITY_HELD_OUT = "label_quality_heldout.csv"
+MARGINS = ("margin", "mean_margin", "wrong_share", "forgotten")
+"""Columns that a run of an earlier version does not have."""
 COLUMNS = (
     "sample_id",
     "given_label",
@@ -28,6 +30,7 @@ COLUMNS = (
     "weight",
     "loss",
     "is_label_issue",
+    *MARGINS,
 )
 """Of both."""
 PROBABILITIES, GIVEN = "pred_probs", "labels"
@@ -191,6 +194,8 @@ class RunFolder:
     def label_quality(self, *, held_out: bool = False) -> list[dict[str, str]]:
         """Read the table of label quality: one dictionary a line, with the keys of ``COLUMNS``.
 
+        Those of a run of an earlier version are without ``MARGINS``.
+
         Args:
             held_out: the table of samples that were not trained on.
 
@@ -204,7 +209,9 @@ class RunFolder:
                 columns, lines = reader.fieldnames or (), list(reader)
         except (OSError, ValueError, csv.Error) as error:
             raise UserError(f"cannot read {path}: {reason(error)}") from None
-        missing = [name for name in COLUMNS if name not in columns]
+        earlier = not any(name in columns for name in MARGINS)
+        wanted = COLUMNS[: -len(MARGINS)] if earlier else COLUMNS
+        missing = [name for name in wanted if name not in columns]
         if missing:
             raise UserError(f"{path} is damaged: it has no column '{missing[0]}'")
         for number, line in enumerate(lines, start=2):

@@ -1,5 +1,6 @@
 """The table of label issues, as cleanlab's users know it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ def issue_table(
     predicted: np.ndarray,
     weight: np.ndarray,
     loss: np.ndarray,
+    margins: Mapping[str, np.ndarray],
     index: Any = None,
 ) -> "pd.DataFrame":
     """Make the table: one row a sample, in the order of the arrays.
@@ -27,6 +29,7 @@ def issue_table(
         predicted: ``(n,)`` predicted labels.
         weight: ``(n,)`` how much the sample counts in training.
         loss: ``(n,)`` cross-entropy of the given label, nats.
+        margins: ``(n,)`` each, the columns ``MARGINS`` of a run folder, or none of them.
         index: of the rows; None for the position.
     """
     import pandas as pd
@@ -38,5 +41,9 @@ def issue_table(
         "predicted_label": predicted,
         "weight": np.asarray(weight, dtype=np.float64),
         "loss": np.asarray(loss, dtype=np.float64),
+        **{
+            name: np.asarray(values, dtype=np.int64 if name == "forgotten" else np.float64)
+            for name, values in margins.items()
+        },
     }
     return pd.DataFrame(columns, index=index)

@@ -154,7 +154,7 @@ class _Lockstep:
         network = one.method.get_submodule("learner.network")
         inner = network.get_submodule("network") if self.config.amp == "bf16" else network
         inner.load_state_dict(state)
-        scored = one.score(one.data.parts.train)
+        scored = one.score(one.data.parts.train, look=True)
         line = {"epoch": len(progress.history) + 1, "step": progress.step, "train_loss": mean}
         progress.history.append({**line, **one.metrics(scored)})
 

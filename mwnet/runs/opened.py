@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from mwnet.core.errors import UserError
-from mwnet.runs.folder import GIVEN, PROBABILITIES, QUALITY, SUMMARY, RunFolder
+from mwnet.runs.folder import GIVEN, MARGINS, PROBABILITIES, QUALITY, SUMMARY, RunFolder
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import TrainedModel, load_model
 
@@ -82,7 +82,8 @@ class Run:
     def label_issues(self) -> "pd.DataFrame":
         """The training labels, most suspect first, as ``find_label_issues`` lists them.
 
-        The index is the sample's id: its row in the data set, or its file name.
+        The index is the sample's id: its row in the data set, or its file name. A run of an earlier
+        version has no margins.
 
         Raises:
             ValueError: the run's files cannot be read.
@@ -90,7 +91,9 @@ class Run:
         lines = self._folder.label_quality()
         probabilities, given = self._folder.predictions()
         self._check(lines, probabilities, given)
-        numbers = {name: self._numbers(lines, name) for name in ("label_quality", "weight", "loss")}
+        margins = [name for name in MARGINS if lines and name in lines[0]]
+        names = ("label_quality", "weight", "loss", *margins)
+        numbers = {name: self._numbers(lines, name) for name in names}
         ids = [line["sample_id"] for line in lines]
         index = [int(name) for name in ids] if all(map(str.isdecimal, ids)) else ids
         table = issue_table(
@@ -100,6 +103,7 @@ class Run:
             predicted=self.classes[probabilities.argmax(1)],
             weight=numbers["weight"],
             loss=numbers["loss"],
+            margins={name: numbers[name] for name in margins},
             index=index,
         )
         table.index.name = "sample_id"

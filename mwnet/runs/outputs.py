@@ -16,9 +16,9 @@ from mwnet import detection
 from mwnet.builders.experiment import Experiment
 from mwnet.core import files
 from mwnet.core.memory import peak_memory
-from mwnet.detection import Scored, lasting_collapse
+from mwnet.detection import Scored, never_predicted
 from mwnet.methods.confident import ConfidentBatches
-from mwnet.runs.folder import COLUMNS, NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
+from mwnet.runs.folder import COLUMNS, MARGINS, NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
 from mwnet.runs.model import of_experiment
 from mwnet.training.trainer import Progress
 
@@ -34,7 +34,6 @@ class Result:
             none.
         history: metrics of every measured epoch.
         summary: as in ``summary.json``.
-        collapse: of the weights, if it lasted; None if they are fine.
     """
 
     experiment: Experiment
@@ -42,16 +41,11 @@ class Result:
     held_out: Scored | None
     history: list[dict[str, Any]]
     summary: dict[str, Any]
-    collapse: str | None
 
     def suspects(self, count: int = 10) -> list[tuple[str, str, str, float]]:
-        """Return sample, given label, predicted label and score, the most suspect first.
-
-        The score is the label quality. Collapsed weights say nothing about labels, or the opposite;
-        then it is the predicted probability of the given label.
-        """
+        """Return sample, given label, predicted label and label quality, the most suspect first."""
         scored, classes = self.scored, self.experiment.data.source.classes
-        ranking = scored.quality if self.collapse is None else scored.probability
+        ranking = scored.quality
         names = sample_names(self.experiment, scored.ids)
         return [
             (names[i], classes[scored.given[i]], classes[scored.predicted[i]], float(ranking[i]))
@@ -74,7 +68,6 @@ def result(experiment: Experiment, scored: Scored, progress: Progress) -> Result
         experiment.score(held_out) if len(held_out) else None,
         progress.history,
         summarise(experiment, scored, progress.history, progress),
-        lasting_collapse(progress.history, sum(phases.epochs for phases in experiment.phases)),
     )
 
 
@@ -104,6 +97,7 @@ def write(found: Result, folder: RunFolder) -> None:
 
 def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]) -> str:
     """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy``."""
+    margins = [getattr(scored, name) for name in MARGINS]
     rows = (
         (
             name,
@@ -113,6 +107,7 @@ def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]
             f"{scored.weight[i]:.9g}",
             f"{scored.loss[i]:.9g}",
             bool(scored.is_issue[i]),
+            *(f"{column[i]:.9g}" for column in margins),
         )
         for i, name in enumerate(names)
     )
@@ -126,24 +121,26 @@ def summarise(
     progress: Progress,
 ) -> dict[str, Any]:
     """Compute the summary: the contract that tables and tools read."""
-    config, method = experiment.config, experiment.method
+    config, method, classes = experiment.config, experiment.method, experiment.data.source.classes
     uses_meta = method.meta != "none"
     phases = {phase.name: phase.epochs for phase in experiment.phases}
     final = [line for line in history if line.get("phase") == history[-1].get("phase")]
     queue = experiment.meta if isinstance(experiment.meta, ConfidentBatches) else None
-    auc = None
-    if experiment.data.truth is not None:
-        auc = {
-            name: _last_and_best({line["epoch"]: line["detection_auc"][name] for line in final})
-            for name in detection.SCORES
-        }
     validation = None
     if len(experiment.data.parts.validation):
         validation = _last_and_best({line["epoch"]: line["validation_accuracy"] for line in final})
+    found: dict[str, Any] = dict.fromkeys(("detection_auc", "average_precision"))
     per_class = None
     if experiment.data.truth is not None:
+        found = {
+            measure: {
+                name: _last_and_best({line["epoch"]: line[measure][name] for line in final})
+                for name in detection.SCORES
+            }
+            for measure in found
+        }
         truth = experiment.data.truth[experiment.data.parts.train].numpy()
-        per_class = detection.auc_per_class(scored, truth, experiment.data.source.classes)
+        per_class = detection.auc_per_class(scored, truth, classes)
     return {
         "mode": config.mode,
         "method": config.method,
@@ -165,15 +162,16 @@ def summarise(
         "test_labels": experiment.data.test_labels,
         "test_accuracy": _last_and_best({line["epoch"]: line["test_accuracy"] for line in final}),
         "validation_accuracy": validation,
-        "detection_auc": auc,
+        **found,
         "detection_auc_per_class": per_class,
         "precision_at_noise": history[-1].get("precision_at_noise"),
         "weights": history[-1]["weights"],
+        "never_predicted": [classes[code] for code in never_predicted(scored)],
         "steps": progress.step,
         "samples": {name: len(ids) for name, ids in vars(experiment.data.parts).items()},
         "confident_samples": None if queue is None else len(queue.chosen),
         "skipped": experiment.data.source.skipped,
-        "classes": list(experiment.data.source.classes),
+        "classes": list(classes),
         "seconds": {"total": progress.seconds, "per_step": progress.seconds / progress.step},
         "peak_memory_mib": peak_memory(experiment.device),
         "device": device_name(experiment.device),

@@ -73,7 +73,7 @@ def run(
         latest.clear()
 
         def evaluate() -> dict[str, Any]:
-            latest[:] = [trained.score(trained.data.parts.train)]
+            latest[:] = [trained.score(trained.data.parts.train, look=True)]
             line = trained.metrics(latest[0])
             return line if watch is None else line | watch(trained, latest[0])
 
@@ -82,6 +82,7 @@ def run(
             trained.train,
             trained.meta,
             evaluate,
+            trajectory=trained.trajectory,
             store=folder,
             observers=observers,
             selector="validation_accuracy" if config.validation_size else "test_accuracy",
@@ -163,5 +164,6 @@ def finished(path: Path) -> Experiment:
     if state["progress"]["step"] > experiment.frozen_steps:
         experiment = unfrozen(experiment)
     restore(state, experiment.method, identity)
+    experiment.trajectory.load_state_dict(state["trajectory"])
     torch.manual_seed(seeding.derive(config.seed, "network"))
     return experiment

@@ -10,8 +10,8 @@ from mwnet.core import files
 from mwnet.core.errors import UserError
 
 LAST, BEST = "last.pt", "best.pt"
-FORMAT = 1
-PARTS = ("identity", "method", "progress", "generators")
+FORMAT = 2
+PARTS = ("identity", "method", "progress", "trajectory", "generators")
 """What a trainer saves."""
 
 

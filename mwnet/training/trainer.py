@@ -16,6 +16,7 @@ from mwnet.core.errors import Interrupted, NonFiniteLoss, UserError, first_line
 from mwnet.core.seeding import global_states, restore_global_states
 from mwnet.data.batches import Batches
 from mwnet.data.meta import MetaSource
+from mwnet.detection import Trajectory
 from mwnet.methods import Method, Phase
 from mwnet.training.loop import steps
 from mwnet.training.protocols import Observer, Store
@@ -51,6 +52,7 @@ class Trainer:
         method: what is trained.
         train, meta: endless batches; ``meta`` may be None where the method needs none.
         evaluate: measures the method after an epoch.
+        trajectory: what ``evaluate`` adds its looks to; a checkpoint contains it.
         store: keeps metrics and checkpoints.
         observers: show what happens.
         selector: name of the metric whose highest value makes a checkpoint the best one.
@@ -69,6 +71,7 @@ class Trainer:
         meta: MetaSource | None,
         evaluate: Evaluate,
         *,
+        trajectory: Trajectory,
         store: Store,
         observers: Sequence[Observer] = (),
         selector: str,
@@ -82,6 +85,7 @@ class Trainer:
         self.method = method
         self.train, self.meta = train, meta
         self.evaluate = evaluate
+        self.trajectory = trajectory
         self.store, self.observers = store, observers
         self.selector = selector
         self.identity = identity
@@ -105,6 +109,7 @@ class Trainer:
             return
         restore(state, self.method, self.identity)
         self.progress = Progress(**state["progress"])
+        self.trajectory.load_state_dict(state["trajectory"])
         if len(self.phases) > 1:  # the run may have got a phase since
             self.progress.history = [
                 {"epoch": line["epoch"], "step": line["step"], "phase": self.phases[0].name, **line}
@@ -218,7 +223,9 @@ class Trainer:
         if len(self.phases) > 1:
             line["phase"] = self.names[self.method.epoch]
         if done.history and done.history[-1].get("phase") != line.get("phase"):
-            done.best = -math.inf  # what counts is the phase that ends in the result
+            # What counts is the phase that ends in the result.
+            done.best = -math.inf
+            self.trajectory.clear()
         line |= {**means, **self.evaluate()}
         done.history.append(line)
         done.sums, done.counts = {}, {}
@@ -237,6 +244,7 @@ class Trainer:
             "identity": self.identity,
             "method": self.method.state_dict(),
             "progress": vars(done),
+            "trajectory": self.trajectory.state_dict(),
             "generators": global_states(self.device),
         }
         self.store.save(state, best=best)

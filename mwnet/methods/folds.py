@@ -1,0 +1,71 @@
+"""Folds of the training samples, and weights by what was said out of fold."""
+
+import torch
+from torch import Tensor, nn
+
+from mwnet.bilevel.weighting import Normalise
+from mwnet.core.seeding import generator
+from mwnet.methods.learner import Parts
+
+FEATURES = 3
+"""Inputs of the weight net."""
+OUTSIDE = -1
+"""Fold of a sample that is alone in its class: all networks train on it, and none judges it."""
+
+
+class OutOfFoldWeights(nn.Module):
+    """Map what those that never saw a sample say about its label to its weight.
+
+    v = sigmoid(slope * z + f(z, r, c)) with the log margin z, its rank r in [0, 1] and the share c
+    of looks in which the networks predicted another class; f is a perceptron of 100 units that
+    begins at zero, so that weights begin as a gently falling function of doubt.
+
+    Args:
+        slope: of the first curve.
+        hidden: units of the perceptron.
+    """
+
+    def __init__(self, slope: float, hidden: int = 100) -> None:
+        super().__init__()
+        self.slope = slope
+        self.hidden = nn.Linear(FEATURES, hidden)
+        self.out = nn.Linear(hidden, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """``(n, 3)`` margin, rank and share -> ``(n,)`` weights in (0, 1)."""
+        more = self.out(torch.relu(self.hidden(features))).squeeze(1)
+        return torch.sigmoid(self.slope * features[:, 0] + more)
+
+
+def of_each(normalise: Normalise, networks: int) -> Normalise:
+    """Normalise the weights of each network's samples, the i-th of which is of i mod networks."""
+
+    def normalised(weights: Tensor) -> Tensor:
+        parts = torch.cat([normalise(weights[k::networks]) for k in range(networks)])
+        size = len(weights)
+        place = torch.cat([torch.arange(k, size, networks) for k in range(networks)])
+        return parts[place.argsort().to(parts.device)]
+
+    return normalised
+
+
+def folds_of(parts: Parts, folds: int) -> Tensor:
+    """Draw ``(n,)`` int64 folds by sample id, stratified by given label.
+
+    A class with one sample is ``OUTSIDE``: without it no network would know the class.
+    """
+    train = parts.train
+    labels = train.labels.cpu()[train.ids]
+    fold = torch.full((parts.num_samples,), OUTSIDE)
+    rng = generator(parts.seed, "folds")
+    start = 0
+    for label in range(parts.num_classes):
+        ids = train.ids[labels == label]
+        if len(ids) < 2:
+            continue
+        order = ids[torch.randperm(len(ids), generator=rng)]
+        fold[order] = (torch.arange(len(ids)) + start) % folds
+        start += len(ids)
+    return fold
