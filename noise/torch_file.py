@@ -54,7 +54,7 @@ STAND_INS = [
 """What an array is made of in a file of any numpy, and what is called in its place."""
 
 
-def arrays_from_torch(path: Path) -> dict[str, np.ndarray] | np.ndarray:
+def arrays_from_torch(path: str | Path) -> dict[str, np.ndarray] | np.ndarray:
     """Read the arrays, tensors and lists of a ``.pt`` file.
 
     Args:
@@ -98,7 +98,7 @@ def _as_array(value: Any) -> np.ndarray | None:
     return array if array.dtype.kind in "biufUS" else None
 
 
-def _refusal(path: Path, said: str) -> str:
+def _refusal(path: str | Path, said: str) -> str:
     """A sentence that says why a file is not read, and how to get at its arrays."""
     foreign = re.search(r"GLOBAL (\S+)", said)
     if foreign is None:
