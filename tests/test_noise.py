@@ -127,7 +127,7 @@ def test_labels_from_file(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", np.array([0.0, 1.0]))
     assert labels_from_file(str(tmp_path / "labels.npy"), 2, ("a", "b")).tolist() == [0, 1]
     for spec, count, message in [
-        (f"{path}:ids", 4, "4 training samples"),
+        (f"{path}:ids", 4, "holds 3 labels, but 4 are needed"),
         (f"{path}:bad", 3, "sample 1 is 5"),
         (f"{path}:nope", 3, "ids, names, bad"),
         (str(path), 3, "after a colon"),

@@ -24,7 +24,10 @@ def given_labels(
     truth = source.labels if source.truth is None else source.truth
     if options.noise == "file":
         assert options.noise_file is not None  # validate() has asked for it
-        given[pool] = noise.labels_from_file(options.noise_file, len(pool), source.classes)
+        test = len(given) - len(pool)
+        given[pool] = noise.labels_from_file(
+            options.noise_file, len(pool), source.classes, test=test
+        )
         return given, truth, None
     known = [*noise.NOISES, *SAMPLE_NOISES, "file"]
     lookup(dict.fromkeys(known), options.noise, "noise")

@@ -1,5 +1,6 @@
 """Read arrays: an .npz of samples and labels, or an .npy of samples with its labels beside it."""
 
+import re
 import warnings
 import zipfile
 import zlib
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mwnet import noise
 from mwnet.core.errors import UserError, first_line
 from mwnet.core.formats import magic
 from mwnet.data.labels import MISSING, class_counts, read_labels
@@ -20,6 +22,7 @@ SAMPLES = ("x", "X", "x_train", "X_train", "data", "features", "images", "embedd
 LABELS = ("y", "Y", "labels", "label", "y_train", "Y_train", "target", "targets")
 TEST_SAMPLES, TEST_LABELS = ("x_test", "X_test"), ("y_test", "Y_test", "labels_test")
 TRUTH = ("y_true", "true_labels")
+ARRAY_FILE = re.compile(r"\.(npz|npy|pt|pth)(:|$)", re.IGNORECASE)
 
 
 def arrays(path: Path, labels: Path | None = None) -> Source:
@@ -29,7 +32,8 @@ def arrays(path: Path, labels: Path | None = None) -> Source:
         path: an ``.npz`` with samples (x, X, x_train, data, features, images) and labels (y,
             labels, y_train, target), and optionally x_test with y_test, and y_true (true labels
             of x); or an ``.npy`` of samples alone.
-        labels: the labels of an ``.npy``: an ``.npy``, or a text file with one label a line.
+        labels: the labels of an ``.npy``: an ``.npy``, a text file with one label a line, or
+            ``labels.npz:KEY`` or ``labels.pt:KEY``.
 
     Samples are ``(n, features)``, ``(n, h, w)`` or images with channels first or last. Labels are
     numbers or words, ``(n,)``, ``(n, 1)`` or one-hot ``(n, K)``.
@@ -209,9 +213,14 @@ def _column(name: str, labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def _label_file(path: Path) -> np.ndarray:
-    """Labels from an ``.npy``, or one a line from a text file."""
+    """Labels from an ``.npy``, one a line from a text file, or those that a key names."""
     if path.is_file() and magic(path) == "npy":
         return np.array(read_array(path))
+    if ARRAY_FILE.search(path.name):
+        try:
+            return noise.array_from_file(str(path))
+        except ValueError as error:
+            raise UserError(str(error)) from None
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mwnet.core.errors import UserError, nearest
 from mwnet.data import builtin
+from mwnet.data.remarks import remarks
 from mwnet.data.source import Source
 
 DATASETS = ("digits", *builtin.TORCHVISION, "clothing1m", "folder", "arrays", "table")
@@ -86,7 +87,9 @@ def load(
             download=download,
             progress=progress,
         )
-    return source if own is None else _with_features(source, own)
+    if own is not None:
+        source = _with_features(source, own)
+    return replace(source, notes=(*source.notes, *remarks(source)))
 
 
 def _check_features(features: str, name: str, known: Sequence[str]) -> None:

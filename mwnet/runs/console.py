@@ -11,6 +11,7 @@ from tqdm import tqdm
 from mwnet import noise
 from mwnet.builders.experiment import Experiment
 from mwnet.core.device import warn_slow_bfloat16
+from mwnet.core.names import short_names
 from mwnet.detection import COLLAPSE, lasting_collapse, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
@@ -27,6 +28,8 @@ SCORE = {
     "probability": "probability",
 }
 """The scores whose AUC is on the screen, and what they are called there."""
+WIDTH = 12
+"""Characters of a class name."""
 
 
 class Console:
@@ -166,8 +169,9 @@ def announce(experiment: Experiment, folder: RunFolder) -> None:
     if data.matrix is not None:
         print(f"noise {config.noise} {config.noise_rate:g}, Pr(given label | true label):")
         if source.num_classes <= 20:
-            for name, row in zip(source.classes, data.matrix.tolist(), strict=True):
-                print(f"  {name[:12]:>12} " + " ".join(f"{value:.2f}" for value in row))
+            names = short_names(source.classes, WIDTH)
+            for name, row in zip(names, data.matrix.tolist(), strict=True):
+                print(f"  {name:>{WIDTH}} " + " ".join(f"{value:.2f}" for value in row))
         warn_unlearnable(data.matrix, "the matrix of the added noise", source.classes)
     for kind, options in (("loss", config.loss_options), ("meta_loss", config.meta_loss_options)):
         if "matrix" in options:
@@ -207,9 +211,11 @@ def conclude(found: Result, folder: RunFolder) -> None:
             print()
         log.warning("%s", warning)
     print("\nmost suspect training samples")
-    print(f"{'sample_id':>28}  {'given':>12}  {'predicted':>12}  label quality")
-    for sample, given_label, predicted, quality in found.suspects():
-        print(f"{sample[-28:]:>28}  {given_label[:12]:>12}  {predicted[:12]:>12}  {quality:.2g}")
+    print(f"{'sample_id':>28}  {'given':>{WIDTH}}  {'predicted':>{WIDTH}}  label quality")
+    short = dict(zip(classes, short_names(classes, WIDTH), strict=True))
+    for sample, *labels, quality in found.suspects():
+        columns = "".join(f"  {short[label]:>{WIDTH}}" for label in labels)
+        print(f"{sample[-28:]:>28}{columns}  {quality:.2g}")
     print(f"\n{summary['seconds']['total']:.1f} s of training; in {folder}:")
     print("  label_quality.csv  every training label with its score")
     print("  summary.json       the numbers")

@@ -10,16 +10,20 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mwnet.core import files
+from mwnet.core.names import short_names
 from mwnet.detection import Scored
 
 # Blue and orange of Okabe and Ito's palette: told apart by everyone, also in grey.
 RIGHT, WRONG, NEUTRAL = "#0072b2", "#d55e00", "#555555"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's colours, to tell several things apart."""
+NAMED = 100
+"""Classes, at most, that have their names at the axes of ``labels.png``."""
 STYLE: dict[Any, Any] = {
     "figure.dpi": 130,
     "font.size": 10,
@@ -221,26 +225,43 @@ def phase_ends(axes: Axes, history: list[dict[str, Any]]) -> None:
 def confusion(
     path: Path, given: np.ndarray, what: str, other: np.ndarray, classes: tuple[str, ...]
 ) -> None:
-    """Counts of given labels against true (or predicted) ones."""
-    counts = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(counts, (other, given), 1)
-    size = min(12.0, 3.2 + 0.42 * len(classes))
+    """Draw counts of given labels against true (or predicted) ones."""
+    count = len(classes)
+    size = min(12.0, 3.2 + 0.42 * count)
+    if count <= NAMED:
+        size = max(size, 3.2 + 0.17 * count)
     with figure(path, size + 0.8, size) as (canvas, (axes,)):
-        axes.grid(False)
-        image = axes.imshow(counts, cmap="Blues", vmin=0)
+        image = confusion_on(axes, given, what, other, classes)
         canvas.colorbar(image, ax=axes, shrink=0.8, label="training samples")
-        if len(classes) <= 30:
-            names = [name[:14] for name in classes]
-            turned = 90 if len(max(names, key=len)) > 3 else 0
-            axes.set_xticks(range(len(classes)), names, rotation=turned, parse_math=False)
-            axes.set_yticks(range(len(classes)), names, parse_math=False)
-        if len(classes) <= 15:
-            for (row, column), count in np.ndenumerate(counts):
-                color = "white" if count > counts.max() / 2 else "black"
-                axes.text(column, row, str(count), ha="center", va="center", color=color, size=8)
-        axes.set_xlabel("given label")
-        axes.set_ylabel(f"{what} label")
-        axes.set_title(f"given and {what} labels of the training samples")
+
+
+def confusion_on(
+    axes: Axes, given: np.ndarray, what: str, other: np.ndarray, classes: tuple[str, ...]
+) -> AxesImage:
+    """Draw the counts into given axes, named by class, or by class id where there are too many."""
+    count, title = len(classes), f"given and {what} labels of the training samples"
+    counts = np.zeros((count, count), dtype=int)
+    np.add.at(counts, (other, given), 1)
+    axes.grid(False)
+    image = axes.imshow(counts, cmap="Blues", vmin=0)
+    names = short_names(classes, 14)
+    if count <= NAMED:
+        turned = 90 if len(max(names, key=len)) > 3 else 0
+        font = {"parse_math": False, "fontsize": 10 if count <= 40 else 7}
+        axes.set_xticks(range(count), names, rotation=turned, **font)
+        axes.set_yticks(range(count), names, **font)
+    else:
+        title += (
+            f"\nclasses 0 ({names[0]}) to {count - 1} ({names[-1]}), in the order of summary.json"
+        )
+    if count <= 15:
+        for (row, column), number in np.ndenumerate(counts):
+            color = "white" if number > counts.max() / 2 else "black"
+            axes.text(column, row, str(number), ha="center", va="center", color=color, size=8)
+    axes.set_xlabel("given label")
+    axes.set_ylabel(f"{what} label")
+    axes.set_title(title, parse_math=False)
+    return image
 
 
 def _groups(clean: np.ndarray | None, count: int) -> list[tuple[str, str, np.ndarray]]:
