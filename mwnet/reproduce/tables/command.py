@@ -85,13 +85,13 @@ def _table(argv: list[str]) -> int:
     if args.jobs < 1:
         raise UserError(f"`jobs` must be at least 1, got {args.jobs}")
     keep_freed_memory()
-    save_table(table, out)
     left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
-    print(f"{len(cells)} cells, {len(cells) - len(left)} of them finished; {out}", flush=True)
     jobs = min(args.jobs, max(1, len(left)))
     if table.kind == OWN_DATA and left:
         files = [(cell.column, cell.seed, cell.config.data) for cell in left if cell.config.data]
         prepare_all(files, left[0].config.data_root, jobs)
+    save_table(table, out)
+    print(f"{len(cells)} cells, {len(cells) - len(left)} of them finished; {out}", flush=True)
     failed = run_cells(left, jobs)
     if len(failed) < len(cells):
         print("\n" + report(out), end="")
