@@ -53,4 +53,6 @@ least), average ranks with Friedman's test and Nemenyi's critical difference, se
 memory. ``mwnet table report OUT --into DOCUMENT.md`` puts the report between the lines ``<!-- NAME
 -->`` and ``<!-- /NAME -->`` of a document and keeps table and cells beside it, so that anybody can
 make it again.
+
+A table of ``kind: own-data`` is described in ``mwnet.reproduce.own_data``.
 """

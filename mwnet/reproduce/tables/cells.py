@@ -14,13 +14,19 @@ from mwnet.config.schema import Config
 from mwnet.core.errors import UserError, lookup, nearest
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
-from mwnet.reproduce.tables.table import Table, Values
+from mwnet.reproduce.own_data.cells import METHOD
+from mwnet.reproduce.own_data.prepare import file_of
+from mwnet.reproduce.own_data.rivals import RIVALS
+from mwnet.reproduce.tables.table import OWN_DATA, Table, Values
 from mwnet.runs.folder import RunFolder
 
 State = Literal["new", "interrupted", "finished"]
 
-COMMANDS: dict[str, Values] = {"train": {}, "clean-learning": {"method": "erm", "meta_size": 0}}
+PLAIN: Values = {"method": "erm", "meta_size": 0}
+COMMANDS: dict[str, Values] = {"train": {}, "clean-learning": PLAIN}
 """What can make a cell, with the options that it begins from."""
+OWN_COMMANDS: dict[str, Values] = {METHOD: {}, **dict.fromkeys(RIVALS, PLAIN)}
+"""What can make a cell of a table of own data."""
 
 INDIFFERENT = {"out", "seed"} | Config.resumable() - {"max_steps", "unfreeze"}
 """Options that may differ between runs of one row and column."""
@@ -53,7 +59,7 @@ class Cell:
     @property
     def method(self) -> str:
         """What the summary calls the method."""
-        return self.config.method if self.command == "train" else self.command
+        return self.config.method if self.command in ("train", METHOD) else self.command
 
     def __str__(self) -> str:
         return f"{self.row} | {self.column} | seed {self.seed}"
@@ -116,15 +122,16 @@ def plan(table: Table, out: Path, flags: Sequence[str] = (), only: str | None = 
     cells = [
         _cell(table, out, row, column, flags) for row in table.rows for column in table.columns
     ]
-    everywhere = [_with_seed(cell, seed) for seed in table.seeds for cell in cells]
+    everywhere = [_with_seed(cell, seed, out) for seed in table.seeds for cell in cells]
     return everywhere if only is None else _selected(everywhere, only)
 
 
 def _cell(table: Table, out: Path, row: str, column: str, flags: Sequence[str]) -> Cell:
     options = dict(table.rows[row])
-    command = str(options.pop("command", "train"))
+    commands = OWN_COMMANDS if table.kind == OWN_DATA else COMMANDS
+    command = str(options.pop("command", next(iter(commands))))
     try:
-        first = lookup(COMMANDS, command, "command")
+        first = lookup(commands, command, "command")
         values = {**table.base, **table.columns[column], **first, **options}
         argv = [*as_flags(values), *flags]
         config = parse_training([*argv, "--no-figures", "--no-tensorboard"])
@@ -138,9 +145,12 @@ def _cell(table: Table, out: Path, row: str, column: str, flags: Sequence[str]) 
     return Cell(row, column, command, tuple(argv), config, table.folder(out, row, column))
 
 
-def _with_seed(cell: Cell, seed: int) -> Cell:
+def _with_seed(cell: Cell, seed: int, out: Path) -> Cell:
     folder = cell.folder / f"seed-{seed}"
     config = cell.config.model_copy(update={"seed": seed, "out": folder})
+    if cell.command in OWN_COMMANDS:
+        assert config.data is not None  # each column of such a table has it
+        config = config.model_copy(update={"data": file_of(out, config.data, seed)})
     return replace(cell, config=config, folder=folder)
 
 

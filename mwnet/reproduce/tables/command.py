@@ -17,7 +17,7 @@ from mwnet.core.errors import UserError
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
-OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "protocol", "into"}
+OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "protocol", "into", "half"}
 
 
 def main(argv: list[str]) -> int:
@@ -48,12 +48,15 @@ def _report(argv: list[str]) -> int:
 def _table(argv: list[str]) -> int:
     args, flags = _parser().parse_known_args(argv)
     from mwnet.core.memory import keep_freed_memory
+    from mwnet.reproduce.own_data.prepare import prepare_all
     from mwnet.reproduce.tables.cells import plan
     from mwnet.reproduce.tables.report import report
     from mwnet.reproduce.tables.runner import run_cells
     from mwnet.reproduce.tables.table import (
+        OWN_DATA,
         as_the_paper,
         find_table,
+        half_table,
         load_table,
         parse_seeds,
         save_table,
@@ -63,13 +66,15 @@ def _table(argv: list[str]) -> int:
     table = load_table(path)
     if args.protocol == "paper":
         table = as_the_paper(table)
+    if args.half is not None:
+        table = half_table(table, args.half)
     own = None if args.protocol == "common" else args.protocol
-    chosen = {"--seeds": args.seeds, "--only": args.only, "--protocol": own}
+    chosen = {"--seeds": args.seeds, "--only": args.only, "--protocol": own, "--half": args.half}
     picked = [part for flag, value in chosen.items() if value for part in (flag, value)]
     command = shlex.join(["mwnet", "table", args.table, *picked, *flags])
     seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
     table = replace(table, seeds=seeds, command=command)
-    out = args.out or Path("runs") / "-".join(filter(None, (path.stem, own)))
+    out = args.out or Path("runs") / "-".join(filter(None, (path.stem, own, args.half)))
     cells = plan(table, out, flags, args.only)
     states = [cell.state() for cell in cells]
     if args.dry_run:
@@ -80,10 +85,14 @@ def _table(argv: list[str]) -> int:
     if args.jobs < 1:
         raise UserError(f"`jobs` must be at least 1, got {args.jobs}")
     keep_freed_memory()
-    save_table(table, out)
     left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
+    jobs = min(args.jobs, max(1, len(left)))
+    if table.kind == OWN_DATA and left:
+        files = [(cell.column, cell.seed, cell.config.data) for cell in left if cell.config.data]
+        prepare_all(files, left[0].config.data_root, jobs)
+    save_table(table, out)
     print(f"{len(cells)} cells, {len(cells) - len(left)} of them finished; {out}", flush=True)
-    failed = run_cells(left, min(args.jobs, max(1, len(left))))
+    failed = run_cells(left, jobs)
     if len(failed) < len(cells):
         print("\n" + report(out), end="")
     for outcome in failed:
@@ -120,6 +129,11 @@ def _parser() -> Parser:
         choices=("common", "paper"),
         default="common",
         help="paper: the rows that the paper trained otherwise are trained so; default: all alike",
+    )
+    parser.add_argument(
+        "--half",
+        choices=("even", "odd"),
+        help="of a table of own data: the sets at even or odd positions of its list",
     )
     parser.add_argument(
         "--out", type=Path, help="folder of all runs; default: runs/ with the file's name"

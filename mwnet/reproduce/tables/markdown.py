@@ -130,13 +130,25 @@ def _grid(table: Table, found: list[Record], entry: Callable[[list[Record]], str
     return markdown_table(lines)
 
 
-def _footer(table: Table, found: list[Record]) -> str:
+def run_lines(table: Table, found: list[Record]) -> list[str]:
+    """Say what all numbers depend on: n and machine, versions, command."""
     seeds = sorted({record["seed"] for record in found})
     versions: dict[str, set[str]] = {}
     for record in found:
         for pair in record["versions"].split():
             name, _, version = pair.partition("=")
             versions.setdefault(name, set()).add(version)
+    return [
+        f"n = {len(seeds)} (seeds {_listed(seeds, ', ')}); {len(found)} runs of "
+        f"{len(table.rows) * len(table.columns) * len(seeds)}; device: "
+        f"{_listed({record['device'] for record in found})}; CPU threads of a run: "
+        f"{_listed({record['threads'] for record in found})}.",
+        f"Versions: {', '.join(f'{name} {_listed(of)}' for name, of in versions.items())}.",
+        f"Command: `{table.command}`.",
+    ]
+
+
+def _footer(table: Table, found: list[Record]) -> str:
     rates = []
     for column in table.columns:
         own = (record for record in found if record["column"] == column)
@@ -146,12 +158,7 @@ def _footer(table: Table, found: list[Record]) -> str:
     lines = [
         "Mean ± standard deviation over seeds. The best epoch is chosen by test accuracy, which "
         "no user could do.",
-        f"n = {len(seeds)} (seeds {_listed(seeds, ', ')}); {len(found)} runs of "
-        f"{len(table.rows) * len(table.columns) * len(seeds)}; device: "
-        f"{_listed({record['device'] for record in found})}; CPU threads of a run: "
-        f"{_listed({record['threads'] for record in found})}.",
-        f"Versions: {', '.join(f'{name} {_listed(of)}' for name, of in versions.items())}.",
-        f"Command: `{table.command}`.",
+        *run_lines(table, found),
     ]
     if rates:
         lines.insert(2, f"Wrong training labels: {'; '.join(rates)}.")

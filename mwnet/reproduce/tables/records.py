@@ -13,7 +13,10 @@ from mwnet.runs.folder import SUMMARY, RunFolder
 Record = dict[str, Any]
 
 CELLS = "cells.csv"
-FIELDS: dict[str, tuple[type, tuple[str, ...]]] = {
+Fields = dict[str, tuple[type, tuple[str, ...]]]
+"""Columns of ``cells.csv`` with their type and where a run's summary has them."""
+
+FIELDS: Fields = {
     "seed": (int, ("seed",)),
     "method": (str, ("method",)),
     "accuracy_last": (float, ("test_accuracy", "last")),
@@ -33,25 +36,26 @@ FIELDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "device": (str, ("device",)),
     "threads": (int, ("threads",)),
 }
-"""Columns of ``cells.csv`` with their type and where a run's summary has them."""
+"""Of a table of training runs."""
 
 LABELS = {"row": str, "column": str}
 PLACES = {"versions": str, "folder": str}
 
 
-def records(table: Table, out: Path) -> list[Record]:
+def records(table: Table, out: Path, fields: Fields = FIELDS) -> list[Record]:
     """The finished cells of a table, by row, column and seed.
 
     Args:
         table: the grid.
         out: folder of its runs; or one that has only their ``cells.csv``.
+        fields: of a record.
 
     Raises:
         UserError: a file cannot be read, or nothing is finished.
     """
-    found = list(_from_runs(table, out))
+    found = list(_from_runs(table, out, fields))
     if not found and (out / CELLS).exists():
-        found = _from_csv(out / CELLS)
+        found = _from_csv(out / CELLS, fields)
     if not found:
         raise UserError(f"{out} holds no finished run yet")
     return found
@@ -73,22 +77,22 @@ def known(found: Iterable[Record], field: str) -> list[float]:
     return [record[field] for record in found if record[field] is not None]
 
 
-def as_csv(found: list[Record]) -> str:
+def as_csv(found: list[Record], fields: Fields = FIELDS) -> str:
     """One line a cell; numbers as they are, so that ``records`` reads them back exactly."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*LABELS, *FIELDS, *PLACES], lineterminator="\n")
+    writer = csv.DictWriter(buffer, [*LABELS, *fields, *PLACES], lineterminator="\n")
     writer.writeheader()
     writer.writerows(found)
     return buffer.getvalue()
 
 
-def _from_runs(table: Table, out: Path) -> Iterable[Record]:
+def _from_runs(table: Table, out: Path, fields: Fields) -> Iterable[Record]:
     for row in table.rows:
         for column in table.columns:
             paths = table.folder(out, row, column).glob(f"seed-*/{SUMMARY}")
             for path in sorted(paths, key=lambda path: int(path.parent.name[5:])):
                 summary = RunFolder(path.parent).summary()
-                values = {name: _value(summary, keys, path) for name, (_, keys) in FIELDS.items()}
+                values = {name: _value(summary, keys, path) for name, (_, keys) in fields.items()}
                 versions = _value(summary, ("versions",), path).items()
                 yield {
                     "row": row,
@@ -109,8 +113,8 @@ def _value(summary: dict[str, Any], keys: tuple[str, ...], path: Path) -> Any:
     return value
 
 
-def _from_csv(path: Path) -> list[Record]:
-    kinds = {**LABELS, **{name: kind for name, (kind, _) in FIELDS.items()}, **PLACES}
+def _from_csv(path: Path, fields: Fields) -> list[Record]:
+    kinds = {**LABELS, **{name: kind for name, (kind, _) in fields.items()}, **PLACES}
     try:
         lines = list(csv.DictReader(path.read_text().splitlines()))
         return [

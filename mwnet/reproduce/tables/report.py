@@ -6,11 +6,13 @@ from pathlib import Path
 from mwnet.core import files
 from mwnet.core.errors import UserError
 from mwnet.reproduce.document import find_part, replace_part
+from mwnet.reproduce.own_data.cells import MEASURES
+from mwnet.reproduce.own_data.report import markdown as own_markdown
 from mwnet.reproduce.tables import figures
 from mwnet.reproduce.tables.latex import latex
 from mwnet.reproduce.tables.markdown import markdown, table_ranks
 from mwnet.reproduce.tables.records import CELLS, as_csv, records
-from mwnet.reproduce.tables.table import TABLE, load_table
+from mwnet.reproduce.tables.table import OWN_DATA, TABLE, load_table
 
 ARCHIVE = "tables"
 """Folder beside a document that keeps what its numbers were made from."""
@@ -18,6 +20,8 @@ ARCHIVE = "tables"
 
 def report(out: Path) -> str:
     """Write ``table.md``, ``table.tex``, ``cells.csv`` and ``figures/`` in a table's folder.
+
+    Of a table of own data there are ``table.md`` and ``cells.csv``.
 
     Args:
         out: folder of all runs.
@@ -31,6 +35,12 @@ def report(out: Path) -> str:
     if not (out / TABLE).is_file():
         raise UserError(f"{out} holds no runs of a table: there is no {TABLE} in it")
     table = load_table(out / TABLE)
+    if table.kind == OWN_DATA:
+        found = records(table, out, MEASURES)
+        text = own_markdown(table, found)
+        files.write_text(out / "table.md", text)
+        files.write_text(out / CELLS, as_csv(found, MEASURES))
+        return text
     found = records(table, out)
     figures.draw(table, found, table_ranks(table, found), out)
     text = markdown(table, found, figures.pictures(out))
@@ -65,6 +75,8 @@ def put_into(document: Path, out: Path) -> None:
 def archived(folder: Path) -> str:
     """The Markdown of a folder that ``put_into`` has kept, for the document beside it."""
     table = load_table(folder / TABLE)
+    if table.kind == OWN_DATA:
+        return own_markdown(table, records(table, folder, MEASURES))
     place = f"{ARCHIVE}/{folder.name}"
     pictures = [(text, f"{place}/{path}") for text, path in figures.pictures(folder)]
     return markdown(table, records(table, folder), pictures)

@@ -17,7 +17,8 @@ from mwnet.core.memory import keep_freed_memory
 from mwnet.core.processes import Workers
 from mwnet.core.signals import StopSignal
 from mwnet.reproduce import clean_learning
-from mwnet.reproduce.tables.cells import Cell
+from mwnet.reproduce.own_data import cells as own_data
+from mwnet.reproduce.tables.cells import OWN_COMMANDS, Cell
 from mwnet.runs.folder import RunFolder
 from mwnet.runs.run import Watch
 from mwnet.runs.run import run as train
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 RUNNERS: dict[str, Callable[..., dict[str, Any]]] = {
     "train": train,
     "clean-learning": clean_learning.run,
+    **{name: functools.partial(own_data.run, command=name) for name in OWN_COMMANDS},
 }
 
 
@@ -96,11 +98,18 @@ def attempt(cell: Cell, watch: Watch | None = None) -> Outcome:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(traceback.format_exc())
         return Outcome(cell, "failed", f"{type(error).__name__}: {first_line(error)} (see {log})")
-    parts = [f"accuracy {summary['test_accuracy']['last']:.4f}"]
-    auc = (summary["detection_auc"] or {"own": {"last": None}})["own"]["last"]
-    if auc is not None:
-        parts.append(f"AUC {auc:.4f}")
-    return Outcome(cell, "done", ", ".join([*parts, f"{summary['seconds']['total']:.1f} s"]))
+    return Outcome(cell, "done", _told(cell, summary))
+
+
+def _told(cell: Cell, summary: dict[str, Any]) -> str:
+    """Accuracy, AUC where there is one, and seconds."""
+    if cell.command in OWN_COMMANDS:
+        accuracy, auc, seconds = (summary[name] for name in ("accuracy", "auc", "seconds"))
+    else:
+        accuracy, seconds = summary["test_accuracy"]["last"], summary["seconds"]["total"]
+        auc = (summary["detection_auc"] or {"own": {"last": None}})["own"]["last"]
+    parts = [f"accuracy {accuracy:.4f}", *([] if auc is None else [f"AUC {auc:.4f}"])]
+    return ", ".join([*parts, f"{seconds:.1f} s"])
 
 
 def _start(command: str, config: Config, watch: Watch | None) -> dict[str, Any]:

@@ -12,10 +12,15 @@ from mwnet.core import files
 from mwnet.core.errors import UserError, nearest
 from mwnet.core.shipped import find_shipped
 from mwnet.core.yaml_file import read_yaml
+from mwnet.reproduce.own_data.prepare import columns as own_columns
+from mwnet.reproduce.own_data.prepare import half_of, set_of
 from mwnet.reproduce.tables.paper import PROTOCOLS, Paper, Values, read_paper
 
 TABLE = "table.yaml"
-KEYS = ("title", "base", "columns", "rows", "seeds", "protocol", "paper")
+KEYS = ("title", "kind", "base", "columns", "rows", "seeds", "protocol", "paper")
+RUNS, OWN_DATA = "runs", "own-data"
+SETS = ("sets", "noises")
+"""What a table of own data may have in the place of columns."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Table:
         seeds: each cell is run with each of them.
         paper: what a paper printed for them.
         protocol: ``common``, or ``paper`` where rows have the options that the paper gave them.
+        kind: ``runs``, or ``own-data`` (``mwnet.reproduce.own_data``).
     """
 
     command: str
@@ -40,6 +46,7 @@ class Table:
     seeds: tuple[int, ...]
     paper: Paper | None = None
     protocol: str = "common"
+    kind: str = RUNS
 
     def folder(self, out: Path, row: str, column: str) -> Path:
         """Where the runs of a row and a column are, one folder for each seed."""
@@ -65,9 +72,15 @@ def load_table(path: Path) -> Table:
     text = path.read_text()
     if not isinstance(values, dict):
         raise UserError(f"{path} is no table: it needs columns:, rows: and seeds:")
+    kind = values.get("kind", RUNS)
+    if kind not in (RUNS, OWN_DATA):
+        raise UserError(f"{path}: kind must be {RUNS} or {OWN_DATA}, got {kind}")
+    known = (*KEYS, *SETS) if kind == OWN_DATA else KEYS
     for key in values:
-        if key not in KEYS:
-            raise UserError(f"{path}: unknown key '{key}' ({nearest(str(key), KEYS)})")
+        if key not in known:
+            raise UserError(f"{path}: unknown key '{key}' ({nearest(str(key), known)})")
+    if values.get("sets"):
+        values["columns"] = own_columns(*(list(map(str, values.get(key) or [])) for key in SETS))
     for key in ("columns", "rows", "seeds"):
         if not values.get(key):
             raise UserError(f"{path} has no {key}:")
@@ -85,6 +98,7 @@ def load_table(path: Path) -> Table:
             rows=rows,
             seeds=parse_seeds(values["seeds"]),
             paper=read_paper(values.get("paper"), rows, columns),
+            kind=kind,
         )
         if protocol == "paper":
             return as_the_paper(table)
@@ -109,6 +123,21 @@ def as_the_paper(table: Table) -> Table:
         for label, options in table.rows.items()
     }
     return replace(table, rows=rows, protocol="paper")
+
+
+def half_table(table: Table, half: str) -> Table:
+    """The table with the sets at even or odd positions of its list alone.
+
+    Raises:
+        UserError: it is no table of own data, or no set is left.
+    """
+    if table.kind != OWN_DATA:
+        raise UserError(f"`half` is for tables of kind {OWN_DATA}, and this one is of kind {RUNS}")
+    kept = half_of([set_of(column) for column in table.columns], half)
+    columns = {label: of for label, of in table.columns.items() if set_of(label) in kept}
+    if not columns:
+        raise UserError(f"`half={half!r}` leaves no set")
+    return replace(table, columns=columns, title=f"{table.title}: sets at {half} positions")
 
 
 def save_table(table: Table, out: Path) -> None:

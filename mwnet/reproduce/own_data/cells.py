@@ -1,0 +1,212 @@
+"""Run a row on a prepared set: a method of mwnet or a rival, measured alike.
+
+A cell leaves ``summary.json`` with the fields of ``MEASURES``, ``label_quality.csv`` with what was
+said about each training label, and the options in ``config.yaml``.
+"""
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from mwnet import detection
+from mwnet.builders.experiment import Experiment, build
+from mwnet.config.schema import Config
+from mwnet.core import seeding
+from mwnet.core.device import find_device
+from mwnet.core.errors import NonFiniteLoss
+from mwnet.data import Source
+from mwnet.data.arrays import read_npz
+from mwnet.data.source import channels_first
+from mwnet.data.tables.preparation import TablePreparation
+from mwnet.detection.metrics import average_precision, f1
+from mwnet.methods.base import predict
+from mwnet.reproduce.own_data import rivals
+from mwnet.runs.begin import run_folder
+from mwnet.runs.folder import QUALITY, QUALITY_HELD_OUT
+from mwnet.runs.outputs import device_name, label_quality_csv, sample_names, versions
+from mwnet.runs.run import prepare_process
+from mwnet.training.loop import steps
+
+METHOD = "own-data"
+"""The command of a row that is a method of mwnet."""
+SCALED = TablePreparation((), (), ())
+"""Says that features are on the scale that a network wants, so that they stay as they are."""
+
+MEASURES: dict[str, tuple[type, tuple[str, ...]]] = {
+    name: (kind, (name,))
+    for name, kind in {
+        "seed": int,
+        "method": str,
+        "accuracy": float,
+        "auc": float,
+        "average_precision": float,
+        "precision_at_noise": float,
+        "f1": float,
+        "seconds": float,
+        "collapse": str,
+        "noise_rate": float,
+        "samples": int,
+        "device": str,
+        "threads": int,
+    }.items()
+}
+"""Columns of ``cells.csv`` with their type and where a summary has them."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every row of a set, a noise and a seed is run on.
+
+    Attributes:
+        x: ``(n, d)`` float32 training features.
+        y: ``(n,)`` given labels as 0 to K - 1; K classes have a given label.
+        x_test: ``(m, d)``.
+        y_test: ``(m,)`` true labels, -1 for a class that nobody was given.
+        wrong: ``(n,)`` whether a given label is wrong; for measuring alone.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    wrong: np.ndarray
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that have a given label."""
+        return int(self.y.max()) + 1
+
+    @staticmethod
+    def read(path: Path) -> "Prepared":
+        """Read the file that ``prepare`` has written.
+
+        Raises:
+            UserError: it is not there, or damaged.
+        """
+        found = read_npz(path)
+        classes, y = np.unique(found["y"], return_inverse=True)
+        place = np.minimum(np.searchsorted(classes, found["y_test"]), len(classes) - 1)
+        y_test = np.where(classes[place] == found["y_test"], place, -1)
+        wrong = found["y"] != found["y_true"]
+        return Prepared(found["x"], y.astype(np.int64), found["x_test"], y_test, wrong)
+
+
+def run(config: Config, resume: Path | None, command: str = METHOD) -> dict[str, Any]:
+    """Run a row.
+
+    Args:
+        config: of the method; its ``data`` is a prepared set. A rival reads data and seed alone.
+        resume: its folder if it has been begun; it begins anew.
+        command: ``METHOD`` or the name of a rival.
+
+    Returns:
+        The summary; see ``MEASURES``.
+
+    Raises:
+        UserError: what is wrong with the options, or a package that a rival needs is missing.
+    """
+    prepare_process(config)
+    assert config.data is not None  # the plan has set it
+    data = Prepared.read(config.data)
+    used = {**versions(), **rivals.versions(command)}  # imports what the row needs
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for a second
+    with run_folder(config, resume, name=command) as folder, threadpool_limits(1):
+        started = time.perf_counter()
+        if command == METHOD:
+            said, texts = _method(config, data)
+        else:
+            said = rivals.RIVALS[command](data.x, data.y, data.x_test, config.seed)
+            texts = {QUALITY: _as_csv(said)}
+        seconds = time.perf_counter() - started
+        for name, text in texts.items():
+            folder.write_text(name, text)
+        summary = {
+            "seed": config.seed,
+            "method": config.method if command == METHOD else command,
+            **measured(data, said),
+            "seconds": seconds,
+            "collapse": said.collapse,
+            "noise_rate": float(data.wrong.mean()),
+            "samples": len(data.y),
+            "device": device_name(find_device(config.device)) if command == METHOD else "cpu",
+            "threads": torch.get_num_threads(),
+            "versions": used,
+        }
+        folder.write_summary(summary)
+    return summary
+
+
+def measured(data: Prepared, said: rivals.Said) -> dict[str, float | None]:
+    """Return accuracy in the test part, and how well wrong labels were found."""
+    return {
+        "accuracy": float((said.predicted == data.y_test).mean()),
+        "auc": detection.roc_auc(data.wrong, said.quality),
+        "average_precision": average_precision(data.wrong, said.quality),
+        "precision_at_noise": detection.precision_at_noise_rate(data.wrong, said.quality),
+        "f1": f1(data.wrong, said.is_issue),
+    }
+
+
+def _method(config: Config, data: Prepared) -> tuple[rivals.Said, dict[str, str]]:
+    """Train a method as ``mwnet train`` does, and read what it wrote about the labels.
+
+    A meta set that was held out is judged too.
+    """
+    experiment = build(config, _source(data))
+    method, train, parts = experiment.method, experiment.train, experiment.data.parts
+    total = min(method.epochs * len(train), config.max_steps or 2**63)
+    method.train()
+    with seeding.seeded(config.seed, "network"):
+        for _ in steps(method, train, experiment.meta, stop=total):
+            pass
+    if not all(bool(value.isfinite().all()) for value in method.parameters()):
+        raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
+    scored = experiment.score(parts.train)
+    held_out = torch.cat([parts.meta, parts.validation]).sort().values
+    texts = {QUALITY: _published(experiment, scored)}
+    if len(held_out):
+        texts[QUALITY_HELD_OUT] = _published(experiment, experiment.score(held_out))
+    quality, issue = np.full(len(data.y), np.nan), np.zeros(len(data.y), dtype=bool)
+    for text in texts.values():
+        for line in csv.DictReader(io.StringIO(text)):
+            quality[int(line["sample_id"])] = float(line["label_quality"])
+            issue[int(line["sample_id"])] = line["is_label_issue"] == "True"
+    assert not np.isnan(quality).any()
+    predicted = predict(method, experiment.data.pixels, parts.test).argmax(1).cpu().numpy()
+    health = detection.weight_health(scored, learnt=method.learns_weights)
+    collapse = health["collapse"]
+    return rivals.Said(quality, issue, predicted, str(collapse) if collapse else None), texts
+
+
+def _published(experiment: Experiment, scored: detection.Scored) -> str:
+    names = sample_names(experiment, scored.ids)
+    return label_quality_csv(scored, names, experiment.data.source.classes)
+
+
+def _source(data: Prepared) -> Source:
+    """The set without any true label of a training sample."""
+    x = torch.from_numpy(np.concatenate([data.x, data.x_test]))
+    labels = torch.from_numpy(np.concatenate([data.y, np.maximum(data.y_test, 0)]))
+    return Source(
+        name="arrays",
+        x=channels_first(x),
+        labels=labels,
+        truth=None,
+        classes=tuple(map(str, range(data.num_classes))),
+        test_ids=torch.arange(len(data.y), len(x)),
+        preparation=SCALED,
+    )
+
+
+def _as_csv(said: rivals.Said) -> str:
+    lines = [("sample_id", "label_quality", "is_label_issue")]
+    pairs = zip(said.quality.tolist(), said.is_issue.tolist(), strict=True)
+    lines += [(str(i), f"{quality:.9g}", str(issue)) for i, (quality, issue) in enumerate(pairs)]
+    return "".join(f"{','.join(line)}\n" for line in lines)
