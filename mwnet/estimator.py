@@ -59,13 +59,14 @@ NOT_OPTIONS = frozenset({"model", "random_state"})
 class MWNetClassifier(ClassifierMixin, BaseEstimator):
     """Train a network on noisy labels, weight the samples while training, and score the labels.
 
-    The default is RMNW-Net (Ghosh and Lan, WACV 2021), which needs no clean labels: a tenth of the
-    samples is held out as a meta set with its noisy labels, and the weight net is trained there
-    with a loss that is robust to noise (MAE). With clean samples ``X_meta`` and ``meta_loss="ce"``
-    it is MW-Net (Shu et al., NeurIPS 2019).
+    The default is cross-fitted RMNW-Net, see ``mwnet.methods.CrossFit``. ``method="mwnet"`` is
+    RMNW-Net itself (Ghosh and Lan, WACV 2021): a tenth of the samples is held out as a meta set with
+    its noisy labels, and the weight net is trained there with a loss that is robust to noise (MAE).
+    With clean samples ``X_meta`` and ``meta_loss="ce"`` it is MW-Net (Shu et al., NeurIPS 2019).
 
     Args:
-        method: a name in ``mwnet.METHODS``.
+        method: a name in ``mwnet.METHODS``, or "auto": "cross-fit", and "mwnet" where clean samples
+            ``X_meta`` are given.
         method_options: hyper-parameters of the method, by name.
         model: "auto" (``tabm`` for features, ``mlp2`` for images), a name in ``mwnet.MODELS``, or a
             function that builds a ``torch.nn.Module``; it is
@@ -125,7 +126,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        method: str = "mwnet",
+        method: str = "auto",
         method_options: dict[str, Any] | None = None,
         model: str | Callable[..., nn.Module] = "auto",
         model_options: dict[str, Any] | None = None,
@@ -468,6 +469,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             options["model"] = self.model
         if self.meta_size is None:  # also few samples need a meta set
             options["meta_size"] = max(1, default_meta_size(count))
+        if self.method == "auto":
+            options["method"] = "mwnet" if clean else "cross-fit"
         seed = {"seed": _seed(self.random_state)}
         return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
 

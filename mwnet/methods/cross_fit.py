@@ -72,12 +72,13 @@ class CrossFit(Method):
     ) -> None:
         if folds < 2 or slope < 0:
             raise ValueError(f"cross-fit needs folds from 2 and slope from 0, got {folds}, {slope}")
-        super().__init__(Phase(self.FIRST, parts.epochs), Phase(self.SECOND, parts.epochs))
+        half = max(1, parts.epochs // 2)
+        super().__init__(Phase(self.FIRST, half), Phase(self.SECOND, half))
         weighting = parts.weighting
         assert weighting is not None  # given to every method that learns weights
         self.folds = folds
-        self.first = parts.learner("judge", copies=folds)
-        self.second = parts.learner("classifier", copies=folds)
+        self.first = parts.learner("judge", half, folds)
+        self.second = parts.learner("classifier", half, folds)
         self.weight_net = parts.module("weight net", lambda: OutOfFoldWeights(slope))
         self.problem = Bilevel(
             self.second.network,
