@@ -38,7 +38,7 @@ from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
-from mwnet.detection import warnings_of, weight_health
+from mwnet.detection import noise_words, warnings_of, weight_health
 from mwnet.methods import METHODS
 from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.issues import issue_table
@@ -60,8 +60,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
     """Train a network on noisy labels, weight the samples while training, and score the labels.
 
     The default is cross-fitted RMNW-Net, see ``mwnet.methods.CrossFit``. ``method="mwnet"`` is
-    RMNW-Net itself (Ghosh and Lan, WACV 2021): a tenth of the samples is held out as a meta set with
-    its noisy labels, and the weight net is trained there with a loss that is robust to noise (MAE).
+    RMNW-Net itself (Ghosh and Lan, WACV 2021): a tenth of the samples is held out as a meta set
+    with its noisy labels, and the weight net is trained there with a robust loss (MAE).
     With clean samples ``X_meta`` and ``meta_loss="ce"`` it is MW-Net (Shu et al., NeurIPS 2019).
 
     Args:
@@ -107,6 +107,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         sample_weight_: ``(n,)`` learnt weight of each sample.
         label_issues_: a DataFrame with one row a sample in the order of ``X``, see
             ``find_label_issues``.
+        noise_estimate_: how many labels seem to be wrong: ``rate``, its 90 % ``interval``, number
+            of ``issues``, ``expected_precision`` of them, and ``given_by_true``, expected numbers
+            of samples by given and true class; None for methods that do not judge out of fold.
         engine_: "forward" or "higher"; None where there is no meta-gradient.
         network_: the trained ``torch.nn.Module``.
 
@@ -300,6 +303,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             "n_features_in": vars(self)["n_features_in_"],
             "feature_names_in": getattr(self, "feature_names_in_", np.array([])).tolist() or None,
             "engine": self.engine_,
+            "noise_estimate": self.noise_estimate_,
             "issues": {
                 "index": [plain(label) for label in issues.index.tolist()],
                 "index_names": [plain(name) for name in issues.index.names],
@@ -467,10 +471,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         options["lr_milestones"] = _milestones(self.lr_milestones)
         if isinstance(self.model, str):
             options["model"] = self.model
-        if self.meta_size is None:  # also few samples need a meta set
-            options["meta_size"] = max(1, default_meta_size(count))
         if self.method == "auto":
             options["method"] = "mwnet" if clean else "cross-fit"
+        if self.meta_size is None and options["method"] != "cross-fit":
+            options["meta_size"] = max(1, default_meta_size(count))  # also few samples need one
         seed = {"seed": _seed(self.random_state)}
         return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
 
@@ -506,6 +510,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         self.engine_ = experiment.method.engine_name
         self.model_ = of_experiment(experiment, own_network=not isinstance(self.model, str))
         self._codes, self._predicted = scored.given, scored.predicted
+        self.noise_estimate_ = None if scored.noise is None else scored.noise.described()
+        if scored.noise is not None:
+            log.info("%s", noise_words(scored.noise))
         health = weight_health(scored, learnt=experiment.method.learns_weights)
         names = experiment.data.source.classes
         for warning in warnings_of(scored, health, names):

@@ -97,6 +97,7 @@ def _classifier(
     if found["feature_names_in"] is not None:
         fitted.feature_names_in_ = np.array(list(found["feature_names_in"]), dtype=object)
     fitted.engine_, fitted.model_ = found["engine"], trained
+    fitted.noise_estimate_ = found["noise_estimate"]
     issues = found["issues"]
     fitted._codes = np.array(issues["given"], dtype=np.int64)
     fitted._predicted = np.array(issues["predicted"], dtype=np.int64)

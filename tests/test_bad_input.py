@@ -89,7 +89,7 @@ def test_a_clean_meta_set_needs_true_labels(
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "my.npz", x=rng.normal(size=(100, 4)), y=np.arange(100) % 2)
     own = ["--data", str(tmp_path / "my.npz"), "--out", str(tmp_path / "run")]
-    assert "give --meta-noisy" in fails(capsys, *own, "--no-meta-noisy")
+    assert "give --meta-noisy" in fails(capsys, *own, "--method", "mwnet", "--no-meta-noisy")
     assert not (tmp_path / "run").exists()
 
 

@@ -24,6 +24,7 @@ from mwnet.core.errors import UserError
         ({"model_options": {"depht": 2}}, {}, r"`model_options\['depht'\]`"),
         ({"lr": -1.0}, {}, "`lr` got -1.0"),
         ({"meta_size": 10_000}, {}, "`meta_size`"),
+        ({"method": "auto", "meta_size": 9}, {}, "`method='cross-fit'` holds none out"),
         ({"method": "glc"}, {}, "`X_meta` and `y_meta`"),
         ({"random_state": -1}, {}, "`random_state`"),
         ({"model": 3}, {}, "`model` must be a name"),
@@ -79,7 +80,7 @@ NAMED = re.compile(r"`([A-Za-z]\w*)")
 
 
 def tiny(**changes: Any) -> mwnet.MWNetClassifier:
-    options = {"epochs": 1, "device": "cpu", "model_options": {"width": 8}}
+    options = {"method": "mwnet", "epochs": 1, "device": "cpu", "model_options": {"width": 8}}
     return mwnet.MWNetClassifier(**{**options, **changes})
 
 

@@ -58,13 +58,25 @@ def test_one_seed_trains_the_same_weights_everywhere(tmp_path: Path) -> None:
     x, given, x_test, y_test = digits()
     np.savez(tmp_path / "data.npz", x=x, y=given, x_test=x_test, y_test=y_test)
     flags = [*ROBUST, "--dataset", "arrays", "--data", str(tmp_path / "data.npz"), *SMALL]
-    flags += ["--seed", "3", "--epochs", "4", "--device", "cpu", "--model", "mlp2"]
+    flags += [
+        "--method",
+        "mwnet",
+        "--seed",
+        "3",
+        "--epochs",
+        "4",
+        "--device",
+        "cpu",
+        "--model",
+        "mlp2",
+    ]
     run(tmp_path / "run", *flags)
     opened = mwnet.load(tmp_path / "run")
 
     fitted = mwnet.MWNetClassifier(
-        epochs=4, model="mlp2", model_options={"width": 16}, random_state=3, device="cpu"
-    ).fit(x, given)
+        method="mwnet", epochs=4, model="mlp2", model_options={"width": 16}, random_state=3,
+        device="cpu",
+    ).fit(x, given)  # fmt: skip
 
     config = parse_training(flags)
     experiment = build(config)  # for the same samples in the same order

@@ -187,6 +187,7 @@ def test_a_short_training_on_a_rare_class(
     names = np.array(["common", "rare"])
     np.savez(tmp_path / "rare.npz", x=x, y=names[given], y_true=names[y])
     argv = ["--dataset", "arrays", "--data", str(tmp_path / "rare.npz"), *ROBUST]
+    argv += ["--method", "mwnet"]
     summary = run(tmp_path / "run", *argv, "--epochs", "60", "--max-steps", "200")
     printed = capsys.readouterr().out
     assert summary["weights"]["collapse"] == "rising"
@@ -203,7 +204,9 @@ def test_a_short_training_on_a_rare_class(
 def test_the_classifier_says_so_too(caplog: pytest.LogCaptureFixture, rare: tuple) -> None:
     x, given, y = rare
     with caplog.at_level(logging.WARNING, "mwnet"):
-        fitted = mwnet.MWNetClassifier(epochs=1, optimizer="sgd", lr=0.01).fit(x, given)
+        fitted = mwnet.MWNetClassifier(method="mwnet", epochs=1, optimizer="sgd", lr=0.01).fit(
+            x, given
+        )
     said = [record.getMessage() for record in caplog.records]
     count = (given == 1).sum()
     assert (

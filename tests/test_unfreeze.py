@@ -66,7 +66,7 @@ def flags(photos: Path, *more: str) -> list[str]:
     few = ["--epochs", "2", "--unfreeze", "2", "--unfreeze-lr", "0.01", "--batch-size", "6"]
     model = ["--model", "mlp2", "--model.width", "8", "--meta-size", "4", "--device", "cpu"]
     quiet = ["--no-tensorboard", "--no-figures", "--threads", "1"]
-    return ["--data", str(photos), *few, *model, *quiet, *more]
+    return ["--data", str(photos), "--method", "mwnet", *few, *model, *quiet, *more]
 
 
 def lines(out: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from mwnet.detection.metrics import (
 from mwnet.detection.scores import SCORES, Scored, score
 from mwnet.detection.trajectory import Trajectory
 from mwnet.detection.weights import COLLAPSE, lasting_collapse, weight_health
-from mwnet.detection.words import never_predicted, warnings_of
+from mwnet.detection.words import never_predicted, noise_words, warnings_of
 
 __all__ = [
     "COLLAPSE",
@@ -22,6 +22,7 @@ __all__ = [
     "detection_metrics",
     "lasting_collapse",
     "never_predicted",
+    "noise_words",
     "precision_at_noise_rate",
     "roc_auc",
     "score",

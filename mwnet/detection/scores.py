@@ -13,6 +13,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from mwnet.data.batches import Pixels
+from mwnet.detection.noise_estimate import NoiseEstimate, estimate_noise
 from mwnet.detection.trajectory import Trajectory
 from mwnet.losses import cross_entropy
 from mwnet.methods import Method
@@ -63,9 +64,16 @@ class Scored:
         return self.probabilities.argmax(1)
 
     @cached_property
+    def noise(self) -> NoiseEstimate | None:
+        """How many labels are wrong, and which; None where networks have seen the samples."""
+        if not self.out_of_fold:
+            return None
+        return estimate_noise(self.given, self.probabilities, self.quality)
+
+    @cached_property
     def is_issue(self) -> np.ndarray:
-        """The network, trained to distrust bad labels, predicts another class than the given."""
-        return self.predicted != self.given
+        """``(n,)`` whether a label is called wrong: by ``noise``, or since another is predicted."""
+        return self.predicted != self.given if self.noise is None else self.noise.is_issue
 
     def clean_scores(self) -> dict[str, np.ndarray]:
         """The scores that figures compare; high = the label is probably right."""

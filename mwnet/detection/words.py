@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mwnet.detection.noise_estimate import CLEAN, NoiseEstimate
 from mwnet.detection.scores import Scored
 from mwnet.detection.weights import COLLAPSE
 
@@ -42,6 +43,21 @@ def collapse_words(collapse: str, *, out_of_fold: bool) -> str:
     return said + (
         "do not trust weight and the score own, and rank by label_quality, which does not depend "
         "on them; `method='cross-fit'` does not learn its weights from the loss in training"
+    )
+
+
+def noise_words(noise: NoiseEstimate) -> str:
+    """Say how many labels seem to be wrong, in one sentence."""
+    if noise.rate < CLEAN:
+        return f"no sign of wrong labels (estimate {noise.rate:.1%})"
+    low, high = noise.interval
+    said = (
+        f"about {noise.rate:.0%} of the training labels seem to be wrong ({low:.0%} to {high:.0%})"
+    )
+    if noise.precision is None:
+        return f"{said}; none is called wrong"
+    return (
+        f"{said}; {noise.is_issue.sum()} are called wrong, of which about {noise.precision:.0%} are"
     )
 
 

@@ -51,7 +51,6 @@ class CrossFit(Method):
         parts: what to build from.
         folds: K.
         slope: of the weight's first curve, see ``OutOfFoldWeights``.
-        forests: whether forests take part.
 
     Raises:
         ValueError: fewer than 2 folds, a slope below 0.
@@ -67,9 +66,7 @@ class CrossFit(Method):
 
     FIRST, SECOND = "first round", "second round"
 
-    def __init__(
-        self, parts: Parts, *, folds: int = 5, slope: float = 1.0, forests: bool = True
-    ) -> None:
+    def __init__(self, parts: Parts, *, folds: int = 5, slope: float = 1.0) -> None:
         if folds < 2 or slope < 0:
             raise ValueError(f"cross-fit needs folds from 2 and slope from 0, got {folds}, {slope}")
         half = max(1, parts.epochs // 2)
@@ -94,7 +91,7 @@ class CrossFit(Method):
         self.engine, self.meta_interval = weighting.engine, weighting.meta_interval
         self.train_batches, self.seed = parts.train, parts.seed
         wide = parts.train.pixels.x[0].numel() > WIDEST
-        self.kinds = KINDS if forests and not wide else ()
+        self.kinds = () if wide else KINDS
         fold = folds_of(parts, folds)
         of_sample = fold[parts.train.ids]
         self.members = [parts.train.ids[of_sample == k] for k in range(folds)]

@@ -51,13 +51,15 @@ class Forest(Fitted):
         self.register_buffer("below", torch.zeros(0, 2, dtype=torch.int32))
         self.register_buffer("values", torch.zeros(0, 0))
         self.register_buffer("roots", torch.zeros(0, dtype=torch.int32))
-        self.register_buffer("depth", torch.zeros((), dtype=torch.int64))
+        self.register_buffer(
+            "levels", torch.zeros(0)
+        )  # as long as the deepest tree: a size is static
         self.column: Tensor
         self.threshold: Tensor
         self.below: Tensor
         self.values: Tensor
         self.roots: Tensor
-        self.depth: Tensor
+        self.levels: Tensor
 
     @classmethod
     def fit(
@@ -129,13 +131,13 @@ class Forest(Fitted):
         self.values = torch.zeros(len(own), num_classes)
         self.values[:, classes] = torch.from_numpy(values.astype(np.float32))
         self.roots = torch.from_numpy(starts.astype(np.int32))
-        self.depth = torch.tensor(max(tree.max_depth for tree in trees))
+        self.levels = torch.zeros(max(tree.max_depth for tree in trees))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, ...)`` samples -> ``(n, K)`` probabilities."""
         x = x.flatten(1)
         node = self.roots.long().expand(len(x), -1)
-        for _ in range(int(self.depth)):
+        for _ in range(len(self.levels)):
             right = x.gather(1, self.column[node]) > self.threshold[node]
             node = self.below[node, right.long()].long()
         return self.values[node].mean(1)

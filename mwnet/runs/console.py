@@ -12,7 +12,7 @@ from mwnet import noise
 from mwnet.builders.experiment import Experiment
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.names import short_names
-from mwnet.detection import COLLAPSE, lasting_collapse, warnings_of
+from mwnet.detection import COLLAPSE, lasting_collapse, noise_words, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.runs.describe import describe
@@ -210,6 +210,8 @@ def conclude(found: Result, folder: RunFolder) -> None:
         if place == 0:
             print()
         log.warning("%s", warning)
+    if scored.noise is not None:
+        print(f"\n{noise_words(scored.noise)}")
     print("\nmost suspect training samples")
     print(f"{'sample_id':>28}  {'given':>{WIDTH}}  {'predicted':>{WIDTH}}  label quality")
     short = dict(zip(classes, short_names(classes, WIDTH), strict=True))

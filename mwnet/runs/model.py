@@ -25,7 +25,6 @@ from mwnet.core.errors import UserError, first_line, reason
 from mwnet.data.batches import Pixels
 from mwnet.data.decoding import BATCH
 from mwnet.data.inputs import are_files
-from mwnet.data.photo_networks import find_extractor
 from mwnet.data.photo_pixels import photo_batches
 from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import of_numbers
@@ -33,7 +32,7 @@ from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
 from mwnet.methods.committee import Committee
 from mwnet.methods.forest import Forest
-from mwnet.models import MODELS, PREFIX
+from mwnet.runs.described import backbone_of, check_known
 
 MODEL, TENSORS = "model.json", "model.safetensors"
 FORMAT = 3
@@ -230,31 +229,12 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
             f"mwnet.load({str(folder)!r}, model=BUILD), where BUILD is the function that builds it"
         )
     if network is None:
-        _check_known(found, folder)
-    backbone = _backbone(found)
+        check_known(found, folder)
+    backbone = backbone_of(found)
     try:
         return _model(found, tensors, network, backbone)
     except Exception as error:  # whatever a damaged description leads to
         raise UserError(f"{folder} holds a damaged model: {first_line(error)}") from None
-
-
-def _check_known(found: dict[str, Any], folder: Path) -> None:
-    """Refuse a network that was registered by whoever trained it, and is not registered here."""
-    options = found.get("options")
-    name = options.get("model") if isinstance(options, dict) else None
-    if isinstance(name, str) and name not in MODELS and not name.startswith(PREFIX):
-        raise UserError(
-            f"{folder} needs the network {name!r}, which mwnet does not have: in Python, put it "
-            f"into mwnet.MODELS, then mwnet.load({str(folder)!r}) opens it"
-        )
-
-
-def _backbone(found: dict[str, Any]) -> nn.Module | None:
-    """The pretrained network that a whole one began as; None for other models."""
-    extractor, shape = found.get("extractor"), found.get("shape")
-    if isinstance(extractor, str) and isinstance(shape, list) and shape[1:] != [1, 1]:
-        return find_extractor(extractor).load(False).module
-    return None
 
 
 def _model(
@@ -274,9 +254,8 @@ def _model(
     if backbone is not None:
         network = saved_whole(options, backbone, tensors)
     alone = [classifier(options, like, empty.device, build=network) for _ in range(members or 1)]
-    built = alone[0]
-    if members is not None:
-        built = Committee(alone, [Forest() for _ in range(found["forests"])])
+    forests = [Forest() for _ in range(found["forests"])]
+    built = alone[0] if members is None else Committee(alone, forests)
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)
         for name in list(tensors)

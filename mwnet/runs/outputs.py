@@ -166,6 +166,7 @@ def summarise(
         "detection_auc_per_class": per_class,
         "precision_at_noise": history[-1].get("precision_at_noise"),
         "weights": history[-1]["weights"],
+        "noise_estimate": None if scored.noise is None else scored.noise.described(),
         "never_predicted": [classes[code] for code in never_predicted(scored)],
         "steps": progress.step,
         "samples": {name: len(ids) for name, ids in vars(experiment.data.parts).items()},

@@ -1,0 +1,169 @@
+"""Cross-fitting: judges that have not seen a label, their pool, and what is made of it."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_classification
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from torch import nn
+
+import mwnet
+from mwnet.bilevel.weighting import by_sum
+from mwnet.detection.metrics import roc_auc
+from mwnet.detection.noise_estimate import estimate_noise, transition
+from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
+from mwnet.methods.folds import of_each
+from mwnet.methods.forest import LEAF, TREES, Forest
+
+SKLEARN = {"random": RandomForestClassifier, "extra": ExtraTreesClassifier}
+
+
+def rows(n: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y = make_classification(n, 8, n_classes=3, n_informative=5, random_state=0)
+    x[:, 0] = x[:, 0].round()  # equal values meet thresholds
+    return torch.from_numpy(x).float(), torch.from_numpy(y)
+
+
+@pytest.mark.parametrize("kind", ["random", "extra"])
+def test_a_forest_predicts_as_scikit_learns(kind: str) -> None:
+    x, y = rows()
+    weights = torch.linspace(0.1, 1, len(x))
+    forest, unseen = Forest.fit(kind, x, y, 4, weights=weights, seed=3)
+    reference = SKLEARN[kind](
+        TREES, min_samples_leaf=LEAF, bootstrap=True, oob_score=True, random_state=3
+    ).fit(x.numpy(), y.numpy(), weights.numpy())
+    others = torch.randn(300, 8) * 3
+    assert forest(others).shape == (300, 4)
+    for ours, theirs in (
+        (forest(others), reference.predict_proba(others.numpy())),
+        (unseen, reference.oob_decision_function_),
+    ):
+        assert np.allclose(ours[:, :3], theirs, atol=1e-6)
+        assert not ours[:, 3].any()
+
+
+def test_a_threshold_between_two_floats_is_rounded_down() -> None:
+    """scikit-learn compares float32 values with a float64 threshold halfway between two of them."""
+    low = np.float32(10_000)
+    values = np.array([low, np.nextafter(low, np.float32(20_000))], np.float32)
+    x = torch.from_numpy(np.repeat(values, 20)[:, None].copy())
+    y = torch.arange(2).repeat_interleave(20)
+    forest, _ = Forest.fit("random", x, y, 2, seed=0)
+    assert forest(x).argmax(1).equal(y)
+
+
+def test_a_forest_is_restored_into_an_empty_one() -> None:
+    x, y = rows()
+    forest, _ = Forest.fit("extra", x, y, 3, seed=0)
+    empty = Forest()
+    empty.load_state_dict(forest.state_dict())
+    assert empty(x).equal(forest(x))
+
+
+def test_networks_side_by_side_learn_as_alone() -> None:
+    torch.manual_seed(0)
+    networks = [nn.Linear(5, 3) for _ in range(3)]
+    x, y = torch.randn(14, 5), torch.randint(3, (14,))
+    together = SideBySide(networks)
+    logits = together(x)
+    weights = of_each(by_sum, 3)(torch.rand(14))
+    for k, network in enumerate(networks):
+        assert logits[k::3].equal(network(x[k::3]))
+        assert weights[k::3].sum().item() == pytest.approx(1)
+    losses = nn.functional.cross_entropy(logits, y, reduction="none")
+    whole = torch.autograd.grad(weights @ losses, list(together.parameters()))
+    for k, network in enumerate(networks):
+        own = nn.functional.cross_entropy(network(x[k::3]), y[k::3], reduction="none")
+        alone = torch.autograd.grad(weights[k::3] @ own, list(network.parameters()))
+        for a, b in zip(whole[2 * k : 2 * k + 2], alone, strict=True):
+            assert torch.allclose(a, b)
+
+
+def test_shares_go_to_the_judge_that_knows() -> None:
+    torch.manual_seed(0)
+    y = torch.randint(3, (500,))
+    knows = torch.log_softmax(3 * nn.functional.one_hot(y, 3) + torch.randn(500, 3), -1)
+    guesses = torch.log_softmax(torch.randn(500, 3), -1)
+    shares = shares_of([guesses, knows], y)
+    assert shares[1] > 0.9
+    assert shares.sum().item() == pytest.approx(1)
+    assert pool([guesses, knows], shares).exp().sum(1).allclose(torch.ones(500))
+
+
+def test_a_committee_of_one_network_is_that_network() -> None:
+    network = nn.Linear(4, 3)
+    x = torch.randn(6, 4)
+    assert torch.allclose(Committee([network])(x), network(x).log_softmax(-1))
+
+
+def mislabelled(y: np.ndarray, rate: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    moved = (y + rng.integers(1, y.max() + 1, len(y))) % (y.max() + 1)
+    return np.where(rng.random(len(y)) < rate, moved, y)
+
+
+SETS = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
+
+
+@pytest.mark.parametrize(("name", "seed"), list(product(SETS, range(10))))
+def test_no_ranking_is_inverted(name: str, seed: int) -> None:
+    x, truth = SETS[name](return_X_y=True)
+    y = mislabelled(truth, 0.3, seed)
+    fitted = mwnet.MWNetClassifier(epochs=6, random_state=seed).fit(x, y)
+    for score in (fitted.label_quality_, fitted.sample_weight_):
+        auc = roc_auc(y != truth, score)
+        assert auc is not None
+        assert auc > 0.75
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_clean_labels_are_left_alone(name: str) -> None:
+    x, y = SETS[name](return_X_y=True)
+    fitted = mwnet.MWNetClassifier(epochs=10).fit(x, y)
+    assert fitted.label_issues_["is_label_issue"].mean() < 0.02
+    assert fitted.noise_estimate_ is not None
+    assert fitted.noise_estimate_["rate"] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("n", "majority", "flipped"), [(462, 0.86, 0.08), (1500, 0.98, 0.01)], ids=str
+)
+def test_a_rare_class_is_not_simply_called_wrong(n: int, majority: float, flipped: float) -> None:
+    x, truth = make_classification(
+        n, 10, n_informative=5, weights=[majority], flip_y=0, class_sep=1.5, random_state=0
+    )
+    wrong = np.random.default_rng(0).random(n) < flipped
+    y = np.where(wrong, 1 - truth, truth)
+    fitted = mwnet.MWNetClassifier(epochs=20).fit(x, y)
+    auc = roc_auc(wrong, fitted.label_quality_)
+    within = roc_auc(wrong[y == 1], fitted.label_quality_[y == 1])
+    assert auc is not None
+    assert within is not None
+    assert min(auc, within) > 0.9
+    issues = fitted.label_issues_["is_label_issue"].to_numpy()
+    assert issues[(y == 1) & ~wrong].mean() < 0.1
+
+
+def test_the_noise_rate_is_estimated_from_predictions() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 3000)
+    noise = np.array([[0.7, 0.3, 0.0], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]])
+    given = (noise[true].cumsum(1) < rng.random(3000)[:, None]).sum(1)
+    q = noise[true]  # what a perfect network says of the given labels
+    found = estimate_noise(given, q, q[np.arange(3000), given])
+    assert np.abs(transition(given, q) - noise).max() < 0.07
+    assert found.rate == pytest.approx((given != true).mean(), abs=0.02)
+    low, high = found.interval
+    assert low < found.rate < high
+    assert found.matrix.sum() == pytest.approx(3000)
+    assert found.is_issue.mean() == pytest.approx(found.rate, abs=0.001)
+
+
+def test_trees_take_no_part_in_photos_as_pixels() -> None:
+    x = np.random.default_rng(0).integers(0, 255, (40, 3, 32, 32)).astype(np.uint8)
+    y = np.arange(40) % 2
+    fitted = mwnet.MWNetClassifier(epochs=2, model="mlp2").fit(x, y)
+    assert isinstance(fitted.network_, Committee)
+    assert len(fitted.network_.forests) == 0
