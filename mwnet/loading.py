@@ -98,6 +98,8 @@ def _classifier(
         fitted.feature_names_in_ = np.array(list(found["feature_names_in"]), dtype=object)
     fitted.engine_, fitted.model_ = found["engine"], trained
     fitted.noise_estimate_ = found["noise_estimate"]
+    if not isinstance(fitted.noise_estimate_, dict | None):
+        raise TypeError(f"the noise estimate is {fitted.noise_estimate_!r}")
     issues = found["issues"]
     fitted._codes = np.array(issues["given"], dtype=np.int64)
     fitted._predicted = np.array(issues["predicted"], dtype=np.int64)

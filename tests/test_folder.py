@@ -125,7 +125,7 @@ def test_photos_cannot_be_predicted_from_where_the_features_came_from_elsewhere(
 ) -> None:
     root = tree(tmp_path / "photos")
     np.save(tmp_path / "own.npy", np.random.default_rng(0).normal(size=(6, 5)))
-    asked = ["--data", str(root), "--features", str(tmp_path / "own.npy"), "--meta-size", "1"]
+    asked = ["--data", str(root), "--features", str(tmp_path / "own.npy")]
     run(tmp_path / "run", *asked, "--test-fraction", "0.2")
     capsys.readouterr()
     assert predict([str(tmp_path / "run"), "--data", str(root)]) == 2

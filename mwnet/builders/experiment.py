@@ -251,11 +251,6 @@ def _samples(
             f"`method={options.method!r}` has a clean meta set, which needs true labels, and this "
             f"data has none (y_true): {hint}"
         )
-    if wanted.out_of_fold and options.meta_size:
-        raise UserError(
-            f"`meta_size={options.meta_size}` is for a meta set that is held out, and "
-            f"`method={options.method!r}` holds none out: leave one of them out"
-        )
     data = dataset(
         data_options,
         source,

@@ -37,6 +37,11 @@ def check_needs(options: TrainingOptions, wanted: type[Method]) -> None:
         )
     if wanted.meta == "none" and options.meta_source == "confident":
         raise UserError(f"{name} uses no meta set: leave `meta_source` out")
+    if wanted.out_of_fold and options.meta_size:
+        raise UserError(
+            f"`meta_size={options.meta_size}` is for a meta set that is held out, and {name} holds "
+            "none out: leave one of them out"
+        )
     told = options.noise_rate_known or options.noise_rate_estimate is not None
     if told and not wanted.needs_noise_rate:
         needing = ", ".join(key for key, entry in METHODS.items() if entry.needs_noise_rate)

@@ -60,6 +60,11 @@ class Committee(Fitted):
         self.register_buffer("shares", torch.ones(1) if shares is None else shares)
         self.shares: Tensor
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """The number of networks and of forests."""
+        return len(self.networks), len(self.forests)
+
     def forward(self, x: Tensor) -> Tensor:
         """``(n, ...)`` samples -> ``(n, C)`` log probabilities."""
         logs = torch.stack([F.log_softmax(network(x), -1) for network in self.networks])

@@ -54,8 +54,7 @@ class TrainedModel:
         image_size: side in pixels that photos of a folder have got, None for other data.
         preparation: how a table becomes features, None for other data.
         extractor: name of the frozen network that photos went through, None for other data.
-        members: networks of a committee; None for one network.
-        forests: of the committee.
+        committee: number of networks and of forests in it; None for one network.
     """
 
     network: nn.Module
@@ -68,8 +67,7 @@ class TrainedModel:
     image_size: int | None = None
     preparation: TablePreparation | None = None
     extractor: str | None = None
-    members: int | None = None
-    forests: int = 0
+    committee: tuple[int, int] | None = None
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -165,8 +163,7 @@ class TrainedModel:
             "image_size": self.image_size,
             "preparation": None if self.preparation is None else self.preparation.described(),
             "extractor": self.extractor,
-            "members": self.members,
-            "forests": self.forests,
+            "committee": self.committee,
         }
         with files.atomic(folder / TENSORS) as file:
             file.write(save(whole))
@@ -197,8 +194,7 @@ def of_experiment(experiment: Experiment, *, own_network: bool = False) -> Train
         image_size=config.image_size if photos else None,
         preparation=source.preparation,
         extractor=source.extractor,
-        members=len(network.networks) if isinstance(network, Committee) else None,
-        forests=len(network.forests) if isinstance(network, Committee) else 0,
+        committee=network.size if isinstance(network, Committee) else None,
     )
 
 
@@ -248,14 +244,14 @@ def _model(
     options.model_options.pop("pretrained", None)  # its weights come from the file
     empty = torch.empty(0, channels, height, width)
     like = Source("saved", empty, torch.empty(0), None, tuple(found["classes"]))
-    described, extractor, members = (found[k] for k in ("preparation", "extractor", "members"))
+    described, extractor, members = (found[k] for k in ("preparation", "extractor", "committee"))
     if not isinstance(extractor, str | None):
         raise UserError(f"the extractor is {extractor!r}")
     if backbone is not None:
         network = saved_whole(options, backbone, tensors)
-    alone = [classifier(options, like, empty.device, build=network) for _ in range(members or 1)]
-    forests = [Forest() for _ in range(found["forests"])]
-    built = alone[0] if members is None else Committee(alone, forests)
+    networks, forests = members or (1, 0)
+    alone = [classifier(options, like, empty.device, build=network) for _ in range(networks)]
+    built = Committee(alone, [Forest() for _ in range(forests)]) if members else alone[0]
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)
         for name in list(tensors)
@@ -282,6 +278,5 @@ def _model(
         found["image_size"],
         None if described is None else TablePreparation.restored(described, fitted),
         extractor,
-        members,
-        found["forests"],
+        None if members is None else (networks, forests),
     )
