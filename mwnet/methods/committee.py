@@ -102,8 +102,7 @@ def shares_of(logs: Sequence[Tensor], labels: Tensor, steps: int = 200) -> Tenso
     Returns:
         ``(judges,)`` from 0, which sum to 1.
 
-    Source: stacking, Wolpert, Neural Networks 1992. Under uniform noise the true posterior has the
-    least cross-entropy of its kind on noisy labels too, up to the noise, so no truth is needed.
+    Source: stacking, Wolpert, Neural Networks 1992, with the pool instead of a sum.
     """
     every = max(1, len(labels) // SAMPLES)
     some, given = [each[::every] for each in logs], labels[::every]
