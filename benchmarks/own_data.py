@@ -153,7 +153,8 @@ def main() -> None:
     args, more = parser.parse_known_args()
     if args.child:
         data, out, report = args.child
-        found = watched(["--data", data, "--out", out, "--epochs", "1", "--no-figures", *more])
+        argv = ["--data", data, "--out", out, "--method", "mwnet", "--epochs", "1"]
+        found = watched([*argv, "--no-figures", *more])
         Path(report).write_text(json.dumps(found))
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -26,9 +26,9 @@ from mwnet.builders.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
 from mwnet.config.words import in_own_words, naming, own_words
-from mwnet.core import files, seeding
+from mwnet.core import files
 from mwnet.core.arguments import location, mapping
-from mwnet.core.errors import NonFiniteLoss, UserError, WrongType
+from mwnet.core.errors import UserError, WrongType
 from mwnet.core.formats import dataset_of
 from mwnet.core.plain import plain
 from mwnet.data.hashable import encode_hashable, known_codes
@@ -41,9 +41,9 @@ from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
 from mwnet.detection import noise_words, warnings_of, weight_health
 from mwnet.methods import METHODS
 from mwnet.runs.folder import MARGINS, RunFolder
+from mwnet.runs.in_memory import train_in_memory
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import of_experiment
-from mwnet.training.loop import steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,7 +221,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             rated = torch.arange(len(experiment.data.source.labels))
             if X_meta is not None:
                 rated = rated[: -len(experiment.data.parts.meta)]
-            _train(experiment, rated)
+            train_in_memory(experiment, rated)
         self._keep(experiment, rated, X.index if hasattr(X, "iloc") else None)
         return self
 
@@ -236,7 +236,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
             self.classes_ = np.array(source.classes)
-            _train(experiment, rated)
+            train_in_memory(experiment, rated)
         names = source.names
         self._keep(experiment, rated, None if names is None else [names[i] for i in rated.tolist()])
         return self
@@ -614,27 +614,6 @@ class _Handed:
     clean: int
     table: Table | None = None
     extractor: str | None = None
-
-
-def _train(experiment: Experiment, rated: Tensor) -> None:
-    """Train to the end, with a look at the rated samples after each epoch.
-
-    Raises:
-        NonFiniteLoss: a parameter became NaN or infinite.
-    """
-    method, train = experiment.method, experiment.train
-    method.train()
-    # What the network itself draws (dropout) comes from the seed as well.
-    with seeding.seeded(experiment.config.seed, "network"):
-        stop = method.epochs * len(train)
-        for step, _ in steps(method, train, experiment.meta, stop=stop):
-            if step % len(train) or method.out_of_fold:
-                continue
-            if method.epoch == method.start_of(method.phase):
-                experiment.trajectory.clear()
-            experiment.score(rated, look=True)
-    if not all(bool(value.isfinite().all()) for value in method.parameters()):
-        raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
 
 
 def _seed(random_state: Any) -> int:

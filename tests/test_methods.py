@@ -101,7 +101,8 @@ def test_round_trip_without_an_optimizer_is_noticed(method: str) -> None:
     drive(experiment, 0, middle)
     state = experiment.method.state_dict()
     at_work = [path for path in optimizers(state) if not path[0].startswith(PAST)]
-    assert len(at_work) >= METHODS[method].networks
+    # Cross-fitting trains its networks side by side, with one optimizer.
+    assert len(at_work) >= (1 if method == "cross-fit" else METHODS[method].networks)
     states = []
     for path in [(), *at_work]:
         mutilated = copy.deepcopy(state)

@@ -13,7 +13,7 @@ import numpy as np
 TOP = 0.2
 """Share of the samples of a predicted class that are taken for plain."""
 LEAST = 20
-"""Plain samples of a class at least; a class with fewer predictions counts as free of noise."""
+"""Plain samples at least; classes with fewer predictions are taken together."""
 STEPS = 50
 """Steps of EM, each of which raises the likelihood."""
 DRAWS = 30
@@ -102,14 +102,22 @@ def estimate_noise(
 def transition(given: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Estimate ``(K, K)`` Pr(given | true) from the plain samples of each class."""
     classes = q.shape[1]
-    predicted, matrix = q.argmax(1), np.eye(classes)
+    predicted, matrix, few = q.argmax(1), np.eye(classes), []
     for label in range(classes):
         of_class = np.flatnonzero(predicted == label)
         if len(of_class) < LEAST:
+            few.append(label)
             continue
         order = np.argsort(-q[of_class, label], kind="stable")
         plain = of_class[order[: max(LEAST, int(TOP * len(of_class)))]]
         matrix[label] = np.bincount(given[plain], minlength=classes) / len(plain)
+    of_few = np.flatnonzero(np.isin(predicted, few))
+    if len(of_few):  # one rate for them, spread over the other classes alike
+        order = np.argsort(-q[of_few].max(1), kind="stable")
+        plain = of_few[order[: max(LEAST, int(TOP * len(of_few)))]]
+        rate = float((given[plain] != predicted[plain]).mean())
+        matrix[few] = rate / max(1, classes - 1)
+        matrix[few, few] = 1 - rate
     return matrix
 
 

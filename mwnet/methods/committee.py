@@ -32,9 +32,14 @@ class SideBySide(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(n, ...)`` samples -> ``(n, C)`` logits."""
         size = len(self.networks)
-        logits = [network(x[k::size]) for k, network in enumerate(self.networks)]
-        place = torch.cat([torch.arange(k, len(x), size, device=x.device) for k in range(size)])
-        return torch.cat(logits)[place.argsort()]
+        return woven([network(x[k::size]) for k, network in enumerate(self.networks)])
+
+
+def woven(parts: Sequence[Tensor]) -> Tensor:
+    """Put the rows of some tensors in turn: the i-th row is one of part i mod their number."""
+    shortest = len(parts[-1])
+    even = torch.stack([part[:shortest] for part in parts], 1).flatten(0, 1)
+    return torch.cat([even, *(part[shortest:] for part in parts)])
 
 
 class Committee(Fitted):

@@ -62,6 +62,7 @@ class CrossFit(Method):
     out_of_fold = True
     takes_sample_weight = True
     stays_frozen = "which trains ten networks"
+    networks = 5
     passes = 20
 
     FIRST, SECOND = "first round", "second round"
@@ -171,7 +172,7 @@ class CrossFit(Method):
             for kind in self.kinds
         ]
         logs = [networks, *(unseen.clamp_min(1e-12).log() for _, unseen in grown)]
-        if weights is None or len(self.shares) == 1:
+        if weights is None:
             self.shares = shares_of(logs, labels)
         self.forests = nn.ModuleList(forest for forest, _ in grown)
         return pool(logs, self.shares)

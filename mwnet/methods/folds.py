@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import generator
+from mwnet.methods.committee import woven
 from mwnet.methods.learner import Parts
 
 FEATURES = 3
@@ -43,10 +44,7 @@ def of_each(normalise: Normalise, networks: int) -> Normalise:
     """Normalise the weights of each network's samples, the i-th of which is of i mod networks."""
 
     def normalised(weights: Tensor) -> Tensor:
-        parts = torch.cat([normalise(weights[k::networks]) for k in range(networks)])
-        size = len(weights)
-        place = torch.cat([torch.arange(k, size, networks) for k in range(networks)])
-        return parts[place.argsort().to(parts.device)]
+        return woven([normalise(weights[k::networks]) for k in range(networks)])
 
     return normalised
 

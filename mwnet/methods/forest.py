@@ -1,5 +1,6 @@
 """Forests of decision trees, which judge each label by the trees that have not seen it."""
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -88,11 +89,14 @@ class Forest(Fitted):
         """
         from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
+        # A larger set gets fewer trees, each of which leaves more samples out: as many votes.
+        sample = min(len(x), LARGEST_SAMPLE)
+        trees = math.ceil(TREES * math.exp(sample / len(x) - 1))
         grown = {"random": RandomForestClassifier, "extra": ExtraTreesClassifier}[kind](
-            TREES,
+            trees,
             min_samples_leaf=LEAF,
             bootstrap=True,
-            max_samples=min(len(x), LARGEST_SAMPLE),
+            max_samples=sample,
             oob_score=lambda y, predicted: 0.0,  # only the votes behind it are wanted
             n_jobs=torch.get_num_threads(),
             random_state=seed % 2**32,

@@ -18,9 +18,7 @@ from threadpoolctl import threadpool_limits
 from mwnet import detection
 from mwnet.builders.experiment import Experiment, build
 from mwnet.config.schema import Config
-from mwnet.core import seeding
 from mwnet.core.device import find_device
-from mwnet.core.errors import NonFiniteLoss
 from mwnet.data import Source
 from mwnet.data.arrays import read_npz
 from mwnet.data.source import channels_first
@@ -30,9 +28,9 @@ from mwnet.methods.base import predict
 from mwnet.reproduce.own_data import rivals
 from mwnet.runs.begin import run_folder
 from mwnet.runs.folder import QUALITY, QUALITY_HELD_OUT
+from mwnet.runs.in_memory import train_in_memory
 from mwnet.runs.outputs import device_name, label_quality_csv, sample_names, versions
 from mwnet.runs.run import prepare_process
-from mwnet.training.loop import steps
 
 METHOD = "own-data"
 """The command of a row that is a method of mwnet."""
@@ -160,16 +158,10 @@ def _method(config: Config, data: Prepared) -> tuple[rivals.Said, dict[str, str]
     A meta set that was held out is judged too.
     """
     experiment = build(config, _source(data))
-    method, train, parts = experiment.method, experiment.train, experiment.data.parts
-    total = min(method.epochs * len(train), config.max_steps or 2**63)
-    method.train()
-    with seeding.seeded(config.seed, "network"):
-        for _ in steps(method, train, experiment.meta, stop=total):
-            pass
-    if not all(bool(value.isfinite().all()) for value in method.parameters()):
-        raise NonFiniteLoss("the training became NaN or infinite; a lower `lr` may help")
-    scored = experiment.score(parts.train)
+    method, parts = experiment.method, experiment.data.parts
     held_out = torch.cat([parts.meta, parts.validation]).sort().values
+    train_in_memory(experiment, torch.cat([parts.train, held_out]))
+    scored = experiment.score(parts.train)
     texts = {QUALITY: _published(experiment, scored)}
     if len(held_out):
         texts[QUALITY_HELD_OUT] = _published(experiment, experiment.score(held_out))
