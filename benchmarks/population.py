@@ -26,9 +26,9 @@ from mwnet.core.memory import keep_freed_memory
 from mwnet.data import Batch
 from mwnet.losses import LOSSES
 from mwnet.losses.taylor import CROSS_ENTROPY
+from mwnet.methods.stacks import GROUP, Kind
 from mwnet.models import MODELS
 from mwnet.training.population import Group, TaylorLosses, kind_for
-from mwnet.training.population.stacks import GROUP, Kind
 
 MEMBERS = 64
 OTHERS: tuple[Kind, ...] = ("mapped", "looped")

@@ -1,13 +1,16 @@
 """Cross-fitting: judges that have not seen a label, their pool, and what is made of it."""
 
+import copy
+from collections.abc import Callable
 from itertools import product
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_classification
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from torch import nn
+from torch import Tensor, nn
 
 import mwnet
 from mwnet.bilevel.weighting import by_sum
@@ -16,6 +19,7 @@ from mwnet.detection.noise_estimate import estimate_noise, transition
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
 from mwnet.methods.folds import of_each
 from mwnet.methods.forest import LEAF, TREES, Forest
+from mwnet.models import MODELS
 
 SKLEARN = {"random": RandomForestClassifier, "extra": ExtraTreesClassifier}
 
@@ -62,23 +66,40 @@ def test_a_forest_is_restored_into_an_empty_one() -> None:
     assert empty(x).equal(forest(x))
 
 
-def test_networks_side_by_side_learn_as_alone() -> None:
+SIDE_BY_SIDE = {
+    "loop": lambda: nn.Linear(5, 3),
+    "perceptron": lambda: MODELS["mlp2"](num_classes=3, in_channels=5, image_size=1, width=4),
+    "tabm": lambda: MODELS["tabm"](
+        num_classes=3, in_channels=5, members=2, width=4, depth=3, dropout=0
+    ),
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("build", SIDE_BY_SIDE.values(), ids=SIDE_BY_SIDE)
+def test_networks_side_by_side_learn_as_alone(
+    build: Callable[[], nn.Module], training: bool
+) -> None:
     torch.manual_seed(0)
-    networks = [nn.Linear(5, 3) for _ in range(3)]
+    networks = [build().train(training) for _ in range(3)]
     x, y = torch.randn(14, 5), torch.randint(3, (14,))
-    together = SideBySide(networks)
+    together = SideBySide(copy.deepcopy(networks)).train(training)
     logits = together(x)
     weights = of_each(by_sum, 3)(torch.rand(14))
-    for k, network in enumerate(networks):
-        assert logits[k::3].equal(network(x[k::3]))
-        assert weights[k::3].sum().item() == pytest.approx(1)
     losses = nn.functional.cross_entropy(logits, y, reduction="none")
-    whole = torch.autograd.grad(weights @ losses, list(together.parameters()))
+    (weights @ losses).backward()
+    with torch.no_grad():
+        for parameter in together.parameters():
+            parameter -= 0.1 * cast(Tensor, parameter.grad)
     for k, network in enumerate(networks):
+        assert logits[k::3].allclose(network(x[k::3]), atol=1e-6)
+        assert weights[k::3].sum().item() == pytest.approx(1)
         own = nn.functional.cross_entropy(network(x[k::3]), y[k::3], reduction="none")
-        alone = torch.autograd.grad(weights[k::3] @ own, list(network.parameters()))
-        for a, b in zip(whole[2 * k : 2 * k + 2], alone, strict=True):
-            assert torch.allclose(a, b)
+        (weights[k::3] @ own).backward()
+        moved = together.members()[k]
+        assert moved.training == training
+        for alone, beside in zip(network.parameters(), moved.parameters(), strict=True):
+            assert beside.allclose(alone - 0.1 * cast(Tensor, alone.grad), atol=1e-6)
 
 
 def test_shares_go_to_the_judge_that_knows() -> None:

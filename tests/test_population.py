@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from mwnet import models
 from mwnet.data import Batches, Pixels
 from mwnet.losses import LOSSES
+from mwnet.methods.stacks import GROUP, Kind
 from mwnet.training.population import (
     EachLoss,
     Group,
@@ -22,7 +23,6 @@ from mwnet.training.population import (
     kind_for,
     stacked,
 )
-from mwnet.training.population.stacks import GROUP, Kind
 
 CPU = torch.device("cpu")
 CLASSES = 4
@@ -42,6 +42,7 @@ WAYS: list[tuple[str, Kind]] = [
     ("mlp2", "perceptron"),
     ("mlp3", "perceptron"),
     ("mlp2", "mapped"),
+    ("tabm", "tabm"),
     ("tabm", "mapped"),
     ("tabm", "looped"),
     ("convolutions", "mapped"),
@@ -206,6 +207,7 @@ def test_kind_for_knows_perceptrons_and_devices() -> None:
     cuda = torch.device("cuda")
     for name in ("mlp1", "mlp2", "mlp3"):
         assert kind_for(networks(name)[0], CPU) == kind_for(networks(name)[0], cuda) == "perceptron"
+    assert kind_for(networks("tabm")[0], CPU) == kind_for(networks("tabm")[0], cuda) == "tabm"
     for name in ("convolutions", "batch norm"):
         assert kind_for(networks(name)[0], CPU) == "looped"
         assert kind_for(networks(name)[0], cuda) == "mapped"
@@ -279,7 +281,7 @@ def test_accuracy_moves_no_statistics() -> None:
         assert float(got[member]) == pytest.approx(want, abs=1e-9)
 
 
-def test_every_kind_says_how_many_members_it_has() -> None:
-    for kind in GROUP:
-        stack: Stack = stacked(networks("mlp2")[: GROUP[kind]], kind)
-        assert stack.size == min(MEMBERS, GROUP[kind])
+@pytest.mark.parametrize(("name", "kind"), WAYS)
+def test_a_stack_says_how_many_members_it_has(name: str, kind: Kind) -> None:
+    stack: Stack = stacked(networks(name)[: GROUP[kind]], kind)
+    assert stack.size == min(MEMBERS, GROUP[kind])

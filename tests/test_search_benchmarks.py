@@ -16,8 +16,8 @@ from benchmarks import population, robust_losses
 from mwnet.core.errors import UserError
 from mwnet.losses.loss_file import TaylorLoss, write_loss
 from mwnet.losses.taylor import CROSS_ENTROPY
+from mwnet.methods.stacks import GROUP
 from mwnet.models import MODELS
-from mwnet.training.population.stacks import GROUP
 
 Capture = pytest.CaptureFixture[str]
 CPU = torch.device("cpu")

@@ -6,8 +6,8 @@ earlier pass at the same parameters, and batch norm takes its fused backward ker
 
     dy/dx = gamma/sigma (I - 1 1^T/m - xhat xhat^T/m)
 
-of a channel is symmetric, so multiplying from the left or from the right is the same. Everything
-else goes through torch's rules.
+of a channel is symmetric, so multiplying from the left or from the right is the same. Dropout draws
+its mask once, for value and slope. Everything else goes through torch's rules.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -90,6 +90,8 @@ class _Rules(TorchFunctionMode):
             return self.bilinear(func, *args, **kwargs)
         if func is F.batch_norm:
             return _batch_norm(*args, **kwargs)
+        if func is F.dropout:
+            return _dropout(*args, **kwargs)
         return func(*args, **kwargs)
 
     def bilinear(
@@ -143,6 +145,15 @@ def _batch_norm(
         dgamma, dbeta = (torch.zeros_like(mean) if t is None else t for t in (dgamma, dbeta))
         terms.append(torch.native_batch_norm(x, dgamma, dbeta, mean, scale**-2, False, 0.0, 0.0)[0])
     return forward_ad.make_dual(y, _sum(terms))
+
+
+def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout is a product with its mask, which torch's rule finds in Python, step by step."""
+    x, dx = _split(input)
+    if dx is None or not training:
+        return F.dropout(input, p, training, inplace)
+    mask = F.dropout(torch.ones_like(x), p)
+    return forward_ad.make_dual(x * mask, dx * mask)
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 """Networks and forests that predict together."""
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -8,7 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mwnet.methods.forest import Fitted, Forest
+from mwnet.methods.stacks import kind_for, stacked
 
+BATCHED = ("perceptron", "tabm")
+"""Kinds of stacks that forward mode goes through and that are faster than networks in turn."""
 LEAST = 1e-3
 """Probability that no judge goes below: one that is certain and wrong would outvote all others."""
 SAMPLES = 20_000
@@ -19,7 +23,7 @@ class SideBySide(nn.Module):
     """Train networks of one architecture at once: the i-th sample goes through network i mod K.
 
     As one module they need one optimizer and one bilevel step. They share nothing, so each learns
-    as it would alone.
+    as it would alone. Perceptrons and ``tabm`` are computed by batched matrix products.
 
     Args:
         networks: K of them.
@@ -27,12 +31,37 @@ class SideBySide(nn.Module):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self.size = len(networks)
+        kind = kind_for(networks[0], next(networks[0].parameters()).device)
+        if kind in BATCHED:
+            self.together = stacked(networks, kind)
+            self._template = [networks[0]]  # in a list, so that it is no part of this module
+        else:
+            self.networks = nn.ModuleList(networks)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, ...)`` samples -> ``(n, C)`` logits."""
-        size = len(self.networks)
-        return woven([network(x[k::size]) for k, network in enumerate(self.networks)])
+        if "networks" in self._modules:
+            parts = [network(x[k :: self.size]) for k, network in enumerate(self.networks)]
+            return woven(parts)
+        # Rows of zeros are cut off again. What is computed together flattens its samples.
+        rows = F.pad(x.flatten(1), (0, 0, 0, -len(x) % self.size))
+        own = rows.unflatten(0, (-1, self.size)).transpose(0, 1)
+        logits = self.together(own[..., None, None])
+        return logits.permute(2, 0, 1).flatten(0, 1)[: len(x)]
+
+    def members(self) -> list[nn.Module]:
+        """Return the K networks, in training or evaluation as this one is.
+
+        Those that are computed together are copied.
+        """
+        if "networks" in self._modules:
+            return list(self.networks)
+        (template,) = self._template
+        copies = [copy.deepcopy(template).train(self.training) for _ in range(self.size)]
+        for k, network in enumerate(copies):
+            network.load_state_dict(self.together.state(k))
+        return copies
 
 
 def woven(parts: Sequence[Tensor]) -> Tensor:

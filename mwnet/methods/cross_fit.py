@@ -128,7 +128,7 @@ class CrossFit(Method):
         side = self.learner.network
         assert isinstance(side, SideBySide)
         trees = [forest for forest in self.forests if isinstance(forest, Forest)]
-        return Committee(list(side.networks), trees, self.shares if trees else None)
+        return Committee(side.members(), trees, self.shares if trees else None)
 
     @property
     def engine_name(self) -> str | None:
@@ -185,8 +185,9 @@ class CrossFit(Method):
         logits = torch.zeros(len(ids), self.judged.shape[1], device=ids.device)
         side = self.learner.network
         assert isinstance(side, SideBySide)
-        judges: dict[int, nn.Module] = dict(enumerate(side.networks))
-        for k, judge in {**judges, OUTSIDE: Committee(list(side.networks))}.items():
+        members = side.members()
+        judges: dict[int, nn.Module] = dict(enumerate(members))
+        for k, judge in {**judges, OUTSIDE: Committee(members)}.items():
             mine = fold == k
             if mine.any():
                 logits[mine] = predict(judge, train.pixels, ids[mine]).float()

@@ -21,6 +21,7 @@ from mwnet.core.errors import NonFiniteLoss, UserError
 from mwnet.core.memory import start_measuring
 from mwnet.core.spread import mean_sd
 from mwnet.losses import OF_BATCH, STATEFUL, TWO_VIEWS
+from mwnet.methods.stacks import GROUP, Kind
 from mwnet.runs import outputs
 from mwnet.runs.begin import run_folder
 from mwnet.runs.describe import folder_name
@@ -29,7 +30,6 @@ from mwnet.runs.run import prepare_process
 from mwnet.runs.view import SeedsView
 from mwnet.training.loop import steps
 from mwnet.training.population import EachLoss, Group, Together, kind_for
-from mwnet.training.population.stacks import GROUP, Kind
 from mwnet.training.trainer import Progress
 
 

@@ -22,6 +22,7 @@ from mwnet.core.errors import UserError
 from mwnet.data import Batches
 from mwnet.losses import LOSSES, OF_BATCH, STATEFUL, TWO_VIEWS
 from mwnet.losses.loss_file import TaylorLoss
+from mwnet.methods.stacks import GROUP, Kind
 from mwnet.search.space import degenerate
 from mwnet.training.loop import steps
 from mwnet.training.population import (
@@ -32,7 +33,6 @@ from mwnet.training.population import (
     accuracy,
     kind_for,
 )
-from mwnet.training.population.stacks import GROUP, Kind
 
 Part = Literal["validation", "test"]
 Loss = TaylorLoss | str

@@ -6,8 +6,8 @@ optimizer serves all. Logits are ``(members, classes, samples)``: with the sampl
 and sums over ten classes are several times as fast on a CPU.
 """
 
+from mwnet.methods.stacks import Stack, kind_for, stacked
 from mwnet.training.population.losses import EachLoss, PopulationLoss, TaylorLosses
-from mwnet.training.population.stacks import Stack, kind_for, stacked
 from mwnet.training.population.training import Group, Together, accuracy
 
 __all__ = [

@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from mwnet.data import Batch, Batches, Pixels
 from mwnet.data.batches import in_order
 from mwnet.methods import Context
+from mwnet.methods.stacks import Kind, stacked
 from mwnet.training.population.losses import PopulationLoss
-from mwnet.training.population.stacks import Kind, stacked
 
 
 class Group:

@@ -7,12 +7,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional as F
 
-Kind = Literal["perceptron", "mapped", "looped"]
-"""How members are computed: one batched matrix product a layer, ``torch.func.vmap``, or each alone.
+from mwnet.models.tabm import MemberLinear, TabM
+
+Kind = Literal["perceptron", "tabm", "mapped", "looped"]
+"""How members are computed: one batched matrix product a layer (perceptron, tabm),
+``torch.func.vmap``, or each alone.
 """
 
-GROUP = {"perceptron": 16, "mapped": 16, "looped": 1}
+GROUP = {"perceptron": 16, "tabm": 16, "mapped": 16, "looped": 1}
 """Members that are worth computing together: more save no time."""
 
 
@@ -47,7 +51,7 @@ class Stack(nn.Module):
         raise NotImplementedError
 
     def state(self, member: int) -> dict[str, Tensor]:
-        """Return one member's state as its network's ``load_state_dict`` takes it."""
+        """Copy one member's state as its network's ``load_state_dict`` takes it."""
         parameters = zip(self.names, self.parameters_of, strict=True)
         state = {name: value[member].detach().clone() for name, value in parameters}
         return {**state, **{name: value[member].clone() for name, value in self.buffers_of.items()}}
@@ -71,6 +75,38 @@ class PerceptronStack(Stack):
             if layer < self.hidden:
                 h = h.relu()
         return h
+
+
+class TabMStack(Stack):
+    """A stack of ``tabm`` networks: each layer is one batched matrix product."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__(networks)
+        template = networks[0]
+        assert isinstance(template, TabM)
+        self.members = template.members
+        self.dropout = next(
+            (layer.p for layer in template.body if isinstance(layer, nn.Dropout)), 0.0
+        )
+        self.hidden = sum(isinstance(layer, MemberLinear) for layer in template.body)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(-3).expand(self.size, -1, -1)
+        n = rows.shape[1]
+        values = dict(zip(self.names, self.parameters_of, strict=True))
+        if self.training:  # rows of zeros, which are cut off again
+            padded = F.pad(rows, (0, 0, 0, -n % self.members))
+            h = padded.unflatten(1, (-1, self.members))
+        else:
+            h = rows[:, :, None]
+        for layer in range(self.hidden):
+            of = {name: values[f"body.{3 * layer}.{name}"] for name in ("r", "s", "b")}
+            r, s, b = (of[name][:, None] for name in ("r", "s", "b"))
+            inner = (h * r).flatten(1, 2) @ values[f"body.{3 * layer}.shared.weight"].mT
+            h = torch.addcmul(b, s, inner.unflatten(1, (-1, self.members)))
+            h = F.dropout(h.relu(), self.dropout, self.training)
+        h = h.flatten(1, 2)[:, :n] if self.training else h.mean(2)
+        return torch.baddbmm(values["head.bias"][:, :, None], values["head.weight"], h.mT)
 
 
 class MappedStack(Stack):
@@ -111,6 +147,7 @@ class Single(Stack):
 
 KINDS: dict[Kind, type[Stack]] = {
     "perceptron": PerceptronStack,
+    "tabm": TabMStack,
     "mapped": MappedStack,
     "looped": Single,
 }
@@ -124,6 +161,8 @@ def kind_for(network: nn.Module, device: torch.device) -> Kind:
     """
     if isinstance(network, nn.Sequential) and _is_perceptron(network):
         return "perceptron"
+    if isinstance(network, TabM):
+        return "tabm"
     return "mapped" if device.type == "cuda" else "looped"
 
 
