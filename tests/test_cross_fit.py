@@ -1,6 +1,7 @@
 """Cross-fitting: judges that have not seen a label, their pool, and what is made of it."""
 
 import copy
+import logging
 from collections.abc import Callable
 from itertools import product
 from typing import cast
@@ -17,7 +18,7 @@ from mwnet.bilevel.weighting import by_sum
 from mwnet.detection.metrics import roc_auc
 from mwnet.detection.noise_estimate import estimate_noise, transition
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
-from mwnet.methods.folds import of_each
+from mwnet.methods.folds import OutOfFoldWeights, of_each
 from mwnet.methods.forest import LEAF, TREES, Forest
 from mwnet.models import MODELS
 
@@ -188,3 +189,26 @@ def test_trees_take_no_part_in_photos_as_pixels() -> None:
     fitted = mwnet.MWNetClassifier(epochs=2, model="mlp2").fit(x, y)
     assert isinstance(fitted.network_, Committee)
     assert len(fitted.network_.forests) == 0
+
+
+def test_weights_that_do_harm_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Weights that trust the labels that all judges doubt make the second round worse."""
+    x, truth = make_classification(800, 10, n_informative=5, class_sep=2, random_state=0)
+    x, x_new, truth, y_new = x[:400], x[400:], truth[:400], truth[400:]
+    wrong = np.random.default_rng(0).random(400) < 0.3
+    y = np.where(wrong, 1 - truth, truth)
+    sensible = mwnet.MWNetClassifier(epochs=8).fit(x, y)
+    monkeypatch.setattr(
+        OutOfFoldWeights, "forward", lambda net, features, labels=None: 1e-3 + (features[:, 0] < 0)
+    )
+    with caplog.at_level(logging.WARNING, "mwnet"):
+        misled = mwnet.MWNetClassifier(epochs=8, meta_interval=10**6).fit(x, y)
+    assert "so the run fell back to weights of 1" in caplog.text
+    assert (misled.sample_weight_ == 1).all()
+    assert sensible.sample_weight_.min() < 0.5
+    auc = roc_auc(wrong, misled.label_quality_)
+    assert auc is not None
+    assert auc > 0.9
+    assert misled.score(x_new, y_new) > 0.9

@@ -11,33 +11,39 @@ COLLAPSE = {
     "zero": "all are near zero",
     "constant": "all are the same, so nothing is learnt about the labels",
     "rising": "they rise with the loss, so wrong labels count more than right ones",
+    "harmful": "they made predictions of unseen labels worse, so the run fell back to weights of 1",
 }
 """What each kind of collapse means, in words."""
 
 
-def weight_health(scored: Scored, *, learnt: bool = True) -> dict[str, float | str | None]:
+def weight_health(
+    scored: Scored, *, learnt: bool = True, fell_back: bool = False
+) -> dict[str, float | str | None]:
     """Whether the weights still mean something.
 
     Args:
         scored: the training samples.
         learnt: by a weight net, which may have learnt the wrong sign.
+        fell_back: whether the method has found on unseen labels that its weights did harm.
 
     Returns:
         Minimum, mean and maximum weight; the effective sample size (sum v)^2 / sum v^2 as a share
         of the samples; ``slope``, the rank correlation of weight and loss (negative is what one
         wants: high loss, low weight); and ``collapse``: None, "zero" (all weights under 1e-3),
-        "constant" (all within 1e-3) or "rising" (samples with a high loss count more).
+        "constant" (all within 1e-3), "rising" (samples with a high loss count more; a method
+        that judges out of fold measures the harm instead) or "harmful" (it fell back to weights
+        of 1).
     """
     weight, loss = scored.weight.astype(np.float64), scored.loss.astype(np.float64)
     spread = float(np.ptp(weight))
     slope = _rank_correlation(weight, loss) if spread > 0 and np.ptp(loss) > 0 else 0.0
     total, square = weight.sum(), (weight**2).sum()
-    collapse = None
+    collapse = "harmful" if fell_back else None
     if weight.max() < 1e-3:
         collapse = "zero"
     elif spread < 1e-3 and weight.max() < 1:  # a method that does not weight says exactly 1
         collapse = "constant"
-    elif slope > 0 and learnt:
+    elif slope > 0 and learnt and not scored.out_of_fold:
         collapse = "rising"
     return {
         "min": float(weight.min()),

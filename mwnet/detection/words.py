@@ -38,6 +38,8 @@ def collapse_words(collapse: str, *, out_of_fold: bool) -> str:
             sample, and not by the weights.
     """
     said = f"the weights have collapsed: {COLLAPSE[collapse]}; "
+    if collapse == "harmful":
+        return said.removesuffix("; ")
     if out_of_fold:
         return f"{said}do not trust weight, and rank by label_quality"
     return said + (

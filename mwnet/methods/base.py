@@ -120,6 +120,11 @@ class Method(nn.Module):
         return sum(phase.epochs for phase in self.phases[: names.index(name)])
 
     @property
+    def fell_back(self) -> bool:
+        """Whether the method found that its weights do harm, and went back to weights of 1."""
+        return False
+
+    @property
     def network(self) -> nn.Module:
         """The network that is deployed."""
         return self.learner.network

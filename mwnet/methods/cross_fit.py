@@ -8,19 +8,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mwnet.bilevel import Bilevel, bilevel_step
-from mwnet.core.seeding import derive, generator
+from mwnet.core.seeding import generator
 from mwnet.data.batches import Batch, Pixels
-from mwnet.methods.base import Context, Method, Phase, log_margin, predict
+from mwnet.methods.base import Context, Method, Phase, given_probability, log_margin, predict
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
 from mwnet.methods.folds import FEATURES, OUTSIDE, OutOfFoldWeights, folds_of, of_each
-from mwnet.methods.forest import Forest, Kind
+from mwnet.methods.forest import Forest
+from mwnet.methods.judges import KINDS, WIDEST, judgements
 from mwnet.methods.learner import Learner, Parts
 
 LOOKS = 10
 """How often in a round the networks judge."""
-KINDS: tuple[Kind, ...] = ("random", "extra")
-WIDEST = 2048
-"""Numbers in a sample up to which trees are grown on it: pixels of photos tell a tree little."""
 
 
 @final
@@ -29,23 +27,29 @@ class CrossFit(Method):
 
     1. First round: K networks, network k without fold k, all weights 1. Ten times in the round
        network k judges the labels of fold k, which it has never seen. At the end a random forest
-       and a forest of extra trees judge each sample by the trees that have not seen it. The three
-       are pooled, with the shares that explain the given labels best.
+       and a forest of extra trees judge each sample by the trees that have not seen it, and its
+       50 nearest samples vote. The four are pooled, with the shares that explain the given labels
+       best.
     2. Second round: K new networks. The weight of a sample is learnt by one weight net from what
        was said in the first round: the log margin of the given label, its rank, and how often the
        networks predicted another class. Fold k with its given, noisy labels is the meta set of
-       network k, so no sample is held out. At the end the forests are grown again with the learnt
-       weights.
+       network k, so no sample is held out. At the end the forests are grown again and the
+       neighbours vote again, with the learnt weights.
 
-    Prediction pools the second networks and forests with the shares of the first round. The
+    Prediction pools the second networks and forests, with shares found in the first round. The
     label-quality score of a training sample is p / (p + best other p) of the given label, where p
-    are what was pooled in both rounds, in the geometric mean. Forests take part where a sample has
-    at most 2,048 numbers, that is not for photos as pixels.
+    are what was pooled in both rounds, in the geometric mean. Forests and neighbours take part
+    where a sample has at most 2,048 numbers, that is not for photos as pixels; neighbours where all
+    pairs can be compared in about a minute.
+
+    Where the weights have made the mean absolute error of unseen given labels worse, the first
+    round stands: its networks predict, its judgement ranks, and all weights are 1. MAE is a fair
+    judge under symmetric noise (Theorem 1 of the paper below).
 
     From RMNW-Net (Ghosh and Lan, WACV 2021): the look-ahead step, the meta loss MAE on noisy
     labels, the weight net of 100 units. Not from the papers: folds, rounds, margins as input,
-    forests. Out-of-bag votes as a judge: Data-OOB (Kwon and Zou, ICML 2023). Folds: confident
-    learning (Northcutt et al., JAIR 2021).
+    forests, neighbours. Out-of-bag votes as a judge: Data-OOB (Kwon and Zou, ICML 2023). Folds:
+    confident learning (Northcutt et al., JAIR 2021).
 
     Args:
         parts: what to build from.
@@ -91,8 +95,7 @@ class CrossFit(Method):
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine, self.meta_interval = weighting.engine, weighting.meta_interval
         self.train_batches, self.seed = parts.train, parts.seed
-        wide = parts.train.pixels.x[0].numel() > WIDEST
-        self.kinds = () if wide else KINDS
+        self.narrow = parts.train.pixels.x[0].numel() <= WIDEST
         fold = folds_of(parts, folds)
         of_sample = fold[parts.train.ids]
         self.members = [parts.train.ids[of_sample == k] for k in range(folds)]
@@ -106,6 +109,8 @@ class CrossFit(Method):
             "features": torch.zeros(n, FEATURES),
             "said": torch.zeros(n, classes),
             "shares": torch.ones(1),
+            "judges": torch.ones(1),
+            "weights_hurt": torch.tensor(False),
         }
         for name, value in sums.items():
             self.register_buffer(name, value)
@@ -115,12 +120,19 @@ class CrossFit(Method):
         self.features: Tensor
         self.said: Tensor
         self.shares: Tensor
+        self.judges: Tensor
+        self.weights_hurt: Tensor
         self.forests = nn.ModuleList()
 
     @property
     def learner(self) -> Learner:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The networks that train now, side by side, with their optimizer."""
-        return self.first if self.phase == self.FIRST else self.second
+        return self.first if self.phase == self.FIRST or self.fell_back else self.second
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the learnt weights did harm, so that the first round stands."""
+        return bool(self.weights_hurt)
 
     @property
     def network(self) -> nn.Module:
@@ -150,32 +162,30 @@ class CrossFit(Method):
         return self.train_batches.ids.to(self.fold.device)
 
     def _grow(self, weights: Tensor | None) -> Tensor:
-        """Grow the forests; return ``(m, C)`` log probabilities pooled with the networks'."""
+        """Grow the forests, let neighbours vote, and pool what all say with the networks.
+
+        Args:
+            weights: ``(m,)`` learnt weights; None in the first round, which finds the shares.
+
+        Returns:
+            ``(m, C)`` log probabilities.
+        """
         train, ids = self.train_batches, self._ids()
         networks = F.log_softmax(self.judged[ids] / self.looks, -1)
-        if not self.kinds:
+        if not self.narrow:
             return networks
-        labels = train.labels[ids]
-        caller = None if train.weights is None else train.weights[ids]
-        if weights is not None and caller is not None:
-            weights = weights * caller
+        labels, classes = train.labels[ids], self.judged.shape[1]
+        both = None if train.weights is None else train.weights[ids]
+        if weights is not None:
+            both = weights if both is None else weights * both
         x = torch.cat([train.pixels.take(part) for part in ids.split(100_000)])
-        grown = [
-            Forest.fit(
-                kind,
-                x,
-                labels,
-                self.judged.shape[1],
-                weights=caller if weights is None else weights,
-                seed=derive(self.seed, f"{kind} {self.phase}"),
-            )
-            for kind in self.kinds
-        ]
-        logs = [networks, *(unseen.clamp_min(1e-12).log() for _, unseen in grown)]
+        forests, others = judgements(x, labels, classes, both, self.seed, self.phase)
+        self.forests = nn.ModuleList(forests)
+        logs = [networks, *others]
         if weights is None:
-            self.shares = shares_of(logs, labels)
-        self.forests = nn.ModuleList(forest for forest, _ in grown)
-        return pool(logs, self.shares)
+            self.shares = shares_of(logs[: 1 + len(forests)], labels)
+            self.judges = shares_of(logs, labels)
+        return pool(logs, self.judges)
 
     @torch.no_grad()
     def _judge(self) -> None:
@@ -198,10 +208,20 @@ class CrossFit(Method):
 
     @torch.no_grad()
     def _conclude(self) -> None:
-        """Grow the forests with the learnt weights, and pool both rounds."""
+        """Grow the forests with the learnt weights, and pool both rounds.
+
+        Where the weights have made the mean absolute error of unseen given labels worse, by more
+        than two standard errors, the first round stands.
+        """
         ids = self._ids()
+        labels, first = self.train_batches.labels[ids], self.said[ids]
         again = self._grow(self.weight_net(self.features[ids]))
-        self.said[ids] = F.log_softmax((self.said[ids] + again) / 2, -1)
+        gain = given_probability(again, labels) - given_probability(first, labels)
+        if gain.mean() < -2 * gain.std() / math.sqrt(len(ids)):
+            self.weights_hurt.fill_(True)
+            self._grow(torch.ones_like(gain))
+            return
+        self.said[ids] = F.log_softmax((first + again) / 2, -1)
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         learner = self.learner
@@ -268,7 +288,8 @@ class CrossFit(Method):
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         own = torch.sigmoid(log_margin(F.log_softmax(logits, -1), labels))
         features = self.features[index]
-        weight = torch.where(features.any(1), self.weight_net(features), 1.0)
+        known = features.any(1) & ~self.weights_hurt
+        weight = torch.where(known, self.weight_net(features), 1.0)
         return {"own": own, "weight": weight}
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -283,7 +304,8 @@ class CrossFit(Method):
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
         """Restore a checkpoint, whose forests may be there or not yet."""
-        self.shares = torch.empty_like(state_dict["shares"], device=self.fold.device)
+        for name in ("shares", "judges"):
+            setattr(self, name, torch.empty_like(state_dict[name], device=self.fold.device))
         grown = len(self.shares) > 1
-        self.forests = nn.ModuleList(Forest().to(self.fold.device) for _ in self.kinds if grown)
+        self.forests = nn.ModuleList(Forest().to(self.fold.device) for _ in KINDS if grown)
         return super().load_state_dict(state_dict, *args, **kwargs)
