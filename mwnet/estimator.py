@@ -38,7 +38,7 @@ from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
-from mwnet.detection import noise_words, warnings_of
+from mwnet.detection import health_of, noise_words, warnings_of
 from mwnet.methods import METHODS
 from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.in_memory import train_in_memory
@@ -513,7 +513,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         self.noise_estimate_ = None if scored.noise is None else scored.noise.described()
         if scored.noise is not None:
             log.info("%s", noise_words(scored.noise))
-        health = experiment.weight_health(scored)
+        health = health_of(experiment.method, scored)
         names = experiment.data.source.classes
         for warning in warnings_of(scored, health, names):
             log.warning("%s", warning)

@@ -105,15 +105,8 @@ class Experiment:
             line["validation_accuracy"] = self._accuracy(data.parts.validation, data.labels.cpu())
         if data.truth is not None:
             line |= detection.detection_metrics(scored, data.truth[data.parts.train].numpy())
-        line["weights"] = self.weight_health(scored)
+        line["weights"] = detection.health_of(self.method, scored)
         return line
-
-    def weight_health(self, scored: detection.Scored) -> dict[str, float | str | None]:
-        """Tell whether the weights of scored samples still mean something."""
-        method = self.method
-        return detection.weight_health(
-            scored, learnt=method.learns_weights, fell_back=method.fell_back
-        )
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a run to be resumed: options and all it learns from."""

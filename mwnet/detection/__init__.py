@@ -9,7 +9,7 @@ from mwnet.detection.metrics import (
 )
 from mwnet.detection.scores import SCORES, Scored, score
 from mwnet.detection.trajectory import Trajectory
-from mwnet.detection.weights import COLLAPSE, lasting_collapse, weight_health
+from mwnet.detection.weights import COLLAPSE, health_of, lasting_collapse, weight_health
 from mwnet.detection.words import never_predicted, noise_words, warnings_of
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "auc_per_class",
     "detection_auc",
     "detection_metrics",
+    "health_of",
     "lasting_collapse",
     "never_predicted",
     "noise_words",

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from mwnet.detection.scores import Scored
+from mwnet.methods import Method
 
 COLLAPSE = {
     "zero": "all are near zero",
@@ -14,6 +15,11 @@ COLLAPSE = {
     "harmful": "they made predictions of unseen labels worse, so the run fell back to weights of 1",
 }
 """What each kind of collapse means, in words."""
+
+
+def health_of(method: Method, scored: Scored) -> dict[str, float | str | None]:
+    """Tell whether the weights of a method still mean something; see ``weight_health``."""
+    return weight_health(scored, learnt=method.learns_weights, fell_back=method.fell_back)
 
 
 def weight_health(

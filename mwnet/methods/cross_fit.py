@@ -12,7 +12,7 @@ from mwnet.core.seeding import generator
 from mwnet.data.batches import Batch, Pixels
 from mwnet.methods.base import Context, Method, Phase, given_probability, log_margin, predict
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
-from mwnet.methods.folds import FEATURES, OUTSIDE, OutOfFoldWeights, folds_of, of_each
+from mwnet.methods.folds import FEATURES, OUTSIDE, OutOfFoldWeights, folds_of, for_all, of_each
 from mwnet.methods.forest import Forest
 from mwnet.methods.judges import KINDS, WIDEST, judgements
 from mwnet.methods.learner import Learner, Parts
@@ -90,7 +90,7 @@ class CrossFit(Method):
             of_each(weighting.normalise, folds),
             weighting.virtual_step,
             weighting.inner_steps,
-            weigh_by=self._features_of,
+            weigh_by=lambda batch: self.features[batch.index],
         )
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine, self.meta_interval = weighting.engine, weighting.meta_interval
@@ -225,7 +225,7 @@ class CrossFit(Method):
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         learner = self.learner
-        part = self._for_all(batch)
+        part = for_all(batch, self.fold, self.folds)
         if self.phase == self.SECOND:
             due = learner.steps % self.meta_interval == 0
             meta = self._meta(learner.steps, len(batch.index)) if due else None
@@ -249,16 +249,6 @@ class CrossFit(Method):
             self._conclude()
         return report
 
-    def _for_all(self, batch: Batch) -> Batch:
-        """Each sample once for each network, with weight 0 for the one that shall not see it."""
-        index, y = (each.repeat_interleave(self.folds) for each in (batch.index, batch.y))
-        x = batch.x.repeat_interleave(self.folds, 0)
-        network = torch.arange(len(index), device=index.device) % self.folds
-        weight = (self.fold[index] != network).float()
-        if batch.weight is not None:
-            weight = weight * batch.weight.repeat_interleave(self.folds)
-        return Batch(index, x, y, weight=weight)
-
     def _meta(self, step: int, size: int) -> Batch:
         """Samples of its fold for each network, with their given labels."""
         train = self.train_batches
@@ -267,9 +257,6 @@ class CrossFit(Method):
         drawn = [ids[torch.randint(len(ids), (size,), generator=rng)] for ids in used]
         ids = torch.stack(drawn, 1).flatten().to(train.labels.device)
         return Batch(ids, train.pixels.take(ids), train.labels[ids])
-
-    def _features_of(self, batch: Batch) -> Tensor:
-        return self.features[batch.index]
 
     def logits(self, x: Tensor) -> Tensor:
         """``(n, C)`` log probabilities of networks and forests together."""

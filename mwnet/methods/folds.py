@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import generator
+from mwnet.data.batches import Batch
 from mwnet.methods.committee import woven
 from mwnet.methods.learner import Parts
 
@@ -47,6 +48,26 @@ def of_each(normalise: Normalise, networks: int) -> Normalise:
         return woven([normalise(weights[k::networks]) for k in range(networks)])
 
     return normalised
+
+
+def for_all(batch: Batch, fold: Tensor, networks: int) -> Batch:
+    """Take each sample once for each network, with weight 0 for the one that shall not see it.
+
+    Args:
+        batch: n training samples.
+        fold: of each sample id.
+        networks: K.
+
+    Returns:
+        n * K samples; the i-th is for network i mod K.
+    """
+    index, y = (each.repeat_interleave(networks) for each in (batch.index, batch.y))
+    x = batch.x.repeat_interleave(networks, 0)
+    network = torch.arange(len(index), device=index.device) % networks
+    weight = (fold[index] != network).float()
+    if batch.weight is not None:
+        weight = weight * batch.weight.repeat_interleave(networks)
+    return Batch(index, x, y, weight=weight)
 
 
 def folds_of(parts: Parts, folds: int) -> Tensor:

@@ -172,7 +172,7 @@ def _method(config: Config, data: Prepared) -> tuple[rivals.Said, dict[str, str]
             issue[int(line["sample_id"])] = line["is_label_issue"] == "True"
     assert not np.isnan(quality).any()
     predicted = predict(method, experiment.data.pixels, parts.test).argmax(1).cpu().numpy()
-    health = experiment.weight_health(scored)
+    health = detection.health_of(method, scored)
     collapse = health["collapse"]
     return rivals.Said(quality, issue, predicted, str(collapse) if collapse else None), texts
 
