@@ -76,11 +76,10 @@ class CrossFit(Method):
             raise ValueError(f"cross-fit needs folds from 2 and slope from 0, got {folds}, {slope}")
         half = max(1, parts.epochs // 2)
         super().__init__(Phase(self.FIRST, half), Phase(self.SECOND, half))
-        weighting = parts.weighting
+        weighting, self.folds = parts.weighting, folds
         assert weighting is not None  # given to every method that learns weights
-        self.folds = folds
-        self.first = parts.learner("judge", half, folds)
-        self.second = parts.learner("classifier", half, folds)
+        names = "judge", "classifier"
+        self.first, self.second = (parts.learner(name, half, folds) for name in names)
         self.weight_net = parts.module("weight net", lambda: OutOfFoldWeights(slope))
         self.problem = Bilevel(
             self.second.network,
@@ -90,7 +89,7 @@ class CrossFit(Method):
             of_each(weighting.normalise, folds),
             weighting.virtual_step,
             weighting.inner_steps,
-            weigh_by=lambda batch: self.features[batch.index],
+            weigh_by=self._features_of,
         )
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine, self.meta_interval = weighting.engine, weighting.meta_interval
@@ -257,6 +256,9 @@ class CrossFit(Method):
         drawn = [ids[torch.randint(len(ids), (size,), generator=rng)] for ids in used]
         ids = torch.stack(drawn, 1).flatten().to(train.labels.device)
         return Batch(ids, train.pixels.take(ids), train.labels[ids])
+
+    def _features_of(self, batch: Batch) -> Tensor:
+        return self.features[batch.index]
 
     def logits(self, x: Tensor) -> Tensor:
         """``(n, C)`` log probabilities of networks and forests together."""
