@@ -29,9 +29,12 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
         config, resume = parse(argv, program, mode)
         # Only now, so that --help and a wrong flag need no torch.
+        from mwnet.core import dynamo
         from mwnet.core.memory import keep_freed_memory
 
         keep_freed_memory()
+        if not getattr(config, "compile", False):
+            dynamo.defer()
         if isinstance(config, SearchConfig):
             from mwnet.search.console import Console as SearchConsole
             from mwnet.search.run import run as search

@@ -1,11 +1,13 @@
 """Running a network by operators that can be differentiated in more than one way."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mwnet.core import dynamo
 
 
 @contextmanager
@@ -15,7 +17,8 @@ def differentiable() -> Iterator[None]:
     Compiled functions have no double backward and may drop tangents; the fused attention kernels
     have neither a double backward nor a forward-mode rule.
     """
-    with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH):
+    eager = torch.compiler.set_stance("force_eager") if dynamo.is_imported() else nullcontext()
+    with eager, sdpa_kernel(SDPBackend.MATH):
         yield
 
 

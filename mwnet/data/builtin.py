@@ -1,5 +1,7 @@
 """Benchmark sets: scikit-learn's digits, and what torchvision reads."""
 
+import gzip
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ import torch
 
 from mwnet.data.source import Source, channels_first
 
+TEST_IDS = "digits_test_ids.npy"
+"""Of scikit-learn's ``train_test_split(test_size=360, random_state=0, stratify=y)``."""
 TORCHVISION = {
     "mnist": "MNIST",
     "fashion-mnist": "FashionMNIST",
@@ -22,20 +26,32 @@ def digits() -> Source:
     It has no official test part; 360 samples, stratified by class and the same for every seed, are
     held out, so that a schedule chosen on validation data of one seed has seen no other's test set.
     """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    x, y = load_digits(return_X_y=True)
-    _, test = train_test_split(np.arange(len(y)), test_size=360, random_state=0, stratify=y)
-    labels = torch.from_numpy(y.astype(np.int64))
+    x, y = _digits()
+    test = np.load(Path(__file__).with_name(TEST_IDS)).astype(np.int64)
+    labels = torch.from_numpy(y)
     return Source(
         name="digits",
-        x=torch.from_numpy(x.reshape(-1, 1, 8, 8).astype(np.uint8)),
+        x=torch.from_numpy(x.reshape(-1, 1, 8, 8)),
         labels=labels,
         truth=labels,
         classes=tuple("0123456789"),
-        test_ids=torch.from_numpy(np.sort(test)),
+        test_ids=torch.from_numpy(test),
     )
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """Read ``(n, 64)`` uint8 pixels and labels from scikit-learn's file.
+
+    Importing scikit-learn for it would take longer than training.
+    """
+    found = find_spec("sklearn")
+    assert found is not None  # a dependency
+    assert found.submodule_search_locations is not None
+    file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(file, "rb") as opened:
+        rows = np.array(opened.read().replace(b"\n", b",").split(b",")[:-1], dtype=np.float64)
+    rows = rows.reshape(-1, 65)
+    return rows[:, :-1].astype(np.uint8), rows[:, -1].astype(np.int64)
 
 
 def torchvision_set(name: str, root: Path, download: bool) -> Source:

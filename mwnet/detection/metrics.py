@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
-from sklearn.metrics import f1_score
 
 from mwnet.core.errors import UserError
 from mwnet.detection.scores import Scored
+from mwnet.detection.weights import midranks
 
 
 def roc_auc(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
@@ -42,7 +41,7 @@ def roc_auc(is_wrong: ArrayLike, label_quality: ArrayLike) -> float | None:
         return None
     # Mann and Whitney's U; scikit-learn's function takes ten times as long to check its input.
     right = int(clean.sum())
-    u = rankdata(quality)[clean].sum() - right * (right + 1) / 2
+    u = midranks(quality)[clean].sum() - right * (right + 1) / 2
     return float(u / (right * (len(clean) - right)))
 
 
@@ -116,7 +115,9 @@ def f1(is_wrong: ArrayLike, is_label_issue: ArrayLike) -> float:
         0.6666666666666666
     """
     wrong, called = _pair(is_wrong, is_label_issue)
-    return float(f1_score(wrong, called.astype(bool), zero_division=0.0))  # pyright: ignore[reportArgumentType]
+    called = called.astype(bool)
+    total = int(wrong.sum() + called.sum())
+    return float(2 * (wrong & called).sum() / total) if total else 0.0
 
 
 def detection_auc(scored: Scored, truth: np.ndarray) -> dict[str, float | None]:

@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.special import expit
 from torch import Tensor
 
 from mwnet.data.batches import Pixels
@@ -131,5 +130,5 @@ def score(
         "margin": margin,
     }
     arrays = {name: column.cpu().numpy() for name, column in columns.items()}
-    quality = arrays["own"] if method.out_of_fold else expit(sums.mean_margin)
+    quality = arrays["own"] if method.out_of_fold else 1 / (1 + np.exp(-sums.mean_margin))
     return Scored(**arrays, quality=quality, **sums._asdict(), out_of_fold=method.out_of_fold)

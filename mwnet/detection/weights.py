@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from mwnet.detection.scores import Scored
 from mwnet.methods import Method
@@ -76,5 +75,14 @@ def lasting_collapse(history: list[dict[str, Any]], epochs: int) -> str | None:
     return now if epoch - before >= max(2, epochs // 5) else None
 
 
+def midranks(values: np.ndarray) -> np.ndarray:
+    """Rank ``(n,)`` numbers from 1; equal ones share the mean of their ranks.
+
+    It is ``scipy.stats.rankdata``, whose import takes longer than a short training.
+    """
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count - 1) / 2)[place]
+
+
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    return float(np.corrcoef(midranks(a), midranks(b))[0, 1])

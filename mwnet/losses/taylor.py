@@ -9,7 +9,6 @@ from functools import cache, lru_cache
 
 import numpy as np
 from numpy.polynomial import Polynomial
-from scipy.optimize import minimize
 from torch import Tensor
 
 from mwnet.losses._probabilities import log_p, of_label
@@ -131,6 +130,8 @@ def _lowest(on: Polynomial, off: Polynomial, num_classes: int) -> float:
     best = int(total.argmin())
     others = np.sort(shared.parts(steps - best)) / steps
     groups = np.split(others, np.flatnonzero(np.diff(others) > 1.5 / steps) + 1)
+    from scipy.optimize import minimize
+
     sizes = np.array([1, *map(len, groups)])
     start = np.array([grid[best], *(group.mean() for group in groups)])
     slopes = (on.deriv(), *[off.deriv()] * len(groups))

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mwnet.core import files
 from mwnet.core.names import short_names
@@ -143,6 +142,14 @@ def quality_histogram(path: Path, scored: Scored, clean: np.ndarray | None) -> N
         axes.legend()
 
 
+def _reported(clean: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of wrong and of right labels below each threshold, from none to all."""
+    order = np.argsort(values)
+    ends = np.flatnonzero(np.append(np.diff(values[order]) > 0, True))  # ties count together
+    wrong = np.cumsum(~clean[order])[ends]
+    return np.append(0, wrong), np.append(0, ends + 1 - wrong)
+
+
 def detection_curves(path: Path, scored: Scored, clean: np.ndarray) -> None:
     """ROC and precision-recall curves of finding the wrong labels, for each score."""
     with figure(path, 9, 4.2, columns=2) as (_, (roc, precision)):
@@ -150,10 +157,11 @@ def detection_curves(path: Path, scored: Scored, clean: np.ndarray) -> None:
         for (name, values), color in zip(
             scored.clean_scores().items(), (RIGHT, WRONG, NEUTRAL), strict=True
         ):
-            false, true, _ = roc_curve(~clean, -values)
-            roc.plot(false, true, styles[name], color=color, lw=2, label=name)
-            found, recall, _ = precision_recall_curve(~clean, -values)
-            precision.plot(recall, found, styles[name], color=color, lw=2, label=name)
+            wrong, right = _reported(clean, values)
+            share = wrong / wrong[-1]
+            roc.plot(right / right[-1], share, styles[name], color=color, lw=2, label=name)
+            found = wrong[1:] / (wrong + right)[1:]
+            precision.plot(share[1:], found, styles[name], color=color, lw=2, label=name)
         roc.plot([0, 1], [0, 1], color="#bbbbbb", lw=1)
         roc.set_xlabel("right labels reported as wrong [share]")
         roc.set_ylabel("wrong labels found [share]")

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.stats import norm
-from sklearn.preprocessing import OrdinalEncoder, QuantileTransformer
 from torch import Tensor
 
 from mwnet.core.errors import UserError
@@ -57,6 +55,9 @@ class Numbers:
     @staticmethod
     def fit(values: np.ndarray, *, mark: bool) -> "Numbers":
         """Measure the quantiles of ``(n,)`` values, of which some may be NaN."""
+        from scipy.special import ndtri
+        from sklearn.preprocessing import QuantileTransformer
+
         known = values[~np.isnan(values)]
         if not len(known):
             return Numbers((0.0,), (0.0,), 0.0, mark)
@@ -66,7 +67,7 @@ class Numbers:
         # A value that is many rows' is one knot, in the middle of its ranks.
         knots, place = np.unique(scaler.quantiles_[:, 0], return_inverse=True)
         ranks = np.bincount(place, scaler.references_) / np.bincount(place)
-        scores = np.clip(norm.ppf(ranks), -REACH, REACH)
+        scores = np.clip(ndtri(ranks), -REACH, REACH)
         spread = np.interp(known, knots, scores)
         scores = (scores - spread.mean()) / (spread.std() or 1.0)
         median = float(np.median(known))
@@ -111,6 +112,8 @@ class Categories:
 
     def places(self, values: np.ndarray) -> np.ndarray:
         """``(n,)`` cells -> ``(n,)`` which of the features is 1."""
+        from sklearn.preprocessing import OrdinalEncoder
+
         codes, known = _factorised(values)
         other = len(self.names)
         own = np.full(len(known) + 1, other)

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from mwnet.core.errors import UserError, first_line
@@ -52,6 +49,8 @@ class TextFeatures:
         Raises:
             UserError: no words in the texts, no such model.
         """
+        from sklearn.decomposition import TruncatedSVD
+
         nothing = np.zeros(0, dtype=np.float32)
         if embedding.startswith(PREFIX):
             name = embedding.removeprefix(PREFIX)
@@ -59,7 +58,7 @@ class TextFeatures:
             return TextFeatures(name, (), nothing, nothing, _scale(found), found.shape[1])
         vectoriser = _vectoriser(min_df=2 if len(texts) > 50 else 1, max_features=MOST_TERMS)
         try:
-            counts: sparse.csr_matrix = vectoriser.fit_transform(_filled(texts))
+            counts: Any = vectoriser.fit_transform(_filled(texts))
         except ValueError:
             raise UserError("the texts hold no words that two of them share") from None
         terms = vectoriser.get_feature_names_out()
@@ -79,7 +78,7 @@ class TextFeatures:
             return _sentences(self.model, filled) * np.float32(self.scale)
         vectoriser = _vectoriser(vocabulary=list(self.terms))
         vectoriser.idf_ = self.idf
-        counts: sparse.csr_matrix = vectoriser.transform(filled)
+        counts: Any = vectoriser.transform(filled)
         return np.asarray(counts.astype(np.float32) @ self.directions.T) * np.float32(self.scale)
 
     def described(self) -> dict[str, Any]:
@@ -109,6 +108,8 @@ class TextFeatures:
 
 
 def _vectoriser(**options: Any) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     options |= {"dtype": np.float32}
     return TfidfVectorizer(
         sublinear_tf=True,
