@@ -74,14 +74,12 @@ class Scored:
         """``(n,)`` whether a label is called wrong: by ``noise``, or since another is predicted."""
         return self.predicted != self.given if self.noise is None else self.noise.is_issue
 
-    def clean_scores(self) -> dict[str, np.ndarray]:
-        """The scores that figures compare; high = the label is probably right."""
-        return {"own": self.own, "loss": -self.loss, "probability": self.probability}
-
     def scores(self) -> dict[str, np.ndarray | None]:
         """The ``SCORES`` by name; high = the label is probably right. None where there is none."""
         return {
-            **self.clean_scores(),
+            "own": self.own,
+            "loss": -self.loss,
+            "probability": self.probability,
             "label_quality": self.quality,
             "weight": self.weight,
             "margin": self.margin,

@@ -153,15 +153,24 @@ def _reported(clean: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
 def detection_curves(path: Path, scored: Scored, clean: np.ndarray) -> None:
     """ROC and precision-recall curves of finding the wrong labels, for each score."""
     with figure(path, 9, 4.2, columns=2) as (_, (roc, precision)):
-        styles = {"own": "-", "loss": "--", "probability": ":"}
-        for (name, values), color in zip(
-            scored.clean_scores().items(), (RIGHT, WRONG, NEUTRAL), strict=True
-        ):
+        styles = {"label_quality": "-", "own": "--", "loss": ":"}
+        for name, color in zip(styles, (RIGHT, WRONG, NEUTRAL), strict=True):
+            values = scored.scores()[name]
+            assert values is not None  # every method has these
             wrong, right = _reported(clean, values)
             share = wrong / wrong[-1]
-            roc.plot(right / right[-1], share, styles[name], color=color, lw=2, label=name)
+            roc.plot(
+                right / right[-1],
+                share,
+                styles[name],
+                color=color,
+                lw=2,
+                label=name.replace("_", " "),
+            )
             found = wrong[1:] / (wrong + right)[1:]
-            precision.plot(share[1:], found, styles[name], color=color, lw=2, label=name)
+            precision.plot(
+                share[1:], found, styles[name], color=color, lw=2, label=name.replace("_", " ")
+            )
         roc.plot([0, 1], [0, 1], color="#bbbbbb", lw=1)
         roc.set_xlabel("right labels reported as wrong [share]")
         roc.set_ylabel("wrong labels found [share]")
