@@ -1,7 +1,7 @@
 """A page on which somebody looks at the suspects and decides.
 
-The room has the name of its public function, ``mwnet.review``. Importing a file of the room puts the
-room in that name, so the room can be called as well.
+The room has the name of its public function, ``mwnet.review``. Importing a file of the room puts
+the room in that name, so the room can be called as well.
 """
 
 import sys

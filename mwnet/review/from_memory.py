@@ -69,7 +69,9 @@ def samples_of(
     rows = positions(issues.index, handed.index)
     ids = tuple(map(str, issues.index.tolist()))
     if len(set(ids)) != len(ids):
-        raise UserError("`issues` calls two samples the same: give `X` an index of different labels")
+        raise UserError(
+            "`issues` calls two samples the same: give `X` an index of different labels"
+        )
     names, given, predicted = _labels(issues, classes)
     if pred_probs is not None:
         probabilities = _probabilities(pred_probs, len(issues), len(names))
@@ -123,8 +125,8 @@ def handed_over(x: Any, image_shape: tuple[int, ...] | None, label_column: str |
     array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
     if array.dtype.kind not in "iufb" or not 2 <= array.ndim <= 4:
         raise UserError(
-            "`X` must be samples as for find_label_issues: an array of numbers, a DataFrame, texts, "
-            "a list of paths of photos, or a path"
+            "`X` must be samples as for find_label_issues: an array of numbers, a DataFrame, "
+            "texts, a list of paths of photos, or a path"
         )
     if image_shape is not None:
         array = _as_pictures(array, image_shape)
@@ -194,7 +196,8 @@ def _labels(
     names = tuple(map(str, known))
     if len(set(names)) != len(names):
         raise UserError("two classes have the same name as text: rename one of them")
-    return names, *(np.array([code[label] for label in column]) for column in (given, predicted))
+    codes = [np.array([code[label] for label in column]) for column in (given, predicted)]
+    return names, codes[0], codes[1]
 
 
 def _probabilities(given: Any, rows: int, classes: int) -> np.ndarray:

@@ -109,7 +109,7 @@ def _within(picture: Image.Image, side: int) -> Image.Image:
 
 
 def _packed(read: Read, shown: Shown, *, tiny: bool) -> tuple[dict[str, Any], Sheets]:
-    """Sheets of all members if they are tiny; else large ones of the reviewed, small of the rest."""
+    """Sheets of all members if tiny; else large ones of the reviewed, small ones beside them."""
     everything = np.arange(len(shown.members))
     if tiny:
         spread, sheets = _spread(read, shown.members, TINY, 0, tiny=True)

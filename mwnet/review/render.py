@@ -57,11 +57,11 @@ def rendered(page: dict[str, Any], sheets: Sheets, title: str) -> str:
 
 
 def as_data(page: dict[str, Any]) -> str:
-    """Return plain values as JSON that may stand in a script element: no mark-up can begin in it.
+    r"""Return plain values as JSON that may stand in a script element: no mark-up can begin in it.
 
     Examples:
         >>> as_data({"name": "</script>"})
-        '{"name":"\\\\u003c/script\\\\u003e"}'
+        '{"name":"\\u003c/script\\u003e"}'
     """
     # All but ASCII is escaped: line separators, and halves of characters that have no UTF-8.
     text = json.dumps(page, allow_nan=False, separators=(",", ":"))

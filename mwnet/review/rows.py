@@ -1,5 +1,6 @@
 """Samples that are rows of a table: the cells in which a row differs most from its class."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,18 +52,18 @@ class Rows:
         order = np.argsort(-np.abs(distance), axis=1, kind="stable")[:, :few]
         used, place = np.unique(order, return_inverse=True)
         place = place.reshape(order.shape)
+        lines: list[list[int]] = place.tolist()
+        beside: list[list[int]] = shown.near.reshape(shown.count, -1).tolist()
         cells = [_written(columns[i], shown.members) for i in used]
         return {
             "kind": "rows",
             "features": [columns[i].name for i in used],
             "usual": [usual[i].words for i in used],
-            "which": place.tolist(),
+            "which": lines,
             "distance": np.take_along_axis(distance, order, 1).round(1).tolist(),
             "cells": [
                 [[cells[i][sample] for i in line] for sample in (row, *others) if sample >= 0]
-                for row, (line, others) in enumerate(
-                    zip(place.tolist(), shown.near.reshape(shown.count, -1).tolist(), strict=True)
-                )
+                for row, (line, others) in enumerate(zip(lines, beside, strict=True))
             ],
         }, []
 
@@ -107,7 +108,9 @@ class Usual:
                 continue
             different, counts = np.unique(present.astype(str), return_counts=True)
             total = int(own.sum())
-            share = {str(c): _share(int(k), total) for c, k in zip(different, counts, strict=True)}
+            share: dict[Any, float] = {
+                str(c): _share(int(k), total) for c, k in zip(different, counts, strict=True)
+            }
             share[None] = _share(int((own & missing).sum()), total)
             shares.append(share)
             often = present[present.astype(str) == different[counts.argmax()]][0] if total else None
@@ -154,7 +157,7 @@ def _written(column: Column, rows: np.ndarray) -> list[str]:
 
 def _cell(column: Column, value: Any) -> str:
     """A cell as people write it; empty for a missing one."""
-    if value is None or value != value:  # NaN
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if column.kind == "date":
         return str(np.datetime64(round(float(value)), "D"))

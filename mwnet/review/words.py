@@ -43,8 +43,8 @@ class Texts:
     def words(self, samples: Samples, reviewed: np.ndarray) -> list[list[list[str]]]:
         """Return for each text the words for its given class, and those for the suggested one.
 
-        A word speaks for a class if it is in more of the texts of that class than of the other; by
-        the given labels. Without a suggestion the other class is all texts.
+        A word speaks for a class if a greater share of its other texts have it than of the other
+        class; by the given labels. Without a suggestion the other class is all texts.
         """
         from sklearn.feature_extraction.text import CountVectorizer
 
@@ -58,12 +58,15 @@ class Texts:
         member = np.eye(len(samples.classes), dtype=np.float32)[samples.given]
         member = np.hstack([member, np.ones((len(samples), 1), dtype=np.float32)])
         in_class = np.asarray(counts.T @ member)
-        log_share = np.log((in_class + 0.5) / (member.sum(0) + 1))
+        size = member.sum(0)
         found = []
         for row in reviewed:
             own = counts.indices[counts.indptr[row] : counts.indptr[row + 1]]
             given, other = samples.given[row], samples.suggested[row]
-            gain = log_share[own, given] - log_share[own, other]
+            # One more text in the smaller class does not make a word speak for it.
+            few = 1 / max(1, min(size[given] - 1, size[other]))
+            here = (in_class[own, given] - 1) / max(1, size[given] - 1) + few
+            gain = np.log(here / (in_class[own, other] / max(1, size[other]) + few))
             order = np.argsort(-gain, kind="stable")
             found.append(
                 [

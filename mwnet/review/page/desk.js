@@ -18,18 +18,18 @@ function verdicts(sample) {
   return element('div', { class: 'verdicts', role: 'group', 'aria-label': 'Verdict' },
     verdictButton(sample, 'keep', 'k', '✓', ['Keep ', datum(classes[given[sample]])]),
     verdictButton(sample, 'suggest', 's', '→', other < 0 ? ['No suggestion'] : ['Take ', datum(classes[other])], other < 0),
-    verdictButton(sample, 'choose', 'c', '…', ['Another class']),
+    verdictButton(sample, 'choose', 'c', '→', ['Another']),
     verdictButton(sample, 'unsure', 'u', '?', ['Unsure']));
 }
 
 /** Nearest samples in full: pictures, the same cells, or the beginnings of texts. */
 function besideInFull(sample) {
-  if (looks.kind === 'pictures') return pictures(sample, 72);
+  if (looks.kind === 'pictures') return pictures(sample, 84);
   const sides = [[given[sample], 0], [suggested[sample], 1]].filter(([code]) => code >= 0);
   let cell = 1;
   return element('div', { class: 'beside full' }, ...sides.map(([code, side]) => {
     const found = neighbours(sample, side);
-    const group = element('div', { class: 'group' }, datum(classes[code], 'label'));
+    const group = element('div', { class: 'group' }, nearestOf(code));
     if (looks.kind === 'texts') {
       group.append(element('ul', { class: 'texts' }, ...found.map((member) => element('li', { dir: 'auto', title: ids[member] }, looks.texts[member]))));
       return group;
@@ -39,7 +39,7 @@ function besideInFull(sample) {
       element('table', { class: 'cells' },
         element('thead', {}, element('tr', {}, element('td'), ...columns.map(({ member }) => element('th', { scope: 'col' }, datum(ids[member]))))),
         element('tbody', {}, ...looks.which[sample].map((feature, place) => element('tr', {},
-          element('th', { scope: 'row' }, datum(looks.features[feature])),
+          element('th', { scope: 'row', title: looks.features[feature] }, datum(looks.features[feature])),
           ...columns.map((column) => element('td', { class: 'number' }, datum(column.cells[place] || 'missing')))))))));
     return group;
   }));
@@ -75,8 +75,9 @@ function drawDesk() {
   note.onkeydown = (event) => { if (event.key === 'Escape' || event.key === 'Enter') $('grid').focus(); };
   desk.replaceChildren(
     element('div', { class: 'head' }, element('h2', {}, datum(ids[sample])), stateOf(sample), element('span', { class: 'quiet' }, `${count(current + 1)} / ${count(list.length)}`)),
-    element('div', { class: 'what' }, inFull(sample),
-      element('div', { class: 'said' }, labels(sample), facts(sample, 'score', 'weight', 'margin'), wordsFor(sample))),
+    element('div', { class: `what ${looks.kind}` },
+      element('div', { class: 'said' }, labels(sample), facts(sample, 'score', 'weight', 'margin')),
+      element('div', { class: 'seen' }, inFull(sample), wordsFor(sample))),
     verdicts(sample),
     element('label', { class: 'note' }, element('span', {}, 'Note ', element('kbd', {}, 'n')), note),
     element('h3', {}, 'What the classes look like'),

@@ -1,6 +1,6 @@
 // The list: only the cards that can be seen are in the page.
 
-const SIZES = { pictures: [252, 226], rows: [330, 214], texts: [320, 196] };
+const SIZES = { pictures: [252, 222], rows: [310, 216], texts: [310, 200] };
 const [CARD_WIDTH, CARD_HEIGHT] = SIZES[looks.kind];
 const GAP = 10;
 const SPARE = 2;

@@ -39,8 +39,8 @@ function cells(sample, most) {
   const rows = looks.which[sample].slice(0, most).map((feature, place) => {
     const far = looks.distance[sample][place];
     return element('tr', {},
-      element('th', { scope: 'row' }, datum(looks.features[feature])),
-      element('td', { class: `number ${Math.abs(far) >= 3 ? 'far' : ''}` }, datum(looks.cells[sample][0][place] || 'missing')),
+      element('th', { scope: 'row', title: looks.features[feature] }, datum(looks.features[feature])),
+      element('td', { title: `${far} deviations from the class`, class: `number ${Math.abs(far) >= 3 ? 'far' : ''}` }, datum(looks.cells[sample][0][place] || 'missing')),
       element('td', { class: 'number quiet' }, datum(usual(feature, given[sample]))),
       element('td', { class: 'number quiet' }, datum(usual(feature, suggested[sample]))));
   });
@@ -62,11 +62,13 @@ function text(sample) {
   return element('p', { class: 'text', dir: 'auto' }, ...(whole ? parts : [element('span', { class: 'quiet' }, 'an empty text')]));
 }
 
+const nearestOf = (code) => element('p', { class: 'nearest' }, 'nearest ', datum(classes[code], 'label'));
+
 /** The nearest samples of both classes, as pictures. */
 function pictures(sample, side) {
   const sides = [[given[sample], 0], [suggested[sample], 1]].filter(([code]) => code >= 0);
   return element('div', { class: 'beside' }, ...sides.map(([code, which]) =>
     element('div', { class: 'group' },
-      datum(classes[code], 'label'),
+      nearestOf(code),
       element('div', { class: 'strip' }, ...neighbours(sample, which).map((member) => picture(member, side))))));
 }
