@@ -67,7 +67,7 @@ def samples_of(
         raise UserError("`issues` is empty: there is nothing to review")
     handed = handed_over(x, image_shape, label_column)
     rows = positions(issues.index, handed.index)
-    ids = tuple(map(str, issues.index.tolist()))
+    ids = tuple(map(_text, issues.index.tolist()))
     if len(set(ids)) != len(ids):
         raise UserError(
             "`issues` calls two samples the same: give `X` an index of different labels"
@@ -193,11 +193,16 @@ def _labels(
     unknown = [label for label in (*given, *predicted) if label not in code]
     if unknown:
         raise UserError(f"`classes` does not have {unknown[0]!r}, which is in `issues`")
-    names = tuple(map(str, known))
+    names = tuple(map(_text, known))
     if len(set(names)) != len(names):
         raise UserError("two classes have the same name as text: rename one of them")
     codes = [np.array([code[label] for label in column]) for column in (given, predicted)]
     return names, codes[0], codes[1]
+
+
+def _text(label: Any) -> str:
+    """A label as text that a file can hold: halves of characters are written out."""
+    return str(label).encode(errors="backslashreplace").decode()
 
 
 def _probabilities(given: Any, rows: int, classes: int) -> np.ndarray:

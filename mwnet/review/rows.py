@@ -52,7 +52,7 @@ class Rows:
         order = np.argsort(-np.abs(distance), axis=1, kind="stable")[:, :few]
         used, place = np.unique(order, return_inverse=True)
         place = place.reshape(order.shape)
-        lines: list[list[int]] = place.tolist()
+        lines: Any = place.tolist()
         beside: list[list[int]] = shown.near.reshape(shown.count, -1).tolist()
         cells = [_written(columns[i], shown.members) for i in used]
         return {

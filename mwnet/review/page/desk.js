@@ -72,7 +72,7 @@ function drawDesk() {
   if (sample < 0) return;
   const note = element('input', { id: 'note', type: 'text', dir: 'auto', autocomplete: 'off', '.value': notes.get(sample) ?? '' });
   note.oninput = () => write(sample, note.value);
-  note.onkeydown = (event) => { if (event.key === 'Escape' || event.key === 'Enter') $('grid').focus(); };
+  note.onkeydown = (event) => { if (event.key === 'Escape' || event.key === 'Enter') toList(); };
   desk.replaceChildren(
     element('div', { class: 'head' }, element('h2', {}, datum(ids[sample])), stateOf(sample), element('span', { class: 'quiet' }, `${count(current + 1)} / ${count(list.length)}`)),
     element('div', { class: `what ${looks.kind}` },

@@ -65,7 +65,7 @@ function startDialogs() {
     event.preventDefault();
   };
   for (const dialog of [$('choose'), $('help')]) {
-    dialog.onclose = () => $('grid').focus();
+    dialog.onclose = toList;
     dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   }
   $('help-button').onclick = () => $('help').showModal();

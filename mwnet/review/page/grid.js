@@ -140,6 +140,11 @@ function go(place) {
   drawMap();
 }
 
+/** Put the focus on the list; where it is empty, on the button that fills it. */
+function toList() {
+  $(list.length ? 'grid' : 'reset').focus({ preventScroll: true });
+}
+
 /** Choose the samples anew by the filters; the current one stays if it is among them. */
 function select() {
   const stays = here();

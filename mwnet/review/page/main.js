@@ -146,14 +146,18 @@ const MOVES = {
 const pageRows = () => Math.max(1, Math.floor($('scroll').clientHeight / (CARD_HEIGHT + GAP)));
 const LETTERS = {
   k: () => act('keep'), s: () => act('suggest'), c: () => act('choose'), u: () => act('unsure'), z: takeBack,
-  n: () => $('note')?.focus(), g: () => $('grid').focus(), '?': () => $('help').showModal(),
+  n: () => $('note')?.focus(), g: toList, '?': () => $('help').showModal(),
   '/': () => { showTools(true); $('f-text').focus(); },
 };
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const typing = event.target.matches('input, select, textarea');
-  if (event.key === 'Escape' && event.target === $('f-text')) $('grid').focus();
+  if (event.key === 'Escape' && event.target === $('f-text')) {
+    $('f-text').value = '';
+    readFilters();
+    toList();
+  }
   if (typing || document.querySelector('dialog[open]')) return;
   const move = event.target.closest('.sideways') ? null : MOVES[event.key];
   const letter = LETTERS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -191,7 +195,7 @@ function start() {
   document.addEventListener('keydown', onKey);
   new ResizeObserver(() => { redraw(); drawMap(); }).observe($('scroll'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawMap);
-  $('grid').focus({ preventScroll: true });
+  toList();
 }
 
 start();

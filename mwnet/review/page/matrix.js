@@ -62,7 +62,7 @@ function drawPairs() {
   own?.focus();
 }
 
-/** Arrows move among the cells that have samples; the tab key passes over all but one. */
+/** Arrows move to the nearest cell that has samples; the tab key passes over all but one. */
 function walkPairs(event) {
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
   const at = event.target.dataset?.pair;
@@ -70,17 +70,20 @@ function walkPairs(event) {
   event.preventDefault();
   event.stopPropagation();
   const buttons = [...$('pairs').querySelectorAll('button')];
-  let next = null;
+  let next = event.target;
   if (K <= SQUARE) {
-    let [row, column] = at.split(' ').map(Number);
-    for (row += step[0], column += step[1]; row >= 0 && row < K && column >= 0 && column < K && !next; row += step[0], column += step[1]) {
-      const wanted = `${row} ${column}`;
-      next = buttons.find((button) => button.dataset.pair === wanted);
-    }
+    const from = at.split(' ').map(Number);
+    const axis = step[0] ? 0 : 1;
+    const far = (button) => {
+      const to = button.dataset.pair.split(' ').map(Number);
+      const along = (to[axis] - from[axis]) * step[axis];
+      return along > 0 ? along * K + Math.abs(to[1 - axis] - from[1 - axis]) : Infinity;
+    };
+    next = buttons.reduce((best, button) => (far(button) < far(best) ? button : best), event.target);
   } else {
     next = buttons[buttons.indexOf(event.target) + step[0] + step[1]];
   }
-  if (!next) return;
+  if (!next || next === event.target) return;
   event.target.tabIndex = -1;
   next.tabIndex = 0;
   next.focus();

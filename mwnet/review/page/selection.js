@@ -11,8 +11,8 @@ function fits(sample) {
   if (filter.high !== null && quality[sample] > filter.high) return false;
   if (filter.some !== null && !filter.some[sample]) return false;
   if (filter.verdict) {
-    const verdict = decisionOf(sample)?.verdict ?? 'none';
-    if (filter.verdict === 'any' ? verdict === 'none' : verdict !== filter.verdict) return false;
+    const verdict = decisionOf(sample)?.verdict ?? 'open';
+    if (filter.verdict === 'decided' ? verdict === 'open' : verdict !== filter.verdict) return false;
   }
   return !filter.text || ids[sample].toLowerCase().includes(filter.text);
 }
