@@ -82,7 +82,11 @@ def flat(points: np.ndarray, *, umap: bool) -> np.ndarray:
 def _components(features: np.ndarray, width: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
+    if len(features) < 2:
+        return features[:, :width]
     rows = np.random.default_rng(0).permutation(len(features))[:FITTED]
     few = min(width, features.shape[1], len(rows))
     solver: Any = "covariance_eigh" if features.shape[1] <= 2_000 else "randomized"
-    return PCA(few, svd_solver=solver, random_state=0).fit(features[rows]).transform(features)
+    with np.errstate(invalid="ignore"):  # of samples that are all the same
+        fitted = PCA(few, svd_solver=solver, random_state=0).fit(features[rows])
+    return fitted.transform(features)
