@@ -60,6 +60,9 @@ def test_other_numbers_are_stretched_over_the_set() -> None:
     x[0], x[1], x[2] = -1, 1, 0
     greys = [one[0, 0] for one in Pictures(x).read(np.array([0, 1, 2]), 48)]
     assert greys == [0, 255, 128]
+    few = np.full((2, 1, 8, 8), 16, dtype=np.uint8)
+    few[1] = 4
+    assert [one[0, 0] for one in Pictures(few).read(np.arange(2), 48)] == [255, 64]
 
 
 def test_photos_keep_their_shape(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ class Pictures:
     """Samples that are arrays of pixels.
 
     Attributes:
-        x: ``(n, channels, height, width)``; bytes as they are, other numbers are stretched from
-            the least to the greatest of the set.
+        x: ``(n, channels, height, width)``; numbers are stretched from the least of the set, of
+            bytes from 0, to the greatest.
     """
 
     x: np.ndarray
@@ -49,12 +49,11 @@ class Pictures:
 
     def read(self, rows: np.ndarray, side: int) -> Iterator[np.ndarray]:
         """Yield the pictures at some rows."""
-        low, high = 0.0, 255.0
-        if self.x.dtype != np.uint8:
-            low, high = float(self.x.min()), float(self.x.max())
+        whole = self.x.dtype == np.uint8
+        low, high = 0.0 if whole else float(self.x.min()), float(self.x.max())
         for row in rows:
             one = self.x[row]
-            if self.x.dtype != np.uint8:
+            if not (whole and high == 255):
                 scaled = (one.astype(np.float32) - low) / ((high - low) or 1.0)
                 one = (255 * scaled).round().astype(np.uint8)
             picture = one[:3].transpose(1, 2, 0) if len(one) >= 3 else one[0]

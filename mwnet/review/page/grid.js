@@ -137,7 +137,7 @@ function go(place) {
   cards.get(old)?.setAttribute('aria-selected', 'false');
   cards.get(current)?.setAttribute('aria-selected', 'true');
   drawDesk();
-  drawMap();
+  drawMap(false);
 }
 
 /** Put the focus on the list; where it is empty, on the button that fills it. */

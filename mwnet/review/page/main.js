@@ -194,7 +194,7 @@ function start() {
   };
   document.addEventListener('keydown', onKey);
   new ResizeObserver(() => { redraw(); drawMap(); }).observe($('scroll'));
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawMap);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawMap());
   toList();
 }
 

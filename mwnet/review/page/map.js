@@ -4,19 +4,22 @@ const COLOURS = ['#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377
 const colour = (code) => (K <= COLOURS.length ? COLOURS[code] : `hsl(${(code * 137.508) % 360} 55% 55%)`);
 const MARGIN = 8;
 let path = [];
+let extent = [0, 0];
 
-function spot(points, i) {
-  const box = $('map');
+/** Where a point is on the screen, in pixels of the map. */
+function spot(places, i) {
   return [
-    MARGIN + (points[2 * i] / 65535) * (box.clientWidth - 2 * MARGIN),
-    MARGIN + (1 - points[2 * i + 1] / 65535) * (box.clientHeight - 2 * MARGIN),
+    MARGIN + (places[2 * i] / 65535) * (extent[0] - 2 * MARGIN),
+    MARGIN + (1 - places[2 * i + 1] / 65535) * (extent[1] - 2 * MARGIN),
   ];
 }
 
 let waiting = false;
+let points = null;
 
-/** Draw the map once before the next picture on the screen. */
-function drawMap() {
+/** Draw the map once before the next picture on the screen; its points only where they changed. */
+function drawMap(changed = true) {
+  if (changed) points = null;
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
@@ -28,22 +31,18 @@ function drawMap() {
 function paintMap() {
   const box = $('map');
   if (!box.clientWidth) return;
+  extent = [box.clientWidth, box.clientHeight];
   const scale = window.devicePixelRatio || 1;
-  box.width = box.clientWidth * scale;
-  box.height = box.clientHeight * scale;
-  const pen = box.getContext('2d');
-  pen.scale(scale, scale);
   const style = getComputedStyle(document.documentElement);
-  const size = N > 5000 ? 1.5 : 2.5;
-  pen.fillStyle = style.getPropertyValue('--dust');
-  for (let i = 0; i < background.length / 2; i++) dot(pen, spot(background, i), 1.5);
-  const inList = new Uint8Array(N);
-  for (const sample of list) inList[sample] = 1;
-  pen.globalAlpha = 0.25;
-  for (let i = 0; i < N; i++) if (!inList[i]) { pen.fillStyle = colour(given[i]); dot(pen, spot(spots, i), size * 0.7); }
-  pen.globalAlpha = 0.9;
-  for (const i of list) { pen.fillStyle = colour(given[i]); dot(pen, spot(spots, i), size); }
-  pen.globalAlpha = 1;
+  const size = [Math.round(box.clientWidth * scale), Math.round(box.clientHeight * scale)];
+  if (!points || points.width !== size[0] || points.height !== size[1]) {
+    points = element('canvas', { width: size[0], height: size[1] });
+    paintPoints(points.getContext('2d'), scale, style.getPropertyValue('--dust'));
+  }
+  [box.width, box.height] = size;
+  const pen = box.getContext('2d');
+  pen.drawImage(points, 0, 0);
+  pen.scale(scale, scale);
   if (here() >= 0) {
     const [x, y] = spot(spots, here());
     pen.strokeStyle = style.getPropertyValue('--text');
@@ -62,7 +61,29 @@ function paintMap() {
   }
 }
 
-function dot(pen, [x, y], size) {
+function paintPoints(pen, scale, dust) {
+  pen.scale(scale, scale);
+  const size = N > 5000 ? 1.5 : 2.5;
+  pen.fillStyle = dust;
+  for (let i = 0; i < background.length / 2; i++) dot(pen, background, i, 1.5);
+  const inList = new Uint8Array(N);
+  for (const sample of list) inList[sample] = 1;
+  for (const wanted of [0, 1]) {
+    pen.globalAlpha = wanted ? 0.9 : 0.25;
+    let code = -1;
+    for (const i of ordered('given')) {
+      if (inList[i] !== wanted) continue;
+      if (given[i] !== code) {
+        code = given[i];
+        pen.fillStyle = colour(code);
+      }
+      dot(pen, spots, i, wanted ? size : size * 0.7);
+    }
+  }
+}
+
+function dot(pen, places, i, size) {
+  const [x, y] = spot(places, i);
   pen.fillRect(x - size, y - size, 2 * size, 2 * size);
 }
 
@@ -101,10 +122,8 @@ function distances([x, y]) {
 function nearest(number) {
   if (here() < 0) return;
   const far = distances(spot(spots, here()));
-  const order = Array.from({ length: N }, (_, i) => i).sort((a, b) => far[a] - far[b]);
-  const some = new Uint8Array(N);
-  for (const i of order.slice(0, number)) some[i] = 1;
-  only(some);
+  const most = far.slice().sort()[Math.min(number, N) - 1];
+  only(Uint8Array.from(far, (one) => (one <= most ? 1 : 0)));
 }
 
 function pick(point) {
@@ -117,7 +136,7 @@ function startMap() {
   const box = $('map');
   const at = (event) => [event.offsetX, event.offsetY];
   box.onpointerdown = (event) => { box.setPointerCapture(event.pointerId); path = [at(event)]; };
-  box.onpointermove = (event) => { if (path.length) { path.push(at(event)); drawMap(); } };
+  box.onpointermove = (event) => { if (path.length) { path.push(at(event)); drawMap(false); } };
   box.onpointerup = () => {
     const drawn = path;
     path = [];
@@ -125,7 +144,7 @@ function startMap() {
     if (wide + high < 8) pick(drawn[0]);
     else lasso(drawn);
   };
-  box.onpointercancel = () => { path = []; drawMap(); };
+  box.onpointercancel = () => { path = []; drawMap(false); };
   $('near').onclick = () => nearest(Math.max(1, Number($('near-count').value) || 1));
   $('map-clear').onclick = () => only(null);
   if (K <= COLOURS.length) {
