@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mwnet.review.gather import gathered, packed, run_key
-from mwnet.review.near import flat, reduced, shown
+from mwnet.review.near import Chosen, flat
 from mwnet.review.pictures import Pictures
 from mwnet.review.render import as_data, rendered
-from mwnet.review.samples import Samples
+from mwnet.review.samples import Samples, Shown
 
 
 def line(n: int = 30) -> Samples:
@@ -37,9 +38,14 @@ def line(n: int = 30) -> Samples:
         weight=np.ones(n),
         margin=np.zeros(n),
         is_issue=issue,
-        features=x[:, None],
-        looks=Pictures(np.zeros((n, 1, 8, 8), dtype=np.uint8)),
+        features=lambda rows: x[rows, None],
+        looks=Pictures(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), torch.arange(n)),
     )
+
+
+def shown(samples: Samples, count: int) -> Shown:
+    chosen = Chosen.of(samples, count)
+    return chosen.beside(samples, chosen.points(samples))
 
 
 def numbers(text: str, kind: str) -> np.ndarray:
@@ -50,7 +56,7 @@ def numbers(text: str, kind: str) -> np.ndarray:
 
 def test_neighbours_are_the_nearest_of_each_class() -> None:
     samples = line()
-    found = shown(samples, samples.features, 2)
+    found = shown(samples, 2)
     assert found.reviewed.tolist() == [3, 0]
     near = found.members[found.near]
     assert sorted(near[0, 0]) == [15, 16, 17]  # of "high", its given class
@@ -64,7 +70,7 @@ def test_a_class_of_few_has_fewer_neighbours() -> None:
     given = np.zeros(30, dtype=np.int64)
     given[:2] = 1
     samples = replace(samples, given=given, suggested=np.full(30, -1), is_issue=given == 1)
-    found = shown(samples, samples.features, 30)
+    found = shown(samples, 30)
     row = found.reviewed.tolist().index(0)
     assert found.members[found.near[row, 0, 0]] == 1
     assert found.near[row, 0, 1:].tolist() == [-1, -1]
@@ -101,13 +107,36 @@ def test_wide_features_are_reduced_and_distances_kept() -> None:
     rng = np.random.default_rng(0)
     low = rng.normal(size=(200, 5)).astype(np.float32)
     wide = low @ np.linalg.qr(rng.normal(size=(100, 5)))[0].T.astype(np.float32)
-    found = reduced(wide)
+    samples = replace(line(200), features=lambda rows: wide[rows])
+    points = Chosen.of(samples, 200).points(samples)
+    assert points.rows.tolist() == list(range(200))
+    found = points.values
     assert found.shape == (200, 32)
     np.testing.assert_allclose(
         np.linalg.norm(found[0] - found[1:], axis=1), np.linalg.norm(low[0] - low[1:], axis=1),
         rtol=1e-3,
     )  # fmt: skip
-    assert reduced(low) is low
+    narrow = replace(samples, features=lambda rows: low[rows])
+    np.testing.assert_array_equal(Chosen.of(narrow, 200).points(narrow).values, low)
+
+
+def test_features_are_asked_for_where_they_are_needed() -> None:
+    n = 200_000
+    asked: list[np.ndarray] = []
+
+    def features(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows)
+        return rows[:, None].astype(np.float32)
+
+    samples = replace(
+        line(n),
+        features=features,
+        looks=Pictures(torch.zeros(1, 1, 8, 8).expand(n, 1, 8, 8), torch.arange(n)),
+    )
+    page, _ = gathered(samples, limit=10)
+    assert page["count"] == 10
+    assert len(asked) == 1
+    assert len(asked[0]) < 50_000
 
 
 def test_the_map_is_within_its_frame(monkeypatch: pytest.MonkeyPatch) -> None:

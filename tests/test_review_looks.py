@@ -6,16 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from test_review_gather import line
+from test_review_gather import line, shown
 
 from mwnet.core.errors import UserError
 from mwnet.data.tables.columns import Column, Table
-from mwnet.review.near import shown
 from mwnet.review.pictures import Photos, Pictures
 from mwnet.review.rows import Rows
 from mwnet.review.samples import Shown
 from mwnet.review.words import Texts
+
+
+def pictures(x: np.ndarray) -> Pictures:
+    return Pictures(torch.from_numpy(x), torch.arange(len(x)))
 
 
 def opened(content: bytes) -> np.ndarray:
@@ -27,8 +31,8 @@ def test_tiny_pictures_are_on_their_sheet_as_they_are(shape: tuple[int, int, int
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (30, *shape)).astype(np.uint8)
     samples = line()
-    found = shown(samples, samples.features, 10)
-    looks, sheets = Pictures(x).packed(samples, found)
+    found = shown(samples, 10)
+    looks, sheets = pictures(x).packed(samples, found)
     assert looks["tiny"]
     sheet = opened(sheets[0][1])
     assert sheets[0][0] == "image/png"
@@ -44,9 +48,9 @@ def test_tiny_pictures_are_on_their_sheet_as_they_are(shape: tuple[int, int, int
 
 def test_many_pictures_take_several_sheets() -> None:
     n = 3000
-    x = (np.arange(n * 48 * 48) % 251).reshape(n, 1, 48, 48).astype(np.uint8)
+    x = (np.arange(n * 48 * 48) % 256).reshape(n, 1, 48, 48).astype(np.uint8)
     found = Shown(np.arange(n), n, np.full((n, 2, 3), -1))
-    looks, sheets = Pictures(x).packed(line(), found)
+    looks, sheets = pictures(x).packed(line(), found)
     on, across = looks["large"]["on"], looks["large"]["across"]
     assert len(sheets) == -(-n // on) == 2
     assert looks["large"]["rows"] == [across, -(-(n - on) // across)]
@@ -58,11 +62,11 @@ def test_many_pictures_take_several_sheets() -> None:
 def test_other_numbers_are_stretched_over_the_set() -> None:
     x = np.zeros((30, 1, 8, 8), dtype=np.float32)
     x[0], x[1], x[2] = -1, 1, 0
-    greys = [one[0, 0] for one in Pictures(x).read(np.array([0, 1, 2]), 48)]
+    greys = [one[0, 0] for one in pictures(x).read(np.array([0, 1, 2]), 48)]
     assert greys == [0, 255, 128]
     few = np.full((2, 1, 8, 8), 16, dtype=np.uint8)
     few[1] = 4
-    assert [one[0, 0] for one in Pictures(few).read(np.arange(2), 48)] == [255, 64]
+    assert [one[0, 0] for one in pictures(few).read(np.arange(2), 48)] == [255, 64]
 
 
 def test_photos_keep_their_shape(tmp_path: Path) -> None:
@@ -71,7 +75,7 @@ def test_photos_keep_their_shape(tmp_path: Path) -> None:
         files.append(tmp_path / f"{i}.png")
         Image.new("RGB", (300, 150) if i % 2 else (40, 60), (i * 8, 100, 200)).save(files[-1])
     samples = line()
-    found = shown(samples, samples.features, 10)
+    found = shown(samples, 10)
     looks, sheets = Photos(tuple(files)).packed(samples, found)
     sizes = looks["large"]["sizes"]
     assert len(sizes) == 10
@@ -108,7 +112,7 @@ def table() -> Table:
 
 def test_cells_that_differ_most_come_first() -> None:
     samples = line()  # sample 3 is given as "high" and looks like "low"
-    looks, sheets = Rows(table()).packed(samples, shown(samples, samples.features, 2))
+    looks, sheets = Rows(table()).packed(samples, shown(samples, 2))
     assert sheets == []
     names = [looks["features"][i] for i in looks["which"][0]]
     assert names[0] == "size"
@@ -132,7 +136,7 @@ def test_a_value_that_half_a_class_share_is_no_infinite_scale() -> None:
     values[20:] = 100
     looks, _ = Rows(Table((Column("x", "numeric", values),))).packed(
         replace(samples, given=np.zeros(30, dtype=np.int64)),
-        shown(samples, samples.features, 1),
+        shown(samples, 1),
     )
     assert abs(looks["distance"][0][0]) < 0.1
 
@@ -156,7 +160,7 @@ def test_numbers_and_days_are_written_as_people_do() -> None:
 def test_words_speak_for_the_class_that_has_them() -> None:
     texts = np.array(["good film " + "x" * (i % 3) for i in range(15)] + ["bad film"] * 15, object)
     samples = line()
-    looks, _ = Texts(texts).packed(samples, shown(samples, samples.features, 2))
+    looks, _ = Texts(texts).packed(samples, shown(samples, 2))
     # Given "high", whose other texts are bad; it says what "low" says.
     assert looks["words"][0] == [[], ["good"]]
     assert looks["words"][1] == [["good"], []]
@@ -167,7 +171,7 @@ def test_texts_are_cut_and_may_be_missing() -> None:
     texts = np.array(["word " * 1000] * 30, dtype=object)
     texts[0] = None
     samples = line()
-    found = shown(samples, samples.features, 2)
+    found = shown(samples, 2)
     looks, _ = Texts(texts).packed(samples, found)
     assert looks["texts"][1] == ""
     assert len(looks["texts"][0]) == 2000

@@ -18,7 +18,7 @@ from mwnet.data.tables.columns import features_of as columns_of
 from mwnet.data.tables.columns import of_numbers
 from mwnet.review.pictures import Photos, Pictures
 from mwnet.review.samples import Looks, Samples
-from mwnet.review.sources import features_of, flattened, looks_of, of_table, prepared
+from mwnet.review.sources import Features, features_of, flattened, looks_of, of_table, prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +33,12 @@ class Handed:
     Attributes:
         index: ``(n,)`` what the issues call each of them.
         looks: how they look.
-        features: ``(n, d)``.
+        features: of some of them, by position.
     """
 
     index: "pd.Index"
     looks: Looks
-    features: np.ndarray
+    features: Features
 
 
 def samples_of(
@@ -95,7 +95,7 @@ def samples_of(
         weight=_numbers(issues, "weight"),
         margin=_numbers(issues, "margin") if "margin" in issues.columns else absent,
         is_issue=issues["is_label_issue"].to_numpy(dtype=bool),
-        features=handed.features[rows],
+        features=lambda some: handed.features(rows[some]),
         looks=handed.looks.rows(rows),
         noise=noise,
     )
@@ -120,7 +120,7 @@ def handed_over(x: Any, image_shape: tuple[int, ...] | None, label_column: str |
     features = as_photos(x)
     if features is not None:
         files = tuple(Path(file) for file in x)
-        return Handed(pd.RangeIndex(len(files)), Photos(files), features)
+        return Handed(pd.RangeIndex(len(files)), Photos(files), features.__getitem__)
     index = x.index if hasattr(x, "iloc") else None
     array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
     if array.dtype.kind not in "iufb" or not 2 <= array.ndim <= 4:
@@ -137,7 +137,9 @@ def handed_over(x: Any, image_shape: tuple[int, ...] | None, label_column: str |
     if array.dtype != np.uint8:
         array = array.astype(np.float32)
     samples = channels_first(torch.from_numpy(np.ascontiguousarray(array)))
-    return Handed(index, Pictures(samples.numpy()), flattened(samples))
+    everything = torch.arange(len(samples))
+    looks = Pictures(samples, everything)
+    return Handed(index, looks, lambda some: flattened(samples, everything[some]))
 
 
 def positions(labels: "pd.Index", index: "pd.Index") -> np.ndarray:

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mwnet.review.near import flat, reduced, shown
+from mwnet.review.near import Chosen, flat
 from mwnet.review.samples import Samples, Sheets
-
-BACKGROUND = 3_000
-"""Samples at most that the map shows besides those that are reviewed."""
 
 
 def gathered(
@@ -27,14 +24,13 @@ def gathered(
     Returns:
         Plain values, and sheets of pictures.
     """
-    points = reduced(samples.features.astype(np.float32))
-    chosen = shown(samples, points, samples.looks.most if limit is None else limit)
+    chosen = Chosen.of(samples, samples.looks.most if limit is None else limit)
+    points = chosen.points(samples)
+    shown = chosen.beside(samples, points)
     reviewed = chosen.reviewed
-    rest = np.setdiff1d(np.arange(len(samples)), reviewed)
-    rest = np.sort(np.random.default_rng(0).permutation(rest)[:BACKGROUND])
-    places = flat(points[np.concatenate([reviewed, rest])], umap=umap)
+    places = flat(points.of(np.concatenate([reviewed, chosen.background])), umap=umap)
     places = (places * 65_535).round()
-    looks, sheets = samples.looks.packed(samples, chosen)
+    looks, sheets = samples.looks.packed(samples, shown)
     columns = {
         "given": (samples.given, "<u2"),
         "suggested": (samples.suggested, "<i2"),
@@ -47,15 +43,15 @@ def gathered(
     page = {
         "key": run_key(samples),
         "total": len(samples),
-        "count": chosen.count,
+        "count": shown.count,
         "issues": int(samples.is_issue.sum()),
         "classes": list(samples.classes),
-        "ids": [samples.ids[i] for i in chosen.members],
+        "ids": [samples.ids[i] for i in shown.members],
         "columns": {name: packed(v[reviewed], kind) for name, (v, kind) in columns.items()},
-        "near": packed(chosen.near, "<i4"),
-        "classOf": packed(samples.given[chosen.members], "<u2"),
-        "map": packed(places[: chosen.count], "<u2"),
-        "background": packed(places[chosen.count :], "<u2"),
+        "near": packed(shown.near, "<i4"),
+        "classOf": packed(samples.given[shown.members], "<u2"),
+        "map": packed(places[: shown.count], "<u2"),
+        "background": packed(places[shown.count :], "<u2"),
         "noise": _noise(samples.noise),
         "looks": looks,
     }

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from mwnet.core.errors import UserError
 from mwnet.data.decoding import decoded
@@ -18,6 +20,8 @@ TINY = 48
 """Pixels of a side up to which a picture is kept as it is."""
 LARGE, SMALL = 128, 64
 """Pixels of the longer side of a thumbnail, and of one that is shown beside another."""
+MEASURED = 2_000
+"""Samples at most whose least and greatest numbers are looked for."""
 SHEET = 2_048
 """Pixels of a side of a sheet at most."""
 JPEG_QUALITY = 82
@@ -31,16 +35,19 @@ class Pictures:
     """Samples that are arrays of pixels.
 
     Attributes:
-        x: ``(n, channels, height, width)``; numbers are stretched from the least of the set, of
-            bytes from 0, to the greatest.
+        x: ``(m, channels, height, width)``, which may lie in a file that is larger than the memory.
+            Numbers are stretched from the least, of bytes from 0, to the greatest; of many samples
+            some are looked at.
+        at: ``(n,)`` which of them are the samples.
     """
 
-    x: np.ndarray
+    x: Tensor
+    at: Tensor
     most: int = 5_000
 
     def rows(self, rows: np.ndarray) -> "Pictures":
         """Return some of them."""
-        return Pictures(self.x[rows])
+        return Pictures(self.x, self.at[rows])
 
     def packed(self, samples: Samples, shown: Shown) -> tuple[dict[str, Any], Sheets]:
         """Put the pictures on sheets, tiny ones as they are."""
@@ -49,13 +56,15 @@ class Pictures:
 
     def read(self, rows: np.ndarray, side: int) -> Iterator[np.ndarray]:
         """Yield the pictures at some rows."""
-        whole = self.x.dtype == np.uint8
-        low, high = 0.0 if whole else float(self.x.min()), float(self.x.max())
-        for row in rows:
-            one = self.x[row]
-            if not (whole and high == 255):
+        some = self.x[self.at[:: max(1, len(self.at) // MEASURED)].to(self.x.device)]
+        low = 0.0 if some.dtype == torch.uint8 else float(some.min())
+        high = float(some.max())
+        for row in self.at[rows]:
+            one = self.x[row].cpu().numpy()
+            if low != 0 or high != 255:
                 scaled = (one.astype(np.float32) - low) / ((high - low) or 1.0)
-                one = (255 * scaled).round().astype(np.uint8)
+                one = (255 * scaled).round().clip(0, 255).astype(np.uint8)
+            one = one.astype(np.uint8, copy=False)
             picture = one[:3].transpose(1, 2, 0) if len(one) >= 3 else one[0]
             yield np.asarray(_within(Image.fromarray(np.ascontiguousarray(picture)), side))
 

@@ -139,10 +139,13 @@ class Usual:
             rest = np.flatnonzero(missing)
         else:
             rest = np.arange(len(values))
+        known_far: dict[tuple[int, str | None], float] = {}
         for row in rest:
-            cell = None if missing[row] else str(values[row])
-            share = self.shares[given[row]]
-            out[row] = norm.isf(share.get(cell, min(share.values())) / 2)
+            told = (int(given[row]), None if missing[row] else str(values[row]))
+            if told not in known_far:
+                share = self.shares[told[0]]
+                known_far[told] = float(norm.isf(share.get(told[1], min(share.values())) / 2))
+            out[row] = known_far[told]
         return np.clip(out, -FARTHEST, FARTHEST)
 
 

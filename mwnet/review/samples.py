@@ -1,5 +1,6 @@
 """What is reviewed: training samples, what was found out about them, and how each one looks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,7 +63,7 @@ class Samples:
         weight: ``(n,)`` how much the sample counts in training.
         margin: ``(n,)`` log probability of the given label minus that of the best other one.
         is_issue: ``(n,)`` whether the label is called wrong.
-        features: ``(n, d)`` float32, in which near samples look alike.
+        features: ``(m,)`` positions -> ``(m, d)`` features, in which near samples look alike.
         looks: how each one looks.
         noise: ``rate`` of wrong labels and its ``interval``, as in ``summary.json``, or None.
     """
@@ -76,7 +77,7 @@ class Samples:
     weight: np.ndarray
     margin: np.ndarray
     is_issue: np.ndarray
-    features: np.ndarray
+    features: Callable[[np.ndarray], np.ndarray]
     looks: Looks
     noise: dict[str, Any] | None = None
 

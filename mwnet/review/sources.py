@@ -1,5 +1,6 @@
 """How the samples of a loaded source look, and where they lie in feature space."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from mwnet.review.rows import Rows
 from mwnet.review.samples import Looks
 from mwnet.review.words import Texts
 
-FINE = 32
-"""Pixels of a side up to which a picture is its own features."""
+VALUES = 1024
+"""Values up to which a picture is its own features."""
+Features = Callable[[np.ndarray], np.ndarray]
+"""Positions -> features."""
 COARSE = 16
 """Pixels of a side that a larger one is averaged to."""
 
@@ -31,10 +34,9 @@ def looks_of(source: Source, rows: torch.Tensor, root: Path | None) -> Looks:
         return of_table(source.table).rows(rows.numpy())
     if source.names is not None and root is not None:
         return Photos(tuple(root / source.names[row] for row in rows.tolist()))
-    x = source.x.cpu()[rows].numpy()
     if source.image_size != (1, 1):
-        return Pictures(x)
-    return Rows(of_numbers(x[:, :, 0, 0], source.feature_names))
+        return Pictures(source.x, rows)
+    return Rows(of_numbers(source.x.cpu()[rows].numpy()[:, :, 0, 0], source.feature_names))
 
 
 def of_table(table: Table) -> Looks:
@@ -45,8 +47,8 @@ def of_table(table: Table) -> Looks:
     return Rows(table)
 
 
-def features_of(source: Source, rows: torch.Tensor) -> np.ndarray:
-    """Return ``(n, d)`` features of some samples: prepared ones, or pixels of large ones averaged.
+def features_of(source: Source, rows: torch.Tensor) -> Features:
+    """Return what computes features of some samples: prepared ones, or pixels of pictures.
 
     Args:
         source: as loaded, or prepared.
@@ -54,20 +56,28 @@ def features_of(source: Source, rows: torch.Tensor) -> np.ndarray:
     """
     if source.table is not None:
         source = source.prepared(rows)
-    return flattened(source.x.cpu()[rows])
+    return lambda some: flattened(source.x, rows[some])
 
 
-def prepared(table: Table) -> np.ndarray:
-    """Return ``(n, d)`` features of the rows of a table."""
-    rows = torch.arange(len(table))
-    return TablePreparation.fit(table, rows).transform(table).numpy()
+def prepared(table: Table) -> Features:
+    """Return what computes features of the rows of a table."""
+    everything = torch.arange(len(table))
+    x = TablePreparation.fit(table, everything).transform(table).numpy()
+    return lambda some: x[some]
 
 
-def flattened(x: torch.Tensor) -> np.ndarray:
-    """Return ``(n, c, h, w)`` samples as ``(n, d)`` float32."""
-    if max(x.shape[2:]) > FINE:
-        chunks = [
-            torch.nn.functional.adaptive_avg_pool2d(some.float(), COARSE) for some in x.split(256)
-        ]
-        x = torch.cat(chunks)
-    return x.flatten(1).float().numpy()
+def flattened(x: torch.Tensor, rows: torch.Tensor) -> np.ndarray:
+    """Return some of ``(n, c, h, w)`` samples as ``(m, d)`` float32; larger pictures averaged.
+
+    Args:
+        x: samples, which may lie in a file that is larger than the memory.
+        rows: ``(m,)`` which of them.
+    """
+    large = x[0].numel() > VALUES and max(x.shape[2:]) > COARSE
+    chunks = []
+    for few in rows.split(1024):
+        some = x[few.to(x.device)].cpu().float()
+        if large:
+            some = torch.nn.functional.adaptive_avg_pool2d(some, COARSE)
+        chunks.append(some.flatten(1))
+    return torch.cat(chunks).numpy()

@@ -11,6 +11,8 @@ from mwnet.review.samples import Samples, Sheets, Shown
 LONGEST = 2_000
 BESIDE = 240
 """Characters of a text, and of one that is shown beside another."""
+COUNTED = 20_000
+"""Texts besides those that are reviewed in which words are counted at most."""
 WORDS = 5
 """Words that speak for a class."""
 PLAIN = 0.7
@@ -49,19 +51,22 @@ class Texts:
         from sklearn.feature_extraction.text import CountVectorizer
 
         vectoriser = CountVectorizer(binary=True, max_features=20_000, token_pattern=r"(?u)\b\w+\b")
-        texts = ["" if text is None else str(text) for text in self.texts]
+        others = np.setdiff1d(np.arange(len(samples)), reviewed)
+        others = np.random.default_rng(0).permutation(others)[:COUNTED]
+        rows = np.concatenate([reviewed, others])
+        texts = ["" if text is None else str(text) for text in self.texts[rows]]
         try:
             counts = sparse.csr_matrix(vectoriser.fit_transform(texts))
         except ValueError:  # no words at all
             return [[[], []] for _ in reviewed]
         known = vectoriser.get_feature_names_out()
-        member = np.eye(len(samples.classes), dtype=np.float32)[samples.given]
-        member = np.hstack([member, np.ones((len(samples), 1), dtype=np.float32)])
+        member = np.eye(len(samples.classes), dtype=np.float32)[samples.given[rows]]
+        member = np.hstack([member, np.ones((len(rows), 1), dtype=np.float32)])
         in_class = np.asarray(counts.T @ member)
         size = member.sum(0)
         found = []
-        for row in reviewed:
-            own = counts.indices[counts.indptr[row] : counts.indptr[row + 1]]
+        for place, row in enumerate(reviewed):
+            own = counts.indices[counts.indptr[place] : counts.indptr[place + 1]]
             given, other = samples.given[row], samples.suggested[row]
             # One more text in the smaller class does not make a word speak for it.
             few = 1 / max(1, min(size[given] - 1, size[other]))

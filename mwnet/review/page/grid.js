@@ -151,6 +151,7 @@ function select() {
   list = selected();
   const place = list.indexOf(stays);
   current = place >= 0 ? place : Math.min(current, Math.max(0, list.length - 1));
+  $('list-title').textContent = filter.issue === 'issue' ? 'Suspects' : 'Samples';
   $('shown').textContent = `${count(list.length)} of ${count(N)}`;
   $('nothing').hidden = list.length > 0;
   $('grid').hidden = !list.length;
