@@ -49,7 +49,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_rooms_are_few() -> None:
+def test_rooms_are_at_most_thirteen() -> None:
     rooms = {room_of(path) for path in files()} - {"public"}
     assert rooms == set(ORDER)
     assert len(rooms) <= 13

@@ -109,7 +109,7 @@ def test_the_file_goes_round(chromium: "Browser", file: Path, tmp_path: Path) ->
 
 def test_a_file_of_a_spreadsheet_is_read(opened: "Page") -> None:
     """With a mark at its beginning, other ends of lines, quotes where none are needed."""
-    text = '\ufeffid,given,verdict,label,note\n"0","1","keep","1","two\nlines"\n5,6,correct,7,\n'
+    text = '\ufeffid,given,verdict,label,note\n"0","1","keep","","two\nlines"\n5,6,correct,7,\n'
     assert load(opened, text.encode()) == "mine.csv: 2 decisions were loaded."
     assert states(opened) == ["✓ kept", "→ 7"]
 

@@ -1,5 +1,6 @@
 """What Python puts into a review page: which samples, beside which, and how they are written."""
 
+import base64
 import json
 import re
 import sys
@@ -16,7 +17,7 @@ from mwnet.review.gather import gathered, packed, run_key
 from mwnet.review.near import Chosen, flat
 from mwnet.review.pictures import Pictures
 from mwnet.review.render import as_data, rendered
-from mwnet.review.samples import Samples, Shown
+from mwnet.review.reviewed import Samples, Shown
 
 
 def line(n: int = 30) -> Samples:
@@ -49,8 +50,6 @@ def shown(samples: Samples, count: int) -> Shown:
 
 
 def numbers(text: str, kind: str) -> np.ndarray:
-    import base64
-
     return np.frombuffer(base64.b64decode(text), dtype=kind)
 
 

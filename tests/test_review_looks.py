@@ -13,8 +13,8 @@ from test_review_gather import line, shown
 from mwnet.core.errors import UserError
 from mwnet.data.tables.columns import Column, Table
 from mwnet.review.pictures import Photos, Pictures
+from mwnet.review.reviewed import Shown
 from mwnet.review.rows import Rows
-from mwnet.review.samples import Shown
 from mwnet.review.words import Texts
 
 

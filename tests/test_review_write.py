@@ -1,5 +1,6 @@
 """mwnet.review: every kind of samples, what it refuses, and the page that a run leaves."""
 
+import base64
 import json
 import re
 import subprocess
@@ -110,6 +111,20 @@ def test_samples_are_found_by_the_index(out: Path) -> None:
     assert cells["row 1"] == "1.5"
 
 
+def test_a_run_quotes_names_that_a_spreadsheet_would_run(tmp_path: Path, out: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(N) * 1.5}, index=[f"={i}" for i in range(N)])
+    mwnet.review(issues([f"'={i}" for i in range(N)]), frame, out)
+    assert data_of(out)["ids"][1] == "'=6"
+    assert data_of(out)["looks"]["cells"][1][0] == ["9"]
+
+
+def test_a_cut_margin_is_no_small_probability(out: Path) -> None:
+    margin, loss = np.full(N, -30.0), np.full(N, 60.0)
+    mwnet.review(issues(margin=margin, loss=loss), np.zeros((N, 8, 8)), out)
+    text = data_of(out)["columns"]["probability"]
+    assert np.frombuffer(base64.b64decode(text), dtype="<f4")[0] == 1
+
+
 def test_numbers_as_pictures(out: Path) -> None:
     x = np.random.default_rng(0).random((N, 64))
     for shape in ((8, 8), (1, 8, 8), (4, 4, 4)):
@@ -119,8 +134,6 @@ def test_numbers_as_pictures(out: Path) -> None:
 
 def test_probabilities_give_each_sample_a_suggestion(out: Path) -> None:
     def suggestions() -> list[int]:
-        import base64
-
         text = data_of(out)["columns"]["suggested"]
         return np.frombuffer(base64.b64decode(text), dtype="<i2").tolist()
 

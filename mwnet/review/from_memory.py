@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mwnet.core.errors import UserError, WrongType
+from mwnet.core.files import csv_cell
 from mwnet.core.formats import dataset_of
 from mwnet.data.inputs import as_photos, as_table
 from mwnet.data.load import load
@@ -17,7 +18,7 @@ from mwnet.data.source import channels_first
 from mwnet.data.tables.columns import features_of as columns_of
 from mwnet.data.tables.columns import of_numbers
 from mwnet.review.pictures import Photos, Pictures
-from mwnet.review.samples import Looks, Samples
+from mwnet.review.reviewed import Looks, Samples
 from mwnet.review.sources import Features, features_of, flattened, looks_of, of_table, prepared
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def samples_of(
         suggested = np.where(predicted == given, -1, predicted)
         probability = np.full(len(given), np.nan)
         if "margin" in issues.columns:
-            best = np.exp(-_numbers(issues, "loss") - _numbers(issues, "margin"))
-            probability = np.where(suggested < 0, np.nan, best.clip(0, 1))
+            margin = _numbers(issues, "margin")
+            # At the lowest margin that is kept the other class is all but certain.
+            log = np.where(margin <= -30, 0, -_numbers(issues, "loss") - margin)
+            probability = np.where(suggested < 0, np.nan, np.exp(np.minimum(log, 0)))
     absent = np.full(len(given), np.nan)
     return Samples(
         ids=ids,
@@ -153,6 +156,8 @@ def positions(labels: "pd.Index", index: "pd.Index") -> np.ndarray:
     if not index.is_unique:
         raise UserError("`X` has an index with the same label twice: give it different ones")
     rows = index.get_indexer(labels)
+    if (rows < 0).any():  # a run names its samples as its table does
+        rows = index.map(csv_cell).get_indexer(labels)
     if (rows < 0).any():
         lost = labels[int(np.flatnonzero(rows < 0)[0])]
         raise UserError(f"`X` has no sample {lost!r}, which is in `issues`: give the same samples")

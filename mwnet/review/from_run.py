@@ -11,7 +11,7 @@ from mwnet.core.errors import UserError
 from mwnet.detection import Scored
 from mwnet.review.gather import gathered
 from mwnet.review.render import rendered
-from mwnet.review.samples import Looks, Samples
+from mwnet.review.reviewed import Looks, Samples
 from mwnet.review.sources import features_of, looks_of
 from mwnet.runs.folder import REVIEW, RunFolder
 from mwnet.runs.outputs import Result, sample_names

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mwnet.review.near import Chosen, flat
-from mwnet.review.samples import Samples, Sheets
+from mwnet.review.reviewed import Samples, Sheets
 
 
 def gathered(

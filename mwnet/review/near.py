@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mwnet.review.samples import Samples, Shown
+from mwnet.review.reviewed import Samples, Shown
 
 NEIGHBOURS = 3
 WIDTH = 32

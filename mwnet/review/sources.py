@@ -10,8 +10,8 @@ from mwnet.data.source import Source
 from mwnet.data.tables.columns import Table, of_numbers
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.review.pictures import Photos, Pictures
+from mwnet.review.reviewed import Looks
 from mwnet.review.rows import Rows
-from mwnet.review.samples import Looks
 from mwnet.review.words import Texts
 
 VALUES = 1024

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from mwnet.review.samples import Samples, Sheets, Shown
+from mwnet.review.reviewed import Samples, Sheets, Shown
 
 LONGEST = 2_000
 BESIDE = 240

@@ -75,7 +75,7 @@ function readCorrections(text) {
     }
     if (!VERDICTS.includes(verdict)) return `${line}: “${verdict}” is no verdict (${VERDICTS.join(', ')}).`;
     const code = labels.get(final);
-    if (verdict === 'keep' && code !== given[sample]) return `${line}: a kept label must be the given one.`;
+    if (verdict === 'keep' && final !== '' && code !== given[sample]) return `${line}: a kept label must be the given one.`;
     if (verdict === 'correct' && (code === undefined || code === given[sample])) {
       return `${line}: “${final}” is no other class.`;
     }
