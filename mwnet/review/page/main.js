@@ -60,7 +60,7 @@ function about() {
   const parts = [rest > 0
     ? `This page has the ${count(N)} most suspect of ${count(data.total)} training samples.`
     : `This page has all ${count(N)} training samples.`];
-  parts.push(`${count(data.issues)} of them all are called wrong.`);
+  parts.push(`${count(data.issues)} labels are called wrong.`);
   parts.push(data.noise
     ? 'The number of errors left is the estimate of the run, with its 90 % interval, minus the labels that were corrected here.'
     : 'The run has no estimate of how many errors there are.');
