@@ -20,7 +20,7 @@ setup(
     # models/, noise/ and configs/ lie at the top of the repository; links in mwnet/ install them as
     # mwnet.models, mwnet.noise and package data, so that no generic name gets into site-packages.
     packages=find_packages(include=["mwnet", "mwnet.*"]),
-    package_data={"mwnet": ["data/*.npy", "configs/**/*.yaml", "py.typed"]},
+    package_data={"mwnet": ["data/*.npy", "configs/**/*.yaml", "review/page/*", "py.typed"]},
     entry_points={"console_scripts": ["mwnet=mwnet.__main__:main"]},
     install_requires=[
         "torch>=2.10,<3",
@@ -31,6 +31,7 @@ setup(
         "scikit-learn>=1.6",
         "tensorboard>=2.16",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
         "pillow>=10.1",
         "pydantic>=2.9",
         "pydantic-settings>=2.7",
@@ -51,6 +52,8 @@ setup(
             "onnxruntime>=1.20",
             "onnxscript>=0.5",
             "cleanlab>=2.7.1",
+            "playwright==1.65.2",  # the review page in a browser
+            "axe-playwright-python==0.1.8",
             "setuptools>=70.1",  # builds wheels by itself
             *EXCEL,
             *TEXT,

@@ -5,6 +5,7 @@ import mwnet
 issues = mwnet.find_label_issues(X, y)        # a DataFrame, most suspect label first
 model = mwnet.MWNetClassifier().fit(X, y)     # scikit-learn
 run = mwnet.load("runs/NAME")                 # a run of the command line
+mwnet.review(issues, X, "review.html")        # a page to look at the suspects and decide
 step = mwnet.BilevelStep(network, optimizer)  # in a training loop of your own
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mwnet.methods import METHODS
     from mwnet.models import MODELS
     from mwnet.noise import NOISES
+    from mwnet.review.write import review
     from mwnet.runs.opened import Run
 
 __version__ = "0.1.0"
@@ -40,6 +42,7 @@ _HOMES = {
     "METHODS": "mwnet.methods",
     "MODELS": "mwnet.models",
     "NOISES": "mwnet.noise",
+    "review": "mwnet.review.write",
 }
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "find_label_issues",
     "load",
     "metrics",
+    "review",
 ]
 
 

@@ -46,10 +46,11 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
             many(config, resume, SeedsConsole())
         else:
+            from mwnet.review.from_run import leave_page
             from mwnet.runs.console import Console
             from mwnet.runs.run import run
 
-            run(config, resume, view=Console())
+            run(config, resume, view=Console(), leave=leave_page)
         return 0
 
     options = {*Config.model_fields, *SearchConfig.model_fields, "config", "resume"}

@@ -86,6 +86,10 @@ def test_it_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     got = {name for name in names if name.endswith((".py", ".yaml"))}
     assert got == wanted
     assert "mwnet/py.typed" in names
+    page = ROOT / "mwnet" / "review" / "page"
+    wanted = {f"mwnet/review/page/{path.name}" for path in page.iterdir()}
+    assert {name for name in names if name.startswith("mwnet/review/page/")} == wanted
+    assert {Path(name).suffix for name in wanted} == {".html", ".css", ".js"}
 
 
 def test_it_is_the_wheels_copy_that_is_imported(run: Run, tmp_path: Path) -> None:
@@ -104,6 +108,12 @@ def test_the_first_command_trains_in_an_empty_folder(run: Run, tmp_path: Path) -
     assert {"config.yaml", "last.pt", "label_quality.csv", "summary.json"} <= {
         path.name for path in folder.iterdir()
     }
+
+
+def test_it_writes_review_pages(run: Run, tmp_path: Path) -> None:
+    few = ["--epochs", "1", "--no-tensorboard", "--out", "run"]
+    run(tmp_path, "mwnet", "train", "--meta-loss", "mae", "--meta-noisy", *few)
+    assert "</script>" in (tmp_path / "run" / "review.html").read_text()
 
 
 def test_help_and_version(run: Run, tmp_path: Path) -> None:

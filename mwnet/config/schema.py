@@ -249,7 +249,7 @@ class Command(Section):
     threads: int | None = option(
         "run", None, "CPU threads; default: torch's own choice.", ge=1, resumable=True
     )
-    figures: bool = option("output", True, "Draw the figures at the end.", resumable=True)
+    figures: bool = option("output", True, "Draw figures and the review page.", resumable=True)
 
     @classmethod
     def resumable(cls) -> frozenset[str]:

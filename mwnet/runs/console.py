@@ -16,7 +16,7 @@ from mwnet.detection import COLLAPSE, lasting_collapse, noise_words, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.runs.describe import describe
-from mwnet.runs.folder import RunFolder
+from mwnet.runs.folder import REVIEW, RunFolder
 from mwnet.runs.outputs import Result
 
 log = logging.getLogger(__name__)
@@ -219,6 +219,8 @@ def conclude(found: Result, folder: RunFolder) -> None:
         columns = "".join(f"  {short[label]:>{WIDTH}}" for label in labels)
         print(f"{sample[-28:]:>28}{columns}  {quality:.2g}")
     print(f"\n{summary['seconds']['total']:.1f} s of training; in {folder}:")
+    if (folder.path / REVIEW).is_file():
+        print(f"  {REVIEW:17}  the suspects, to look at and decide; opens in a browser")
     print("  label_quality.csv  every training label with its score")
     print("  summary.json       the numbers")
     if folder.figures.is_dir():

@@ -36,6 +36,7 @@ COLUMNS = (
 PROBABILITIES, GIVEN = "pred_probs", "labels"
 NOISE_MATRIX = "noise_matrix.csv"
 EVALUATIONS = "evaluations.jsonl"
+REVIEW = "review.html"
 
 
 class RunFolder:

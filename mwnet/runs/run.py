@@ -27,6 +27,8 @@ from mwnet.training.trainer import Progress, Trainer, restore
 
 Watch = Callable[[Experiment, Scored], dict[str, Any]]
 """Looks at a run when it is measured; what it returns is added to that line of the metrics."""
+Leave = Callable[[outputs.Result, RunFolder], None]
+"""Writes something more into the folder of a run that has come to its end."""
 
 
 def prepare_process(config: Command) -> None:
@@ -41,6 +43,7 @@ def run(
     resume: Path | None = None,
     watch: Watch | None = None,
     view: View | None = None,
+    leave: Leave | None = None,
 ) -> dict[str, Any]:
     """Train as configured, in a new run folder or on from a checkpoint.
 
@@ -49,6 +52,7 @@ def run(
         resume: run folder to go on in.
         watch: measures more than the metrics of every run; plain values only.
         view: shows what happens; without one nobody is told.
+        leave: writes what the run leaves beside its own files, before its summary.
 
     Returns:
         The summary, as in ``summary.json``.
@@ -127,6 +131,8 @@ def run(
         # A finished run that is resumed has nothing left to evaluate.
         scored = latest[0] if latest else experiment.score(experiment.data.parts.train)
         result = outputs.result(experiment, scored, done)
+        if leave is not None:
+            leave(result, folder)
         outputs.write(result, folder)
         if view is not None:
             view.conclude(result, folder)

@@ -1,0 +1,173 @@
+"""Samples that are rows of a table: the cells in which a row differs most from its class."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from mwnet.data.tables.cells import empty
+from mwnet.data.tables.columns import Column, Table
+from mwnet.review.reviewed import Samples, Sheets, Shown
+
+CELLS = 6
+"""Cells of a row that are shown."""
+COUNTED = 20_000
+"""Rows at most from which it is learnt what is usual in a class."""
+FARTHEST = 99.0
+LONGEST = 120
+"""Characters of a cell."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Samples that are rows of a table.
+
+    Attributes:
+        table: of n rows.
+    """
+
+    table: Table
+    most: int = 5_000
+
+    def rows(self, rows: np.ndarray) -> "Rows":
+        """Return some of them."""
+        columns = [replace(column, values=column.values[rows]) for column in self.table.columns]
+        return Rows(Table(tuple(columns)))
+
+    def packed(self, samples: Samples, shown: Shown) -> tuple[dict[str, Any], Sheets]:
+        """Find the cells of each row that differ most from its given class."""
+        columns = self.table.columns
+        reviewed = shown.reviewed
+        usual = [Usual.of(column, samples) for column in columns]
+        distance = np.stack(
+            [
+                one.distance(column.values[reviewed], samples.given[reviewed])
+                for one, column in zip(usual, columns, strict=True)
+            ],
+            axis=1,
+        )
+        few = min(CELLS, len(columns))
+        order = np.argsort(-np.abs(distance), axis=1, kind="stable")[:, :few]
+        used, place = np.unique(order, return_inverse=True)
+        place = place.reshape(order.shape)
+        lines: Any = place.tolist()
+        beside: list[list[int]] = shown.near.reshape(shown.count, -1).tolist()
+        cells = [_written(columns[i], shown.members) for i in used]
+        return {
+            "kind": "rows",
+            "features": [columns[i].name for i in used],
+            "usual": [usual[i].words for i in used],
+            "which": lines,
+            "distance": np.take_along_axis(distance, order, 1).round(1).tolist(),
+            "cells": [
+                [[cells[i][sample] for i in line] for sample in (row, *others) if sample >= 0]
+                for row, (line, others) in enumerate(zip(lines, beside, strict=True))
+            ],
+        }, []
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What is usual in a column, by class.
+
+    Attributes:
+        words: ``(K,)`` the median or the most frequent cell, as text.
+        middle: ``(K,)`` medians; None for a column of words.
+        scale: ``(K,)`` robust standard deviations.
+        shares: of each cell by class; a missing cell is None.
+    """
+
+    words: list[str]
+    middle: np.ndarray | None
+    scale: np.ndarray | None
+    shares: list[dict[Any, float]]
+
+    @staticmethod
+    def of(column: Column, samples: Samples) -> "Usual":
+        """Learn it from the labels as given."""
+        rows = np.random.default_rng(0).permutation(len(samples))[:COUNTED]
+        values, given = column.values[rows], samples.given[rows]
+        missing = empty(values)
+        words, middle, scale, shares = [], [], [], []
+        numbers = column.kind in ("numeric", "date")
+        known = values[~missing].astype(np.float64) if numbers else np.zeros(0)
+        overall = float(known.std()) if len(known) else 0.0
+        for label in range(len(samples.classes)):
+            own = given == label
+            present = values[own & ~missing]
+            if numbers:
+                median = float(np.median(present)) if len(present) else np.nan
+                spread = 1.4826 * np.median(np.abs(present - median)) if len(present) else 0.0
+                middle.append(median)
+                # Where half of a class share a value, the smallest step would be infinitely far.
+                scale.append(max(float(spread), 0.1 * overall) or 1.0)
+                words.append(_cell(column, median))
+                shares.append({None: _share(int((own & missing).sum()), int(own.sum()))})
+                continue
+            different, counts = np.unique(present.astype(str), return_counts=True)
+            total = int(own.sum())
+            share: dict[Any, float] = {
+                str(c): _share(int(k), total) for c, k in zip(different, counts, strict=True)
+            }
+            share[None] = _share(int((own & missing).sum()), total)
+            shares.append(share)
+            often = present[present.astype(str) == different[counts.argmax()]][0] if total else None
+            words.append(_cell(column, often) if len(present) else "")
+        if numbers:
+            return Usual(words, np.array(middle), np.array(scale), shares)
+        return Usual(words, None, None, shares)
+
+    def distance(self, values: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Return how far cells are from what is usual, in standard deviations.
+
+        A number counts from the median of its class by the median absolute deviation. A word that a
+        share p of the class has is as far as the number that a share p exceeds on either side.
+
+        Args:
+            values: ``(m,)`` cells.
+            given: ``(m,)`` their classes.
+        """
+        missing = empty(values)
+        out = np.zeros(len(values))
+        if self.middle is not None and self.scale is not None:
+            known = values[~missing].astype(np.float64)
+            of = given[~missing]
+            with np.errstate(invalid="ignore"):
+                out[~missing] = np.nan_to_num((known - self.middle[of]) / self.scale[of])
+            rest = np.flatnonzero(missing)
+        else:
+            rest = np.arange(len(values))
+        known_far: dict[tuple[int, str | None], float] = {}
+        for row in rest:
+            told = (int(given[row]), None if missing[row] else str(values[row]))
+            if told not in known_far:
+                share = self.shares[told[0]]
+                known_far[told] = float(norm.isf(share.get(told[1], min(share.values())) / 2))
+            out[row] = known_far[told]
+        return np.clip(out, -FARTHEST, FARTHEST)
+
+
+def _share(count: int, total: int) -> float:
+    """A share that is never 0."""
+    return (count + 0.5) / (total + 1)
+
+
+def _written(column: Column, rows: np.ndarray) -> list[str]:
+    return [_cell(column, value) for value in column.values[rows].tolist()]
+
+
+def _cell(column: Column, value: Any) -> str:
+    """A cell as people write it; empty for a missing one."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if column.kind == "date":
+        return str(np.datetime64(round(float(value)), "D"))
+    if column.kind == "boolean":
+        return "true" if value else "false"
+    if column.kind == "numeric":
+        whole = float(value).is_integer() and abs(value) < 1e9
+        return str(int(value)) if whole else f"{value:.4g}"
+    text = str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
