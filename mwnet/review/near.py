@@ -2,9 +2,9 @@
 
 import importlib.util
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import torch
 
 from mwnet.review.reviewed import Samples, Shown
 
@@ -15,6 +15,8 @@ FITTED = 5_000
 """Samples that principal components are fitted on at most."""
 POOL, POOLS = 20_000, 100_000
 """Samples of a class, and of all, among which neighbours are looked for at most."""
+DISTANCES = 10_000_000
+"""Distances that are in memory at once."""
 BACKGROUND = 3_000
 """Samples at most that the map shows besides those that are reviewed."""
 
@@ -86,17 +88,14 @@ class Chosen:
 
     def beside(self, samples: Samples, points: Points) -> Shown:
         """Find the nearest samples of the given and of the suggested class."""
-        from sklearn.neighbors import NearestNeighbors
-
         reviewed = self.reviewed
         near = np.full((len(reviewed), 2, NEIGHBOURS), -1)
         wanted = np.stack([samples.given[reviewed], samples.suggested[reviewed]], axis=1)
         for label, pool in self.pools.items():
             rows, sides = np.nonzero(wanted == label)
             # One more than are shown: a sample is no neighbour of its own.
-            finder = NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, len(pool)), algorithm="brute")
-            finder.fit(points.of(pool))
-            found = pool[finder.kneighbors(points.of(reviewed[rows]), return_distance=False)]
+            count = min(NEIGHBOURS + 1, len(pool))
+            found = pool[_nearest(points.of(reviewed[rows]), points.of(pool), count)]
             for row, side, ones in zip(rows, sides, found, strict=True):
                 others = ones[ones != reviewed[row]][:NEIGHBOURS]
                 near[row, side, : len(others)] = others
@@ -125,14 +124,23 @@ def flat(points: np.ndarray, *, umap: bool) -> np.ndarray:
     return np.clip((places - low) / np.where(high > low, high - low, 1), 0, 1)
 
 
-def _components(features: np.ndarray, width: int) -> np.ndarray:
-    from sklearn.decomposition import PCA
+def _nearest(points: np.ndarray, pool: np.ndarray, count: int) -> np.ndarray:
+    """Return ``(n, count)`` which of ``(m, k)`` points are nearest to each of ``(n, k)``."""
+    parts = torch.from_numpy(points).split(max(1, DISTANCES // len(pool)))
+    others = torch.from_numpy(pool)
+    near = [torch.cdist(part, others).topk(count, largest=False).indices for part in parts]
+    return torch.cat(near).numpy()
 
+
+def _components(features: np.ndarray, width: int) -> np.ndarray:
+    """Return the first principal components of ``(n, d)`` features."""
     if len(features) < 2:
         return features[:, :width]
     rows = np.random.default_rng(0).permutation(len(features))[:FITTED]
     few = min(width, features.shape[1], len(rows))
-    solver: Any = "covariance_eigh" if features.shape[1] <= 2_000 else "randomized"
-    with np.errstate(invalid="ignore"):  # of samples that are all the same
-        fitted = PCA(few, svd_solver=solver, random_state=0).fit(features[rows])
-    return fitted.transform(features)
+    x = torch.from_numpy(features)
+    centre = x[rows].mean(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of the random directions that it begins with
+        _, _, directions = torch.pca_lowrank(x[rows] - centre, few, center=False)
+    return ((x - centre) @ directions).numpy()

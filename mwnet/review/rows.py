@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from mwnet.data.tables.cells import empty
 from mwnet.data.tables.columns import Column, Table
@@ -144,7 +144,7 @@ class Usual:
             told = (int(given[row]), None if missing[row] else str(values[row]))
             if told not in known_far:
                 share = self.shares[told[0]]
-                known_far[told] = float(norm.isf(share.get(told[1], min(share.values())) / 2))
+                known_far[told] = float(-ndtri(share.get(told[1], min(share.values())) / 2))
             out[row] = known_far[told]
         return np.clip(out, -FARTHEST, FARTHEST)
 

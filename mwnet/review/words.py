@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from mwnet.review.reviewed import Samples, Sheets, Shown
 
@@ -48,6 +47,7 @@ class Texts:
         A word speaks for a class if a greater share of its other texts have it than of the other
         class; by the given labels. Without a suggestion the other class is all texts.
         """
+        from scipy.sparse import csr_array
         from sklearn.feature_extraction.text import CountVectorizer
 
         vectoriser = CountVectorizer(binary=True, max_features=20_000, token_pattern=r"(?u)\b\w+\b")
@@ -56,7 +56,7 @@ class Texts:
         rows = np.concatenate([reviewed, others])
         texts = ["" if text is None else str(text) for text in self.texts[rows]]
         try:
-            counts = sparse.csr_matrix(vectoriser.fit_transform(texts))
+            counts = csr_array(vectoriser.fit_transform(texts))
         except ValueError:  # no words at all
             return [[[], []] for _ in reviewed]
         known = vectoriser.get_feature_names_out()
