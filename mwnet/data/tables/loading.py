@@ -41,7 +41,7 @@ def load_table(
         UserError: no table, no such column, labels that are no classes, cells that make no sense.
     """
     as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
-    frame, notes = read_frame(path, as_text)
+    frame, notes, decimal = read_frame(path, as_text)
     name = _label_column(frame, label_column, path, notes)
     if name in drop:
         raise UserError(f"`drop` names the label column '{name}'")
@@ -61,7 +61,8 @@ def load_table(
     drop = [column for column in drop if column not in named]
     del frame
     try:
-        table = features_of(rest, columns=[c for c in columns if c != name], drop=drop)
+        asked = [column for column in columns if column != name]
+        table = features_of(rest, columns=asked, drop=drop, decimal=decimal)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
