@@ -35,6 +35,7 @@ from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.inputs import as_photos, as_table
 from mwnet.data.load import load as load_data
 from mwnet.data.photo_networks import DEFAULT
+from mwnet.data.remarks import remarks
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
@@ -340,6 +341,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
             )
+        if wanted is not None and wanted.meta == "none" and x_meta is not None:
+            takes = ", ".join(name for name, one in METHODS.items() if one.meta != "none")
+            raise UserError(
+                f"`method={self.method!r}` has no meta set: leave `X_meta` out, or take one of "
+                f"{takes}"
+            )
         given = self._handed(x, x_meta)
         if y is None:
             raise UserError("fit requires y to be passed, but the target y is None: give `y`")
@@ -383,10 +390,21 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             table=given.table,
             extractor=given.extractor,
         )
+        self._remark(source)
         used = len(codes) if weights is None else int((weights > 0).sum())
         config = self._config(clean, used)
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
+
+    def _remark(self, source: Source) -> None:
+        """Log what is odd about the labels."""
+        source = replace(source, test_ids=None)
+        if source.meta_ids is not None:
+            own = len(source.labels) - len(source.meta_ids)
+            clean = (f"{row} of X_meta" for row in range(len(source.meta_ids)))
+            source = replace(source, names=(*map(str, range(own)), *clean))
+        for note in remarks(source):
+            log.warning("%s", note)
 
     def _handed(self, x: Any, x_meta: Any) -> "_Handed":
         """What the caller hands over, the clean samples after the noisy ones."""
@@ -582,6 +600,13 @@ def find_label_issues(
                 raise UserError(f"`X` is a path, whose labels are with it: leave `{name}` out")
         path = Path(X)
         own = fitted.get_params(deep=False)
+        wanted = METHODS.get(own["method"]) if isinstance(own["method"], str) else None
+        if wanted is not None and wanted.meta == "clean":
+            raise UserError(
+                f"`method={own['method']!r}` learns from clean samples, and a path brings none: "
+                "read the data yourself and give `X`, `y`, `X_meta` and `y_meta`, or take another "
+                "method"
+            )
         with own_words({*own, "label_column"}):
             kind = dataset_of(path)
             if label_column is not None and kind != "table":

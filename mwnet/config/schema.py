@@ -84,7 +84,7 @@ class DataOptions(Section):
         "noise", "sample", "Draw each sample on its own, or exactly the expected number of changes."
     )
     noise_file: str | None = option(
-        "noise", None, "Given labels, or predictions for pmd: arrays.npz:key or array.npy."
+        "noise", None, "Given labels, or predictions for pmd: a.npy, a.npz:KEY or a.pt:KEY."
     )
     noise_seed: int | None = option("noise", None, "Seed of the noise; default: --seed.", ge=0)
 

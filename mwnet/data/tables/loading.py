@@ -10,12 +10,12 @@ from mwnet.core.errors import UserError
 from mwnet.data.labels import Labels, class_counts, read_labels
 from mwnet.data.source import Source
 from mwnet.data.tables.columns import copies, features_of
+from mwnet.data.tables.label_like import LABEL_NAMES, other_labels
 from mwnet.data.tables.reading import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LABEL_NAMES = ("label", "target", "class", "y", "given_label", "noisy_label")
 TRUTHS = ("y_true", "true_label")
 FEWEST_ROWS = 20
 
@@ -57,7 +57,10 @@ def load_table(
         )
     labelled = [name, *truths]
     read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
-    rest = frame.drop(columns=[*labelled, *(column for column in named if column in drop)])
+    others, said = other_labels(frame, name, read.ids[0].numpy(), [*labelled, *columns, *drop])
+    notes += said
+    leave = [*labelled, *others, *(column for column in named if column in drop)]
+    rest = frame.drop(columns=leave)
     drop = [column for column in drop if column not in named]
     del frame
     try:
@@ -68,7 +71,7 @@ def load_table(
     counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
     if len(labelled) == 2:
         notes.append(f"column '{truths[0]}' holds the true labels, for metrics and clean meta sets")
-    left_out = [note for note in table.notes if note.startswith("left out")]
+    left_out = [note for note in (*said, *table.notes) if note.startswith("left out")]
     advice = ["`columns` and `drop` choose other columns"] if left_out else []
     return Source(
         name="table",
