@@ -148,7 +148,7 @@ class TrainedModel:
             x = x.to_frame(names[0])
         table, notes = preparation.read(x)
         for note in notes:
-            log.warning("%s", note)
+            log.log(logging.INFO if note.startswith("not used") else logging.WARNING, "%s", note)
         return channels_first(preparation.transform(table))
 
     def save(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mwnet.core.errors import UserError
 from mwnet.data.tables.dates import (
+    are_mixed,
     day_first,
     days,
     days_of,
@@ -16,7 +17,14 @@ from mwnet.data.tables.dates import (
     undecided,
 )
 from mwnet.data.tables.reading import MISSING
-from mwnet.data.tables.spelling import AS_IT_IS, Mark, Spelling, plain_numbers, plain_numbers_like
+from mwnet.data.tables.spelling import (
+    AS_IT_IS,
+    Mark,
+    Spelling,
+    mixed_units,
+    plain_numbers,
+    plain_numbers_like,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +32,10 @@ if TYPE_CHECKING:
 Kind = Literal["numeric", "boolean", "category", "date", "text", "identifier", "constant"]
 NUMBER_MISSING = frozenset({*MISSING, "-", "--", "."})
 """In a column of numbers these stand for a missing one too."""
+MOST_DIGITS = 2**53
+"""Beyond this, different whole numbers are one as float64: they are names."""
+FEW_WORDS = 3
+"""Different words, at most, that stand for something missing in a column of numbers."""
 FEW_ROWS = 20
 """Below this many rows, different values do not make an identifier."""
 WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
@@ -76,13 +88,8 @@ def read_cells(
     if pd.api.types.is_bool_dtype(dtype):
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return "boolean", numbers, AS_IT_IS
-    if dtype == np.float64:
-        numbers = series.to_numpy()  # not copied
-        fractions = decimal is not None and bool((numbers[~np.isnan(numbers)] % 1).any())
-        return "numeric", numbers, Spelling(decimal if fractions else None)
     if pd.api.types.is_numeric_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype):
-        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        return "numeric", numbers, AS_IT_IS
+        return _numeric(series, decimal)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "date", days(series), AS_IT_IS
     if pd.api.types.is_timedelta64_dtype(dtype):
@@ -90,6 +97,22 @@ def read_cells(
         return "numeric", seconds, AS_IT_IS
     category = isinstance(dtype, pd.CategoricalDtype)
     return _words(name, series, category=category, decimal=decimal, kept=kept, strict=strict)
+
+
+def _numeric(series: "pd.Series", decimal: Mark | None) -> Read:
+    """Read numbers; whole ones that are equal as float64 are names."""
+    import pandas as pd
+
+    if series.dtype == np.float64:
+        numbers = series.to_numpy()  # not copied
+        fractions = decimal is not None and bool((numbers[np.isfinite(numbers)] % 1).any())
+        return "numeric", numbers, Spelling(decimal if fractions else None)
+    numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    if pd.api.types.is_integer_dtype(series.dtype) and (np.abs(numbers) > MOST_DIGITS).any():
+        words = np.array([None if pd.isna(n) else str(n) for n in series], dtype=object)
+        known = [str(word) for word in set(words) - {None}]
+        return _kind_of_words(known, int((~empty(words)).sum())), words, AS_IT_IS
+    return "numeric", numbers, AS_IT_IS
 
 
 def _words(
@@ -128,13 +151,20 @@ def _words(
             return "boolean", flagged, AS_IT_IS
         numbers, spelling = _numbers(name, cells, codes, decimal, kept)
         if numbers is not None:
-            return "numeric", spread(numbers), spelling
+            return "numeric", spread(numbers), spelling if "str" in kinds else AS_IT_IS
         if looks_like_dates(known):
             first = _order(name, known, kept, strict=strict)
             dates = [cell if cell not in MISSING else None for cell in cells]
             moments = days_of(dates, first=bool(first))
             if moments is not None:
                 return "date", spread(moments), Spelling(day_first=first)
+            if are_mixed(known):
+                if strict:
+                    raise UserError(
+                        f"column '{name}' holds dates that are written in different ways: write "
+                        "all as 2024-12-31, or leave the column out with `drop`"
+                    )
+                return "date", spread(np.full(len(cells), np.nan)), AS_IT_IS
     words = np.array([None if cell in MISSING else cell for cell in cells], dtype=object)
     values = spread(words)
     kind = "category" if category else _kind_of_words(known, int((~empty(values)).sum()))
@@ -200,11 +230,18 @@ def _numbers(
     if not len(wrong):
         return numbers, spelling
     share = np.isin(codes, wrong).mean()
-    if share < 0.05 and len(present) - len(wrong) >= FEW_ROWS:
+    few = share < 0.05 or (share < 0.5 and len(wrong) <= FEW_WORDS)
+    if few and len(present) - len(wrong) >= FEW_ROWS:
         row = int(np.flatnonzero(np.isin(codes, wrong))[0])
         raise UserError(
             f"column '{name}' holds numbers, but {cells[codes[row]]!r} in row {row + 1}: mend such "
             "cells or leave them empty, or leave the column out with `drop`"
+        )
+    two = mixed_units(present)
+    if two is not None and len(codes) >= FEW_ROWS:
+        raise UserError(
+            f"column '{name}' holds {two[0]!r} and {two[1]!r}: write all numbers in one unit, or "
+            "leave the column out with `drop`"
         )
     return None, AS_IT_IS
 

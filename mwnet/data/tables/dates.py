@@ -51,6 +51,16 @@ def differ(cells: Sequence[str]) -> str | None:
     return next((m[0] for m in found if len(m[1]) <= 2 and int(m[1]) != int(m[3])), None)
 
 
+def are_mixed(cells: Sequence[str]) -> bool:
+    """Return whether all cells are dates, in whatever way each is written."""
+    import pandas as pd
+
+    text = pd.Series(cells, dtype=object)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(pd.to_datetime(text, errors="coerce", format="mixed", utc=True).notna().all())
+
+
 def undecided(name: str, cell: str) -> UserError:
     """The refusal of dates that may be read in two ways."""
     return UserError(

@@ -45,7 +45,15 @@ def encoding(opened: Callable[[], IO[bytes]]) -> str:
     return "latin-1" if found else "cp1252"
 
 
-def dialect(sample: str, path: Path) -> tuple[str, list[str], list[str]]:
+def told_separator(sample: str) -> str | None:
+    """Return the separator that a first line such as ``sep=;``, which Excel reads, tells."""
+    match = re.match(r'\ufeff?"?sep=(.)"?\r?\n', sample, re.IGNORECASE)
+    return None if match is None else match[1]
+
+
+def dialect(
+    sample: str, path: Path, separators: str = SEPARATORS
+) -> tuple[str, list[str], list[str]]:
     """Guess the separator, and return it with the cells of the header and of the first row.
 
     It is the one that divides the first lines into the same number of cells, the most of them.
@@ -54,7 +62,7 @@ def dialect(sample: str, path: Path) -> tuple[str, list[str], list[str]]:
     whole = "\n".join(lines)
     best: tuple[float, int, str] = (0.0, 1, ",")
     rows: dict[str, list[list[str]]] = {}
-    for separator in SEPARATORS:
+    for separator in separators:
         try:
             parsed = [row for row in csv.reader(io.StringIO(whole), delimiter=separator) if row]
         except csv.Error:

@@ -1,5 +1,6 @@
 """Columns that are named like labels beside the label column."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 LABEL_NAMES = ("label", "target", "class", "y", "given_label", "noisy_label")
 NEVER_FEATURES = ("given_label", "noisy_label")
+REPEATED = re.compile(r"\.\d+$")
+"""What ``unique_names`` appends to a name that was there before."""
 NEARLY = 0.9
 """Share of the labels that a column has to tell to count as another version of them."""
 
@@ -33,10 +36,12 @@ def other_labels(
     names = [name for name in frame.columns if name != column and name not in keep]
     leave, notes = [], []
     for name in names:
-        if str(name).lower() not in LABEL_NAMES:
+        plain = REPEATED.sub("", str(name)).lower()
+        again = plain == REPEATED.sub("", column).lower()
+        if plain not in LABEL_NAMES and not again:
             continue
         share = _told(frame[name], ids)
-        if share >= NEARLY or str(name).lower() in NEVER_FEATURES:
+        if share >= NEARLY or plain in NEVER_FEATURES or again:
             leave.append(name)
             told = f", and tells {share:.0%} of those in '{column}'" if share else ""
             notes.append(f"left out '{name}': it is named like labels too{told}")

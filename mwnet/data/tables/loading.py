@@ -108,6 +108,11 @@ def _label_column(
         UserError: it cannot be told; the message names candidates.
     """
     names = [str(name) for name in frame.columns]
+    if len(names) == 1:
+        raise UserError(
+            f"{path} has one column only, {names[0]!r}: labels and features need two; cells are "
+            "separated by a comma, a semicolon, a tab or |"
+        )
     wanted = LABEL_NAMES if asked is None else (asked,)
     if asked in names:
         return asked

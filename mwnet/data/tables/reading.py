@@ -12,7 +12,15 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.formats import magic
-from mwnet.data.tables.dialect import TAB, check_header, decimal_commas, dialect, encoding
+from mwnet.data.tables.dialect import (
+    SEPARATORS,
+    TAB,
+    check_header,
+    decimal_commas,
+    dialect,
+    encoding,
+    told_separator,
+)
 from mwnet.data.tables.spelling import Mark
 
 if TYPE_CHECKING:
@@ -60,7 +68,8 @@ def read_frame(
         if kind == "parquet":
             from pyarrow import parquet
 
-            return _framed(parquet.ParquetFile(path).read(), [], None)
+            with parquet.ParquetFile(path) as file:
+                return _with_categories(_framed(file.read(), [], None), file.schema_arrow)
         if kind == "feather":
             from pyarrow import feather
 
@@ -129,7 +138,10 @@ def _delimited(
         raise UserError(f"{path} is no table: it holds binary data")
     if sample.lstrip("\ufeff \r\n").startswith(("{", "[{", "[\n")):
         raise UserError(f"{path} is JSON: write it as a CSV file with a header, or as parquet")
-    separator, header, first = dialect(sample, path)
+    told = told_separator(sample)
+    if told is not None:
+        sample = sample.split("\n", 1)[1]
+    separator, header, first = dialect(sample, path, told or SEPARATORS)
     check_header(header, first, path)
     as_text = {name.lower() for name in text_columns}
     decimal = decimal or ("," if decimal_commas(sample, separator) else ".")
@@ -137,7 +149,9 @@ def _delimited(
         try:
             table = arrow_csv.read_csv(
                 file,
-                read_options=arrow_csv.ReadOptions(encoding=coded.removesuffix("-sig")),
+                read_options=arrow_csv.ReadOptions(
+                    encoding=coded.removesuffix("-sig"), skip_rows=int(told is not None)
+                ),
                 parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
                     null_values=list(MISSING),
@@ -196,6 +210,15 @@ def _framed(table: Any, notes: list[str], decimal: Mark | None) -> Frame:
     del table
     pa.default_memory_pool().release_unused()
     return Frame(frame, notes, decimal)
+
+
+def _with_categories(read: Frame, schema: Any) -> Frame:
+    """The table with the categories that pandas noted in a parquet; numbers lose that otherwise."""
+    for column in (schema.pandas_metadata or {}).get("columns", ()):
+        name = str(column.get("name")).strip()
+        if column.get("pandas_type") == "categorical" and name in read.frame:
+            read.frame[name] = read.frame[name].astype("category")
+    return read
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

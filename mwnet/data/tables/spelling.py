@@ -7,12 +7,19 @@ from typing import Any, Literal
 
 from mwnet.core.errors import UserError
 
-UNIT = r"%|[$€£¥₹]|EUR|USD|GBP|CHF"
-WITH_UNIT = re.compile(rf"(?P<sign>[+-]?)(?P<before>{UNIT})? *(?P<digits>.*?) *(?P<after>{UNIT})?")
+MONEY = r"[$€£¥₹]|EUR|USD|GBP|CHF"
+WITH_UNIT = re.compile(
+    rf"(?P<sign>[+-]?)(?P<before>{MONEY})? *(?P<digits>.*\d[.,]?) *"
+    r"(?P<after>[^\W\d_]\S{0,9}|[%$€£¥₹°]\S{0,2})?"
+)
+"""A number with a currency before it, or a currency, percent sign or unit such as kg after it."""
+NEGATIVE = re.compile(r"\((\S.*)\)")
+"""As accountants write it."""
 GROUPS = re.compile(r"([+-]?[1-9]\d{0,2})([ '\u2019\u00a0\u202f]\d{3})+([.,]\d+)?")
 """Thousands set apart by spaces or apostrophes, as in ``1 234,50`` and ``1'234.50``."""
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d+)?")
-DECIMAL_POINT = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d*)?")
+DECIMAL_POINT = re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d\d)+,\d{3})(\.\d*)?")
+"""Thousands may be grouped as in India: ``12,34,567``."""
 SAME_UNIT = {"EUR": "€", "USD": "$", "GBP": "£"}
 
 Mark = Literal[".", ","]
@@ -24,7 +31,7 @@ class Spelling:
 
     Attributes:
         decimal: the mark before decimals; None where no cell has any.
-        unit: the currency or percent sign of every cell; empty for none.
+        unit: the currency, percent sign or unit of every cell; empty for none.
         day_first: whether 1/2/2024 is the first of February; None where no cell tells.
     """
 
@@ -46,8 +53,9 @@ def plain_numbers(
 ) -> tuple[list[str], Spelling]:
     """Write numbers with a decimal point and nothing else.
 
-    All cells have one unit, a currency or a percent sign, or none has; it is cut off. The column as
-    a whole decides what its commas and points mean. What is no number comes back as it is.
+    All cells have one unit, such as a currency, a percent sign or kg, or none has; it is cut off.
+    The column as a whole decides what its commas and points mean. What is no number comes back as
+    it is.
 
     Args:
         name: of the column, for the message.
@@ -121,11 +129,27 @@ def plain_numbers_like(
             )
         plain = [convert(cell) if own.fullmatch(cell) else cell for cell in cells]
         found = Spelling(kept.decimal, unit)
-    if kept.unit and found.unit and _unit(kept.unit) != _unit(found.unit):
+    if kept.unit and found.unit and kept.unit != found.unit:
         raise UserError(
             f"column '{name}' is in {found.unit}, and in training it was in {kept.unit}: convert it"
         )
     return plain, found
+
+
+def mixed_units(cells: Sequence[str]) -> tuple[str, str] | None:
+    """Return two numbers of different currencies, or one with % and one without; None if not."""
+    of_unit: dict[str, str] = {}
+    for cell in cells:
+        bare, unit = _without_unit([cell])
+        try:
+            float(_from_point(_without_groups(bare[0])))
+        except ValueError:
+            return None
+        if unit and not re.fullmatch(f"%|{MONEY}", unit):
+            return None
+        of_unit.setdefault(unit, cell)
+    first, *others = of_unit.values()
+    return (first, others[0]) if others else None
 
 
 def unit_note(name: str, kept: Spelling, found: Spelling) -> list[str]:
@@ -135,10 +159,6 @@ def unit_note(name: str, kept: Spelling, found: Spelling) -> list[str]:
     unit = kept.unit or found.unit
     here, there = ("no unit", unit) if kept.unit else (unit, "no unit")
     return [f"column '{name}' has {here} here and had {there} in training: 45 counts as 45 {unit}"]
-
-
-def _unit(unit: str) -> str:
-    return SAME_UNIT.get(unit, unit)
 
 
 def _without_groups(cell: str) -> str:
@@ -155,13 +175,21 @@ def _from_point(cell: str) -> str:
 
 def _without_unit(cells: Sequence[str]) -> tuple[list[str], str]:
     """The cells without their unit, if all have the same one; else as they are."""
+    cells = [_with_a_sign(cell) for cell in cells]
     units: set[str] = set()
     bare = []
     for cell in cells:
         match = WITH_UNIT.fullmatch(cell)
         found = [] if match is None else [u for u in (match["before"], match["after"]) if u]
-        units.update(found or [""])
+        units.update(SAME_UNIT.get(unit, unit) for unit in found or [""])
         if match is None or len(found) != 1 or len(units) > 1:
-            return list(cells), ""
+            return cells, ""
         bare.append(match["sign"] + match["digits"])
     return bare, units.pop() if units else ""
+
+
+def _with_a_sign(cell: str) -> str:
+    """A negative number with the minus of a keyboard; other cells as they are."""
+    cell = cell.replace("\u2212", "-")
+    negative = NEGATIVE.fullmatch(cell)
+    return cell if negative is None else f"-{negative[1]}"
