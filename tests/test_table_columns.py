@@ -50,6 +50,8 @@ def test_kinds_of_columns(values: object, kind: str) -> None:
         ("when", [f"2024-{1 + i % 12:02d}-01" for i in range(ROWS)], "a date"),
         ("when", [f"{1 + i % 28}/12/2024" for i in range(ROWS)], "a date"),
         ("when", pd.date_range("2024-01-01", periods=ROWS), "a date"),
+        ("when", ["2024-01-02", "13/01/2024"] * 20, "a date"),
+        ("n", 2**60 + RNG.permutation(ROWS), "an identifier"),
     ],
 )
 def test_columns_that_are_no_features(name: str, values: object, why: str) -> None:
@@ -81,6 +83,8 @@ def test_a_distinct_whole_number_is_a_feature_all_the_same() -> None:
         ([1.0, np.inf] * 20, "holds inf in row 2"),
         ([*map(str, range(39)), "red"], "'red' in row 40"),
         (["1,234", "5,678"] * 20, "decimal comma or thousands"),
+        ([*map(str, range(30)), *["missing"] * 10], "'missing' in row 31"),
+        (["5%", "0.05"] * 20, "holds '5%' and '0.05': write all numbers in one unit"),
         ([[1], [2]] * 20, "lists or other objects"),
         ([1j, 2j] * 20, "complex"),
     ],
@@ -100,6 +104,13 @@ def test_columns_that_are_refused(values: list, message: str) -> None:
         (["$1,234.50", "-$3"], [1234.5, -3]),
         (["45.5%", "3 %"], [45.5, 3]),
         (["12.50 €", "-"], [12.5, np.nan]),
+        (["1.5 kg", "3 kg"], [1.5, 3]),
+        (["21 °C", "-4 °C"], [21, -4]),
+        (["3 EUR", "4,5 €"], [3, 4.5]),
+        (["(1,234.50)", "3"], [-1234.5, 3]),
+        (["($5)", "$3"], [-5, 3]),
+        (["\u22121.5", "2"], [-1.5, 2]),
+        (["1,23,000", "45,000"], [123000, 45000]),
     ],
 )
 def test_numbers_as_people_write_them(cells: list[str], numbers: list[float]) -> None:
@@ -150,3 +161,23 @@ def test_categories_of_a_parquet_stay_categories(tmp_path: Path) -> None:
     assert data.table is not None
     assert data.table.columns[0].kind == "category"
     assert data.table.columns[0].values[0] == "01"
+
+
+def test_dates_in_two_ways_are_refused_where_they_are_a_feature() -> None:
+    with pytest.raises(ValueError, match="dates that are written in different ways"):
+        read_column("c", pd.Series(["2024-01-02", "13/01/2024"] * 20), asked=True)
+
+
+def test_large_whole_numbers_are_names() -> None:
+    column = read_column("c", pd.Series([2**60, 2**60 + 1, None] * 20, dtype="Int64"))
+    assert column.kind == "category"
+    assert column.values[:3].tolist() == [str(2**60), str(2**60 + 1), None]
+
+
+def test_numbers_that_a_parquet_calls_categories_are_some(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    codes = pd.Categorical([1, 2] * 20)
+    frame(code=codes, n=[1, 2] * 20, label=["x", "y"] * 20).to_parquet(path)
+    data = load_table(path)
+    assert data.table is not None
+    assert [column.kind for column in data.table.columns] == ["category", "numeric"]

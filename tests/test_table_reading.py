@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from frames import ROWS, mixed, table
+from frames import RNG, ROWS, mixed, table
 
 from mwnet.data.tables.loading import load_table
 from mwnet.data.tables.reading import read_frame
@@ -110,6 +110,7 @@ def test_text_with_separators_and_lines_in_its_cells(tmp_path: Path) -> None:
         ("LABEL,Label\n" + "1,x\n2,y\n" * 20, "name one as `label_column`"),
         ("Report\na,label\n1,x\n", "first line, 'Report', does not name the columns"),
         ('{"a": 1, "label": "x"}\n' * 20, "is JSON"),
+        ("a b label\n" + "1 2 x\n" * 20, "has one column only, 'a b label'"),
         ("spam\ta\nspam\tb\n" * 20, "first line, with 'spam' in it, holds no names"),
     ],
 )
@@ -135,3 +136,22 @@ def test_a_repeated_column_gets_another_name(tmp_path: Path) -> None:
     data, notes, _ = read_frame(path)
     assert list(data.columns) == ["f", "f.1", "label"]
     assert "'f' is there twice" in notes[0]
+
+
+@pytest.mark.parametrize("mark", ["\ufeffsep=;\r\n", '"sep=;"\n'])
+def test_the_separator_may_stand_in_the_first_line(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{i},5;{'xy'[i % 2]}\n" for i in RNG.permutation(ROWS))
+    path.write_text(f"{mark}a;label\n{rows}", encoding="utf-8")
+    data = load_table(path)
+    assert data.feature_names == ("a",)
+    assert len(data.labels) == ROWS
+
+
+def test_a_repeated_label_column_is_no_feature(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{i * 7 % 5},{'xy'[i % 2]},{'xy'[i % 3 > 0]}\n" for i in range(ROWS))
+    path.write_text(f"f,kind,kind\n{rows}")
+    data = load_table(path, label_column="kind")
+    assert data.feature_names == ("f",)
+    assert any(note.startswith("left out 'kind.1'") for note in data.notes)

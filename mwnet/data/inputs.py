@@ -31,7 +31,9 @@ def unwrapped(values: Any) -> Any:
             return values.data
         missing = None if values.dtype.kind in "OSU" else np.nan
         kind = np.result_type(values.dtype, np.float32) if missing is not None else object
-        return np.ma.filled(values.astype(kind), missing)
+        plain = np.array(values.data, dtype=kind)
+        plain[np.ma.getmaskarray(values)] = missing
+        return plain
     if hasattr(values, "to_pandas") and hasattr(values, "columns"):
         return values.to_pandas()
     return values

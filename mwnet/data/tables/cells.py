@@ -8,12 +8,12 @@ import numpy as np
 
 from mwnet.core.errors import UserError
 from mwnet.data.tables.dates import (
-    are_mixed,
     day_first,
     days,
     days_of,
     differ,
     looks_like_dates,
+    mixed_days,
     undecided,
 )
 from mwnet.data.tables.reading import MISSING
@@ -158,13 +158,14 @@ def _words(
             moments = days_of(dates, first=bool(first))
             if moments is not None:
                 return "date", spread(moments), Spelling(day_first=first)
-            if are_mixed(known):
+            moments = mixed_days(dates)
+            if moments is not None:
                 if strict:
                     raise UserError(
                         f"column '{name}' holds dates that are written in different ways: write "
                         "all as 2024-12-31, or leave the column out with `drop`"
                     )
-                return "date", spread(np.full(len(cells), np.nan)), AS_IT_IS
+                return "date", spread(moments), AS_IT_IS
     words = np.array([None if cell in MISSING else cell for cell in cells], dtype=object)
     values = spread(words)
     kind = "category" if category else _kind_of_words(known, int((~empty(values)).sum()))

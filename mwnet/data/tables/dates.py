@@ -51,14 +51,18 @@ def differ(cells: Sequence[str]) -> str | None:
     return next((m[0] for m in found if len(m[1]) <= 2 and int(m[1]) != int(m[3])), None)
 
 
-def are_mixed(cells: Sequence[str]) -> bool:
-    """Return whether all cells are dates, in whatever way each is written."""
+def mixed_days(cells: Sequence[str | None]) -> np.ndarray | None:
+    """Days since 1970 of dates, each written in its own way; None if one is no date.
+
+    Where the order is open, the month comes first.
+    """
     import pandas as pd
 
     text = pd.Series(cells, dtype=object)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return bool(pd.to_datetime(text, errors="coerce", format="mixed", utc=True).notna().all())
+        read = pd.to_datetime(text, errors="coerce", format="mixed", utc=True)
+    return days(read) if (read.notna() | text.isna()).all() else None
 
 
 def undecided(name: str, cell: str) -> UserError:
