@@ -155,3 +155,15 @@ def test_a_repeated_label_column_is_no_feature(tmp_path: Path) -> None:
     data = load_table(path, label_column="kind")
     assert data.feature_names == ("f",)
     assert any(note.startswith("left out 'kind.1'") for note in data.notes)
+
+
+def test_answers_of_annotators_are_no_samples(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    rows = "".join(f"{i % 13},{i % 4},{'xy'[i % 2]}\n" for i in range(ROWS))
+    path.write_text(f"item,annotator,label\n{rows}")
+    with pytest.raises(
+        ValueError, match=r"answers of annotators, not samples: .*'item' and 'annot"
+    ):
+        load_table(path)
+    path.write_text(f"item,size,label\n{rows}")
+    assert load_table(path).feature_names == ("item", "size")

@@ -55,7 +55,7 @@ class DataOptions(Section):
         "data",
         "auto",
         "auto; of photos efficientnet-lite0 (auto), torchvision:NAME, timm:NAME, or none to train "
-        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own in an .npy.",
+        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own .npy, .npz.",
     )
     image_size: int = option(
         "data", 32, "Side in pixels of photos with --features none, and of Clothing1M.", ge=4

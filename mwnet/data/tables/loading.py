@@ -1,5 +1,6 @@
 """From a table with a label column to a source."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 TRUTHS = ("y_true", "true_label")
 FEWEST_ROWS = 20
+ANSWERS = re.compile(
+    r"(item|task|question|sample|annotator|worker|rater|user)s?([_ ]?(id|nr|number))?",
+    re.IGNORECASE,
+)
+"""Columns of a table that says who gave which sample which label."""
 
 
 def load_table(
@@ -68,6 +74,12 @@ def load_table(
         table = features_of(rest, columns=asked, drop=drop, decimal=decimal)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    if all(ANSWERS.fullmatch(column) for column in table.names):
+        raise UserError(
+            f"{path} holds answers of annotators, not samples: its features are "
+            f"{' and '.join(map(repr, table.names))} alone; join them with the "
+            "samples, one label each"
+        )
     counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
     if len(labelled) == 2:
         notes.append(f"column '{truths[0]}' holds the true labels, for metrics and clean meta sets")
