@@ -54,8 +54,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     network.save_pretrained(folder / "bert")
     library.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
-    parts: Any = [models.Transformer(str(folder / "bert")), models.Pooling(WIDTH)]
-    sentence_transformers.SentenceTransformer(modules=parts, device="cpu").save(str(folder / "all"))
+    sentences: Any = sentence_transformers
+    parts = [models.Transformer(str(folder / "bert")), models.Pooling(WIDTH)]
+    sentences.SentenceTransformer(modules=parts, device="cpu").save(str(folder / "all"))
     return folder / "all"
 
 
