@@ -30,7 +30,8 @@ WORDS = [
     *["cat", "dog", "barks", "meows", "loud", "soft", "a", "the"],
 ]
 TEXTS = [
-    f"{'a' if i % 3 else 'the'} {'cat meows' if i % 2 else 'dog barks'} soft" for i in range(40)
+    f"{'a' if i % 3 else 'the'} {'cat meows' if i % 2 else 'dog barks'} unknown{i}"
+    for i in range(40)
 ]
 WIDTH = 16
 
@@ -85,8 +86,10 @@ def test_a_run_predicts_new_texts(model: Path, tmp_path: Path) -> None:
     found = trained.predict_proba(samples)
     assert found.shape == (40, 2)
     assert np.isfinite(found).all()
-    assert np.allclose(found[0], found[6])  # the same text
-    assert not np.allclose(found[0], found[1])
+    x = trained.samples(samples)
+    assert x.shape == (40, WIDTH, 1, 1)
+    assert torch.allclose(x[0], x[6], atol=1e-5)  # the same words, as far as the model knows them
+    assert not torch.allclose(x[0], x[1], atol=1e-2)
 
 
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
