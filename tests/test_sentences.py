@@ -89,7 +89,7 @@ def test_a_run_predicts_new_texts(model: Path, tmp_path: Path) -> None:
     x = trained.samples(samples)
     assert x.shape == (40, WIDTH, 1, 1)
     assert torch.allclose(x[0], x[6], atol=1e-5)  # the same words, as far as the model knows them
-    assert not torch.allclose(x[0], x[1], atol=1e-2)
+    assert (x[0] - x[1]).abs().max() > 1e-4
 
 
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
