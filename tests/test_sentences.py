@@ -39,7 +39,6 @@ WIDTH = 16
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     library: Any = transformers
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -54,7 +53,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         )
     network.save_pretrained(folder / "bert")
-    library.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
+    words = {word: place for place, word in enumerate(WORDS)}
+    library.BertTokenizerFast(vocab=words).save_pretrained(folder / "bert")
     sentences: Any = sentence_transformers
     parts = [models.Transformer(str(folder / "bert")), models.Pooling(WIDTH)]
     sentences.SentenceTransformer(modules=parts, device="cpu").save(str(folder / "all"))
