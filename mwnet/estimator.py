@@ -32,9 +32,11 @@ from mwnet.core.errors import UserError, WrongType
 from mwnet.core.formats import dataset_of
 from mwnet.core.plain import plain
 from mwnet.data.hashable import encode_hashable, known_codes
-from mwnet.data.inputs import as_photos, as_table
+from mwnet.data.inputs import as_photos, as_table, check_rows, unwrapped
+from mwnet.data.labels import look_alikes
 from mwnet.data.load import load as load_data
 from mwnet.data.photo_networks import DEFAULT
+from mwnet.data.remarks import remarks
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
@@ -216,6 +218,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             mwnet.core.errors.NonFiniteLoss: a parameter became NaN or infinite; it is a ValueError.
         """
         vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
+        X, y, X_meta, y_meta = map(unwrapped, (X, y, X_meta, y_meta))  # noqa: N806
         with own_words(self.get_params(deep=False)):
             experiment, self.classes_ = self._prepared(X, y, X_meta, y_meta, sample_weight)
             rated = torch.arange(len(experiment.data.source.labels))
@@ -255,10 +258,15 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             sklearn.exceptions.NotFittedError: before ``fit``.
         """
         check_is_fitted(self, "model_")
+        X = unwrapped(X)  # noqa: N806
         frame = as_table(X)
         if frame is not None and self.model_.preparation is not None:
             self._columns(frame, reset=False)
-            return self.model_.predict_proba(frame)
+            names = list(self.model_.preparation.names)
+            if self._names() is None and {*map(str, frame.columns)}.isdisjoint(names):
+                X = frame.to_numpy()  # noqa: N806, trained on an array, whose columns have no names
+            else:
+                return self.model_.predict_proba(frame)
         photos = as_photos(X)
         checked = self._checked(X if photos is None else photos, reset=False)
         return self.model_.predict_proba(checked)
@@ -335,11 +343,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`model` must be a name or a function that builds a network, got {self.model!r}"
             )
-        wanted = METHODS.get(self.method) if isinstance(self.method, str) else None
-        if wanted is not None and wanted.meta == "clean" and x_meta is None:
-            raise UserError(
-                f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
-            )
+        self._check_meta(x_meta)
+        check_rows(x, y)
         given = self._handed(x, x_meta)
         if y is None:
             raise UserError("fit requires y to be passed, but the target y is None: give `y`")
@@ -349,6 +354,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             )
         with naming("y"):
             classes, codes = encode_hashable(y, "y")
+        for note in look_alikes("`y`", classes.tolist()):
+            log.warning("%s", note)
         if given.own != len(codes):
             raise UserError(
                 f"`X` has {given.own} samples and `y` {len(codes)}: they must be equally many"
@@ -383,10 +390,21 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             table=given.table,
             extractor=given.extractor,
         )
+        self._remark(source)
         used = len(codes) if weights is None else int((weights > 0).sum())
         config = self._config(clean, used)
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
+
+    def _remark(self, source: Source) -> None:
+        """Log what is odd about the labels."""
+        source = replace(source, test_ids=None)
+        if source.meta_ids is not None:
+            own = len(source.labels) - len(source.meta_ids)
+            clean = (f"{row} of X_meta" for row in range(len(source.meta_ids)))
+            source = replace(source, names=(*map(str, range(own)), *clean))
+        for note in remarks(source):
+            log.warning("%s", note)
 
     def _handed(self, x: Any, x_meta: Any) -> "_Handed":
         """What the caller hands over, the clean samples after the noisy ones."""
@@ -438,8 +456,25 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _columns(self, frame: Any, *, reset: bool) -> None:
         """Remember the names of the columns, or compare them, as scikit-learn does."""
+        twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+        if twice:
+            raise UserError(f"`X` has more than one column {', '.join(map(repr, twice))}")
         with naming("X"):
             validate_data(self, frame, skip_check_array=True, reset=reset)
+
+    def _check_meta(self, x_meta: Any) -> None:
+        """Refuse clean samples that the method does not look at, and a method without those."""
+        wanted = METHODS.get(self.method) if isinstance(self.method, str) else None
+        if wanted is not None and wanted.meta == "clean" and x_meta is None:
+            raise UserError(
+                f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
+            )
+        if wanted is not None and wanted.meta == "none" and x_meta is not None:
+            takes = ", ".join(name for name, one in METHODS.items() if one.meta != "none")
+            raise UserError(
+                f"`method={self.method!r}` has no meta set: leave `X_meta` out, or take one of "
+                f"{takes}"
+            )
 
     def _check_clean(self) -> None:
         """Refuse parameters that a clean meta set would leave without a meaning."""
@@ -582,6 +617,13 @@ def find_label_issues(
                 raise UserError(f"`X` is a path, whose labels are with it: leave `{name}` out")
         path = Path(X)
         own = fitted.get_params(deep=False)
+        wanted = METHODS.get(own["method"]) if isinstance(own["method"], str) else None
+        if wanted is not None and wanted.meta == "clean":
+            raise UserError(
+                f"`method={own['method']!r}` learns from clean samples, and a path brings none: "
+                "read the data yourself and give `X`, `y`, `X_meta` and `y_meta`, or take another "
+                "method"
+            )
         with own_words({*own, "label_column"}):
             kind = dataset_of(path)
             if label_column is not None and kind != "table":

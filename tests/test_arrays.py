@@ -162,12 +162,12 @@ def test_samples_and_labels_in_two_files(tmp_path: Path) -> None:
 def test_embeddings_stay_in_their_file(tmp_path: Path, dtype: type) -> None:
     path = tmp_path / "e.npy"
     np.save(path, X.astype(dtype))
-    x = embeddings(path, 6)
+    x, _ = embeddings(path, [*map(str, range(6))])
     assert x.shape == (6, 3, 1, 1)
     assert x.dtype == getattr(torch, np.dtype(dtype).name)
     assert torch.equal(x[:, :, 0, 0].float(), torch.from_numpy(X.astype(dtype)).float())
     with pytest.raises(ValueError, match="one row for each of the 7"):
-        embeddings(path, 7)
+        embeddings(path, [*map(str, range(7))])
 
 
 LARGE = """
@@ -176,7 +176,7 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))
 from mwnet.data import Pixels
 from mwnet.data.arrays import embeddings
-x = embeddings(Path(sys.argv[1]), 600_000)
+x, _ = embeddings(Path(sys.argv[1]), [*map(str, range(600_000))])
 pixels = Pixels.of(x, torch.arange(0, 600_000, 100), torch.device("cpu"))
 print(tuple(pixels.take(torch.tensor([5, 599_999])).flatten(1).sum(1).tolist()))
 """

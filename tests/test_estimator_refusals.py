@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,18 @@ def test_what_clean_samples_leave_without_a_meaning_is_refused() -> None:
     with pytest.raises(UserError, match=r"`meta_source='confident'` .* `X_meta`"):
         tiny(meta_source="confident", epochs=2).fit(X, Y, X, Y)
     tiny().fit(X, Y, X, Y)
+
+
+def test_clean_samples_that_a_method_would_not_look_at_are_refused(noisy: tuple) -> None:
+    x, y, _ = noisy
+    with pytest.raises(ValueError, match="`method='erm'` has no meta set: leave `X_meta` out, or"):
+        mwnet.MWNetClassifier(method="erm").fit(x, y, x[:9], y[:9])
+
+
+def test_a_method_of_clean_samples_is_refused_for_a_path(tmp_path: Path) -> None:
+    """Before anything is read: no option of ``find_label_issues`` could bring clean samples."""
+    with pytest.raises(ValueError, match="`method='glc'` learns from clean samples, and a path"):
+        mwnet.find_label_issues(tmp_path, estimator=mwnet.MWNetClassifier(method="glc"))
 
 
 def test_weights_that_empty_a_class_are_named() -> None:

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from commands import run
@@ -153,3 +154,27 @@ def test_features_of_ones_own_are_compared(tmp_path: Path) -> None:
     np.save(tmp_path / "e.npy", RNG.normal(size=(42, 3)))
     data = load("table", path=table(tmp_path / "a.csv"), features=str(tmp_path / "e.npy"))
     assert SAID[0] in data.notes[-1]
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_data_from_python_is_remarked_upon(
+    as_array: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = RNG.normal(size=(42, 3))
+    x[38] = x[0]
+    y = [*["a", "b"] * 20, "c", "c"]
+    y[38] = "b"
+    samples = x if as_array else pd.DataFrame(x, columns=[*"uvw"])
+    with caplog.at_level(logging.WARNING, "mwnet"):
+        mwnet.find_label_issues(samples, y, estimator=mwnet.MWNetClassifier(epochs=1))
+    assert SAID[0] in caplog.text
+    assert "2 of 42 samples have the same features" in caplog.text
+    assert "sample_id 0 and 38: " in caplog.text
+
+
+def test_clean_samples_are_called_by_their_argument(caplog: pytest.LogCaptureFixture) -> None:
+    x, y = RNG.normal(size=(40, 3)), ["a", "b"] * 20
+    with caplog.at_level(logging.WARNING, "mwnet"):
+        mwnet.MWNetClassifier(epochs=1).fit(x, y, x[:4], ["a", "b", "b", "b"])
+    assert "2 of 44 samples" in caplog.text
+    assert "such as sample_id 2 and 2 of X_meta: " in caplog.text

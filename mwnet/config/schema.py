@@ -55,7 +55,7 @@ class DataOptions(Section):
         "data",
         "auto",
         "auto; of photos efficientnet-lite0 (auto), torchvision:NAME, timm:NAME, or none to train "
-        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own in an .npy.",
+        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own .npy, .npz.",
     )
     image_size: int = option(
         "data", 32, "Side in pixels of photos with --features none, and of Clothing1M.", ge=4
@@ -84,7 +84,7 @@ class DataOptions(Section):
         "noise", "sample", "Draw each sample on its own, or exactly the expected number of changes."
     )
     noise_file: str | None = option(
-        "noise", None, "Given labels, or predictions for pmd: arrays.npz:key or array.npy."
+        "noise", None, "Given labels, or predictions for pmd: a.npy, a.npz:KEY or a.pt:KEY."
     )
     noise_seed: int | None = option("noise", None, "Seed of the noise; default: --seed.", ge=0)
 

@@ -4,6 +4,7 @@ import re
 import warnings
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ SAMPLES = ("x", "X", "x_train", "X_train", "data", "features", "images", "embedd
 LABELS = ("y", "Y", "labels", "label", "y_train", "Y_train", "target", "targets")
 TEST_SAMPLES, TEST_LABELS = ("x_test", "X_test"), ("y_test", "Y_test", "labels_test")
 TRUTH = ("y_true", "true_labels")
+NAMES = ("names", "ids", "files", "sample_id")
 ARRAY_FILE = re.compile(r"\.(npz|npy|pt|pth)(:|$)", re.IGNORECASE)
 
 
@@ -110,22 +112,49 @@ def _features(x: np.ndarray, where: str) -> tuple[Tensor, Table | None]:
         raise UserError(f"{where}: {error}") from None
 
 
-def embeddings(path: Path, count: int) -> Tensor:
-    """Map features that somebody has computed: ``(count, d, 1, 1)``, not read into memory.
+def embeddings(path: Path, names: Sequence[str]) -> tuple[Tensor, str]:
+    """Read features that somebody has computed.
 
     Args:
-        path: an ``.npy`` of ``(count, d)`` numbers, rows in the order of the data.
-        count: samples of the data.
+        path: an ``.npy`` of ``(n, d)`` numbers, rows in the order of the data, which is mapped and
+            not read into memory; or an ``.npz`` with ``x``, rows in any order, and ``names``.
+        names: of the n samples: file names, or row numbers.
+
+    Returns:
+        ``(n, d, 1, 1)`` features in the order of the data, and words about the order of the file.
 
     Raises:
-        UserError: another number of rows, NaN.
+        UserError: another number of rows, a sample without a row, NaN.
     """
-    x = read_array(path)
-    if x.ndim != 2 or len(x) != count:
+    count = len(names)
+    if magic(path) == "npy" or path.suffix == ".npy":
+        x = read_array(path)
+        if x.ndim != 2 or len(x) != count:
+            raise UserError(
+                f"{path} has shape {x.shape}: `features` needs one row for each of the {count} "
+                "samples"
+            )
+        order = f"the first row is taken for {names[0]}, the last for {names[-1]}"
+        return channels_first(finite(x, str(path))), f"{order}, in the order of the data"
+    data = read_npz(path)
+    keys = [[key for key in wanted if key in data] for wanted in (SAMPLES, NAMES)]
+    if any(len(found) != 1 for found in keys):
         raise UserError(
-            f"{path} has shape {x.shape}: `features` needs one row for each of the {count} samples"
+            f"{path} needs an array x of features and an array names that tells whose each row is; "
+            f"it has {', '.join(data) or 'none'}"
         )
-    return channels_first(finite(x, str(path)))
+    x, own = (data[found[0]] for found in keys)
+    if x.ndim != 2 or own.shape != x.shape[:1]:
+        raise UserError(f"{path}: x has shape {x.shape} and names {own.shape}; n rows have n names")
+    rows = {str(name): row for row, name in enumerate(own.tolist())}
+    if len(rows) < len(own):
+        raise UserError(f"{path}: {len(own) - len(rows)} of its names are there twice")
+    absent = [name for name in names if name not in rows]
+    if absent:
+        raise UserError(f"{path} has no row for {len(absent)} samples, such as {absent[0]!r}")
+    left = f"; {len(own) - count} of its rows are not used" if len(own) > count else ""
+    chosen = x[[rows[name] for name in names]]
+    return channels_first(finite(chosen, str(path))), f"its rows are found by their names{left}"
 
 
 def read_array(path: Path) -> np.ndarray:

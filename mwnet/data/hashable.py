@@ -23,6 +23,11 @@ def hashable_labels(y: Any, name: str) -> list[Hashable]:
         ValueError: a missing label, numbers that are no classes, another shape.
     """
     array = label_array(list(y), "O") if _is_compound(y) else np.asarray(y)
+    if _is_one_hot(array):
+        raise UserError(
+            f"`{name}` of shape {array.shape} is one-hot: give the column that holds each 1, as in "
+            f"np.argmax({name}, axis=1)"
+        )
     if array.dtype != object:
         check_classification_targets(array if array.ndim < 2 else column_or_1d(array))
     labels = column_or_1d(array, warn=True).tolist()
@@ -38,6 +43,13 @@ def hashable_labels(y: Any, name: str) -> list[Hashable]:
                 "hashable"
             ) from None
     return labels
+
+
+def _is_one_hot(array: np.ndarray) -> bool:
+    """Whether the labels are rows of one 1 and otherwise 0."""
+    if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind not in "iufb":
+        return False
+    return bool(np.isin(array, (0, 1)).all() and (array.sum(1) == 1).all())
 
 
 def _is_compound(y: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def read_labels(columns: dict[str, Any]) -> Labels:
         if strange:
             raise UserError(f"{other} has the class {strange[0]}, which is absent from training")
         ids.append(torch.tensor([position[spelling[cell]] for cell in column], dtype=torch.int64))
-    return Labels(tuple(classes), tuple(ids), tuple(notes + _look_alikes(name, counts)))
+    return Labels(tuple(classes), tuple(ids), tuple(notes + look_alikes(name, counts)))
 
 
 def encode_names(
@@ -189,12 +189,17 @@ def check_count(name: str, classes: Sequence[object], rows: int, *, numeric: boo
         )
 
 
-def _look_alikes(name: str, counts: Counter[str]) -> list[str]:
-    """Say which labels differ only in upper and lower case or in spaces."""
+def look_alikes(name: str, labels: Iterable[object]) -> list[str]:
+    """Say which labels differ only in upper and lower case, in spaces, or as ``1`` and ``"1"``.
+
+    Args:
+        name: of the labels, for the sentence.
+        labels: each different one once.
+    """
     alike: dict[str, list[str]] = defaultdict(list)
-    for label in counts:
-        alike["".join(label.casefold().split())].append(label)
-    pairs = [" and ".join(map(repr, sorted(group))) for group in alike.values() if len(group) > 1]
+    for label in labels:
+        alike["".join(str(label).casefold().split())].append(repr(label))
+    pairs = [" and ".join(sorted(group)) for group in alike.values() if len(group) > 1]
     if not pairs:
         return []
     return [

@@ -57,7 +57,7 @@ def load(
         return clothing1m(root, image_size)
     if path is None or name not in ("folder", "arrays", "table"):
         raise ValueError(f"unknown data set '{name}' ({nearest(name, DATASETS)})")
-    own = Path(features) if features.endswith(".npy") else None
+    own = Path(features) if features.endswith((".npy", ".npz")) else None
     if own is not None:
         features = "none" if name == "folder" else "auto"
     if name == "arrays":
@@ -99,7 +99,7 @@ def _check_features(features: str, name: str, known: Sequence[str]) -> None:
     ):
         raise UserError(
             f"`features={features!r}` does not fit data of the kind {name}: take one of "
-            f"{', '.join(known)}, or an .npy of your own"
+            f"{', '.join(known)}, or an .npy or .npz of your own"
         )
 
 
@@ -107,10 +107,9 @@ def _with_features(source: Source, path: Path) -> Source:
     """The source with features that the user has computed, instead of its samples."""
     from mwnet.data.arrays import embeddings
 
-    x = embeddings(path, len(source.labels))
-    note = f"{path}: {x.shape[1]} features a sample are used instead of the data's own"
-    if source.names is not None:
-        note += f"; its rows are taken to be {source.names[0]} to {source.names[-1]}"
+    names = source.names or [str(row) for row in range(len(source.labels))]
+    x, order = embeddings(path, names)
+    note = f"{path}: {x.shape[1]} features a sample are used instead of the data's own; {order}"
     return replace(
         source,
         x=x,

@@ -31,7 +31,7 @@ def new_samples(
 
     Returns:
         Names of the samples (row numbers or file names); the samples as ``predict_proba`` takes
-        them: a DataFrame, an array, or a list of files; and sentences about what was passed over.
+        them: a ``Table``, an array, or a list of files; and sentences about what was passed over.
 
     Raises:
         UserError: nothing there, or something else than the run was trained on.
@@ -46,17 +46,12 @@ def new_samples(
         return [str(row) for row in range(len(x))], x, notes
     if preparation is None:
         raise UserError(f"{path} is a table, and the run was not trained on one ({OWN})")
-    text = [
-        name
-        for name, column in zip(preparation.names, preparation.kinds, strict=True)
-        if column in ("category", "text")
-    ]
-    frame, notes = read_frame(path, text)
+    frame, notes, _ = read_frame(path, preparation.as_text(), decimal=".")
     try:
-        _, more = preparation.read(frame)
+        table, more = preparation.read(frame)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return [str(row) for row in range(len(frame))], frame, notes + more
+    return [str(row) for row in range(len(frame))], table, notes + more
 
 
 def _array(path: Path) -> tuple[np.ndarray, list[str]]:

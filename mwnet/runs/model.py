@@ -6,6 +6,7 @@ them runs no code.
 
 import copy
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ from mwnet.data.decoding import BATCH
 from mwnet.data.inputs import are_files
 from mwnet.data.photo_pixels import photo_batches
 from mwnet.data.source import Source, channels_first
-from mwnet.data.tables.columns import of_numbers
+from mwnet.data.tables.columns import Table, of_numbers
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
 from mwnet.methods.committee import Committee
 from mwnet.methods.forest import Forest
 from mwnet.runs.described import backbone_of, check_known
 
+log = logging.getLogger(__name__)
 MODEL, TENSORS = "model.json", "model.safetensors"
 FORMAT = 3
 
@@ -124,9 +126,11 @@ class TrainedModel:
         return samples
 
     def _prepared(self, preparation: TablePreparation, x: Any) -> Tensor:
-        """Features of a DataFrame, or of an array with the same columns."""
+        """Features of a DataFrame, of an array with the same columns, or of what was read."""
         import pandas as pd
 
+        if isinstance(x, Table):
+            return channels_first(preparation.transform(x))
         names = list(preparation.names)
         if not hasattr(x, "iloc"):
             array = x.toarray() if issparse(x) else np.asarray(x)
@@ -142,7 +146,10 @@ class TrainedModel:
             x = pd.DataFrame(array, columns=names)
         elif x.ndim == 1:
             x = x.to_frame(names[0])
-        return channels_first(preparation.transform(preparation.read(x)[0]))
+        table, notes = preparation.read(x)
+        for note in notes:
+            log.log(logging.INFO if note.startswith("not used") else logging.WARNING, "%s", note)
+        return channels_first(preparation.transform(table))
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``model.safetensors`` into a folder."""

@@ -4,12 +4,16 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mwnet.core import files
 from mwnet.data.unlabelled import new_samples
 from mwnet.runs.model import TrainedModel
+
+FAR = 4.0
+"""Deviations that the middle of new features may lie from the mean of those of training."""
 
 
 @dataclass(frozen=True)
@@ -53,4 +57,19 @@ def predicted(model: TrainedModel, data: Path) -> Predictions:
         extractor=model.extractor,
         image_size=model.image_size,
     )
-    return Predictions(names, model.classes, model.predict_proba(samples), notes)
+    probabilities = model.predict_proba(samples)
+    return Predictions(names, model.classes, probabilities, [*notes, *_unlike(model, samples)])
+
+
+def _unlike(model: TrainedModel, x: Any) -> list[str]:
+    """Say where features that somebody has computed are unlike those that were trained on."""
+    if model.preparation is not None or not isinstance(x, np.ndarray) or x.ndim != 2 or not len(x):
+        return []
+    mean, std = (values.flatten().numpy() for values in (model.pixels.mean, model.pixels.std))
+    apart = np.median(np.abs(np.median(x, axis=0) - mean) / std)
+    if apart <= FAR:
+        return []
+    return [
+        f"the features lie {apart:.0f} deviations from those that were trained on: were they made "
+        "by the same network, and scaled alike?"
+    ]

@@ -4,14 +4,15 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mwnet.core.errors import UserError, nearest
 from mwnet.data.tables.cells import FEW_ROWS, Kind, empty, read_cells
-from mwnet.data.tables.reading import MISSING, unique_names
+from mwnet.data.tables.reading import unique_names
+from mwnet.data.tables.spelling import AS_IT_IS, Mark, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +37,14 @@ class Column:
         values: ``(n,)`` float64 with NaN for numeric, boolean and date (days since 1970); objects,
             ``str`` or None, for the others.
         why: reason for leaving it out, empty for a feature.
+        spelling: how its cells were written.
     """
 
     name: str
     kind: Kind
     values: np.ndarray
     why: str = ""
+    spelling: Spelling = AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,11 @@ class Table:
 
 
 def features_of(
-    frame: "pd.DataFrame", *, columns: Sequence[str] = (), drop: Sequence[str] = ()
+    frame: "pd.DataFrame",
+    *,
+    columns: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    decimal: Mark | None = None,
 ) -> Table:
     """Find the features of a table, and leave out what is none.
 
@@ -98,6 +105,7 @@ def features_of(
         frame: the table without its labels.
         columns: names of the columns to use, whatever they hold; empty for those found by looking.
         drop: names of columns to leave out.
+        decimal: the mark before decimals in the text that the table was read from, if it was.
 
     Raises:
         UserError: an unknown name, a column that cannot be read, no feature.
@@ -110,8 +118,8 @@ def features_of(
     wanted = [name for name in names if name not in drop and (not columns or name in columns)]
     found = []
     for name in wanted:
-        column = read_column(name, frame.iloc[:, names.index(name)], asked=name in columns)
-        found.append(column)
+        cells = frame.iloc[:, names.index(name)]
+        found.append(read_column(name, cells, asked=name in columns, decimal=decimal))
     used = [column for column in found if not column.why]
     if not used:
         used = _last_resort(found)
@@ -200,29 +208,31 @@ def _missing(columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def read_column(name: str, series: "pd.Series", *, asked: bool = False) -> Column:
+def read_column(
+    name: str,
+    series: "pd.Series",
+    *,
+    asked: bool = False,
+    decimal: Mark | None = None,
+) -> Column:
     """Find out what a column holds.
 
     Args:
         name: of the column.
         series: its cells.
         asked: the user wants it as a feature, even if it looks like none.
+        decimal: see ``read_cells``.
 
     Raises:
         UserError: infinite numbers, cells that are neither numbers nor words.
     """
-    kind, values = read_cells(name, series)
-    return _judged(name, kind, values, asked)
+    kind, values, spelling = read_cells(name, series, decimal=decimal, strict=asked)
+    return replace(_judged(name, kind, values, asked), spelling=spelling)
 
 
 def _judged(name: str, kind: Kind, values: np.ndarray, asked: bool) -> Column:
     """The column with the reason for leaving it out, if there is one."""
-    if values.dtype != object and np.isinf(values).any():
-        row = int(np.flatnonzero(np.isinf(values))[0])
-        raise UserError(
-            f"column '{name}' holds {values[row]} in row {row + 1}: infinite values cannot be "
-            "trained on; mend or drop them"
-        )
+    check_finite(name, values)
     missing = empty(values)
     present: Any = values[~missing]
     if not len(present):
@@ -233,6 +243,20 @@ def _judged(name: str, kind: Kind, values: np.ndarray, asked: bool) -> Column:
     if asked:
         return Column(name, "category" if kind == "identifier" else kind, values)
     return Column(name, kind, values, _why_none(name, kind, values))
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """Refuse infinite numbers in a column.
+
+    Raises:
+        UserError: one is there; the message names its row.
+    """
+    if values.dtype != object and np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise UserError(
+            f"column '{name}' holds {values[row]} in row {row + 1}: infinite values cannot be "
+            "trained on; mend or drop them"
+        )
 
 
 def _why_none(name: str, kind: Kind, values: np.ndarray) -> str:
@@ -252,32 +276,3 @@ def _why_none(name: str, kind: Kind, values: np.ndarray) -> str:
         if named and steps[0] > 0:
             return "an identifier, by its name and its different whole numbers"
     return ""
-
-
-def as_kind(name: str, kind: Kind, series: "pd.Series") -> np.ndarray:
-    """Return the cells of a new column as the kind of the column that was trained on.
-
-    Raises:
-        UserError: words where numbers were.
-    """
-    wanted_words = kind in ("category", "text")
-    if wanted_words:
-        cells = series.astype(object).where(series.notna(), None)
-        values = np.empty(len(cells), dtype=object)
-        values[:] = [
-            None if cell is None or str(cell).strip() in MISSING else str(cell).strip()
-            for cell in cells
-        ]
-        return values
-    if not series.notna().any():
-        return np.full(len(series), np.nan)
-    column = read_column(name, series, asked=True)
-    if column.values.dtype == object or (kind == "date") != (column.kind == "date"):
-        if empty(column.values).all():
-            return np.full(len(series), np.nan)
-        example = str(series.dropna().tolist()[0])
-        raise UserError(
-            f"column '{name}' holds {example!r}, and the run was trained on a column of "
-            f"{'dates' if kind == 'date' else 'numbers'} there"
-        )
-    return column.values

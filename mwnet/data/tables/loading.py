@@ -1,5 +1,6 @@
 """From a table with a label column to a source."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,19 @@ from mwnet.core.errors import UserError
 from mwnet.data.labels import Labels, class_counts, read_labels
 from mwnet.data.source import Source
 from mwnet.data.tables.columns import copies, features_of
+from mwnet.data.tables.label_like import LABEL_NAMES, other_labels
 from mwnet.data.tables.reading import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LABEL_NAMES = ("label", "target", "class", "y", "given_label", "noisy_label")
 TRUTHS = ("y_true", "true_label")
 FEWEST_ROWS = 20
+ANSWERS = re.compile(
+    r"(item|task|question|sample|annotator|worker|rater|user)s?([_ ]?(id|nr|number))?",
+    re.IGNORECASE,
+)
+"""Columns of a table that says who gave which sample which label."""
 
 
 def load_table(
@@ -41,7 +47,7 @@ def load_table(
         UserError: no table, no such column, labels that are no classes, cells that make no sense.
     """
     as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
-    frame, notes = read_frame(path, as_text)
+    frame, notes, decimal = read_frame(path, as_text)
     name = _label_column(frame, label_column, path, notes)
     if name in drop:
         raise UserError(f"`drop` names the label column '{name}'")
@@ -57,17 +63,27 @@ def load_table(
         )
     labelled = [name, *truths]
     read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
-    rest = frame.drop(columns=[*labelled, *(column for column in named if column in drop)])
+    others, said = other_labels(frame, name, read.ids[0].numpy(), [*labelled, *columns, *drop])
+    notes += said
+    leave = [*labelled, *others, *(column for column in named if column in drop)]
+    rest = frame.drop(columns=leave)
     drop = [column for column in drop if column not in named]
     del frame
     try:
-        table = features_of(rest, columns=[c for c in columns if c != name], drop=drop)
+        asked = [column for column in columns if column != name]
+        table = features_of(rest, columns=asked, drop=drop, decimal=decimal)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    if all(ANSWERS.fullmatch(column) for column in table.names):
+        raise UserError(
+            f"{path} holds answers of annotators, not samples: its features are "
+            f"{' and '.join(map(repr, table.names))} alone; join them with the "
+            "samples, one label each"
+        )
     counts = f"{path}: {len(table)} rows, {table.counted()}, {described(name, read)}"
     if len(labelled) == 2:
         notes.append(f"column '{truths[0]}' holds the true labels, for metrics and clean meta sets")
-    left_out = [note for note in table.notes if note.startswith("left out")]
+    left_out = [note for note in (*said, *table.notes) if note.startswith("left out")]
     advice = ["`columns` and `drop` choose other columns"] if left_out else []
     return Source(
         name="table",
@@ -104,6 +120,11 @@ def _label_column(
         UserError: it cannot be told; the message names candidates.
     """
     names = [str(name) for name in frame.columns]
+    if len(names) == 1:
+        raise UserError(
+            f"{path} has one column only, {names[0]!r}: labels and features need two; cells are "
+            "separated by a comma, a semicolon, a tab or |"
+        )
     wanted = LABEL_NAMES if asked is None else (asked,)
     if asked in names:
         return asked

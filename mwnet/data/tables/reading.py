@@ -1,35 +1,54 @@
 """Read a table from a file: CSV in any dialect, parquet, feather, xlsx."""
 
 import bz2
-import codecs
-import csv
 import gzip
 import io
 import lzma
-import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.formats import magic
+from mwnet.data.tables.dialect import (
+    SEPARATORS,
+    TAB,
+    check_header,
+    decimal_commas,
+    dialect,
+    encoding,
+    told_separator,
+)
+from mwnet.data.tables.spelling import Mark
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that stand for a missing value."""
-TAB = "\t"
-SEPARATORS = f",;{TAB}|"
-COMMA_CELL = re.compile(r"^(?:.*;)?[+-]?\d+,\d+(?:;|$)", re.MULTILINE)
-POINT_CELL = re.compile(r"^(?:.*;)?[+-]?\d+\.(\d{1,2}|\d{4,})(?:;|$)", re.MULTILINE)
 SAMPLE = 2**16
 """Bytes from the beginning of a file that its dialect is guessed from."""
 
 
-def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "tuple[pd.DataFrame, list[str]]":
+class Frame(NamedTuple):
+    """A table as it was read.
+
+    Attributes:
+        frame: text as ``str``, missing cells as NaN, and every column name once.
+        notes: sentences about what was noticed.
+        decimal: the mark before decimals in text; None where numbers came as numbers.
+    """
+
+    frame: "pd.DataFrame"
+    notes: list[str]
+    decimal: Mark | None = None
+
+
+def read_frame(
+    path: Path, text_columns: Sequence[str] = (), *, decimal: Mark | None = None
+) -> Frame:
     """Read a table.
 
     Args:
@@ -37,10 +56,7 @@ def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "tuple[pd.DataFr
             separators, which may be compressed (gzip, bz2, xz, zip).
         text_columns: names of columns whose cells are kept as they are written, such as labels;
             upper and lower case do not matter.
-
-    Returns:
-        The table, with text as ``str``, missing cells as NaN and every column name once; and
-        sentences about what was noticed.
+        decimal: the mark before decimals in text; None for what the text looks like.
 
     Raises:
         UserError: no such file, no table, rows of different length, no header.
@@ -52,16 +68,17 @@ def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "tuple[pd.DataFr
         if kind == "parquet":
             from pyarrow import parquet
 
-            return _framed(parquet.ParquetFile(path).read(), [])
+            with parquet.ParquetFile(path) as file:
+                return _with_categories(_framed(file.read(), [], None), file.schema_arrow)
         if kind == "feather":
             from pyarrow import feather
 
-            return _framed(feather.read_table(path), [])
+            return _framed(feather.read_table(path), [], None)
         if kind == "xlsx":
             sheet, notes = _workbook(path)
-            frame, more = _delimited(sheet, path, text_columns)
-            return frame, notes + more
-        return _delimited(_opener(path, kind), path, text_columns)
+            read = _delimited(sheet, path, text_columns, decimal)
+            return read._replace(notes=notes + read.notes)
+        return _delimited(_opener(path, kind), path, text_columns, decimal)
     except UserError:
         raise
     except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
@@ -102,35 +119,44 @@ def _workbook(path: Path) -> tuple[Callable[[], IO[bytes]], list[str]]:
 
 
 def _delimited(
-    opened: Callable[[], IO[bytes]], path: Path, text_columns: Sequence[str]
-) -> "tuple[pd.DataFrame, list[str]]":
+    opened: Callable[[], IO[bytes]],
+    path: Path,
+    text_columns: Sequence[str],
+    decimal: Mark | None,
+) -> Frame:
     """Read text with separators by pyarrow, after guessing encoding and separator."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     notes: list[str] = []
-    encoding = _encoding(opened)
-    if encoding not in ("utf-8", "utf-8-sig"):
-        notes.append(f"read as {encoding}, as the text is no UTF-8")
+    coded = encoding(opened)
+    if coded not in ("utf-8", "utf-8-sig"):
+        notes.append(f"read as {coded}, as the text is no UTF-8")
     with opened() as file:
-        sample = file.read(SAMPLE).decode(encoding, errors="ignore")
+        sample = file.read(SAMPLE).decode(coded, errors="ignore")
     if "\0" in sample:
         raise UserError(f"{path} is no table: it holds binary data")
     if sample.lstrip("\ufeff \r\n").startswith(("{", "[{", "[\n")):
         raise UserError(f"{path} is JSON: write it as a CSV file with a header, or as parquet")
-    separator, header, first = _dialect(sample, path)
-    _check_header(header, first, path)
+    told = told_separator(sample)
+    if told is not None:
+        sample = sample.split("\n", 1)[1]
+    separator, header, first = dialect(sample, path, told or SEPARATORS)
+    check_header(header, first, path)
     as_text = {name.lower() for name in text_columns}
+    decimal = decimal or ("," if decimal_commas(sample, separator) else ".")
     with opened() as file:
         try:
             table = arrow_csv.read_csv(
                 file,
-                read_options=arrow_csv.ReadOptions(encoding=encoding.removesuffix("-sig")),
+                read_options=arrow_csv.ReadOptions(
+                    encoding=coded.removesuffix("-sig"), skip_rows=int(told is not None)
+                ),
                 parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
                     null_values=list(MISSING),
                     strings_can_be_null=True,
-                    decimal_point="," if _decimal_commas(sample, separator) else ".",
+                    decimal_point=decimal,
                     column_types={
                         name: pa.string() for name in header if name.strip().lower() in as_text
                     },
@@ -147,12 +173,7 @@ def _delimited(
     if rows < table.num_rows:
         left = table.num_rows - rows
         notes.append(f"left out {left} empty row{'s' * (left > 1)} at the end")
-    return _framed(table.slice(0, rows), notes)
-
-
-def _decimal_commas(sample: str, separator: str) -> bool:
-    """Whether numbers have decimal commas, for whose sake there are semicolons between cells."""
-    return separator == ";" and bool(COMMA_CELL.search(sample)) and not POINT_CELL.search(sample)
+    return _framed(table.slice(0, rows), notes, decimal)
 
 
 def _without_empty_end(table: Any) -> int:
@@ -163,86 +184,13 @@ def _without_empty_end(table: Any) -> int:
     return rows
 
 
-def _encoding(opened: Callable[[], IO[bytes]]) -> str:
-    """UTF-8 where the whole file is that, UTF-16 by its mark, else Windows-1252 or Latin-1."""
-    with opened() as file:
-        begin = file.read(4)
-        if begin[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        undefined = False
-        try:
-            decoder.decode(begin)
-            for chunk in iter(lambda: file.read(2**20), b""):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            undefined = True
-    if not undefined:
-        return "utf-8-sig" if begin.startswith(codecs.BOM_UTF8) else "utf-8"
-    with opened() as file:
-        holes = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")  # what Windows-1252 leaves undefined
-        found = any(holes.search(chunk) for chunk in iter(lambda: file.read(2**20), b""))
-    return "latin-1" if found else "cp1252"
-
-
-def _dialect(sample: str, path: Path) -> tuple[str, list[str], list[str]]:
-    """Guess the separator, and return it with the cells of the header and of the first row.
-
-    It is the one that divides the first lines into the same number of cells, the most of them.
-    """
-    lines = [line for line in sample.lstrip("\ufeff").splitlines() if line.strip()]
-    whole = "\n".join(lines)
-    best: tuple[float, int, str] = (0.0, 1, ",")
-    rows: dict[str, list[list[str]]] = {}
-    for separator in SEPARATORS:
-        try:
-            parsed = [row for row in csv.reader(io.StringIO(whole), delimiter=separator) if row]
-        except csv.Error:
-            continue
-        # The sample may end within a row.
-        rows[separator] = parsed[:-1][:200] if len(parsed) > 2 else parsed
-        width = len(rows[separator][0]) if rows[separator] else 1
-        if width > 1:
-            alike = Counter(map(len, rows[separator]))[width] / len(rows[separator])
-            best = max(best, (round(alike, 1), width, separator))
-    found = rows.get(best[2], [])
-    if len(found) < 2:
-        raise UserError(f"{path} needs a header line and at least one row")
-    return best[2], found[0], found[1]
-
-
-def _check_header(header: list[str], first: list[str], path: Path) -> None:
-    """Refuse a first line that looks like a sample: numbers where names should be."""
-
-    def number(cell: str) -> float | None:
-        try:
-            return float(cell.replace(",", "."))
-        except ValueError:
-            return None
-
-    values = [
-        value
-        for cell, below in zip(header, first, strict=False)
-        if number(below) is not None and (value := number(cell)) is not None
-    ]
-    numeric = sum(number(cell) is not None for cell in first)
-    # Columns may be called 0, 1, 2 or 2019, 2020.
-    names = values == sorted(set(values)) and all(value.is_integer() for value in values)
-    if values and len(values) == numeric and not names:
-        raise UserError(
-            f"{path} has no header: its first line is {', '.join(header)[:80]!r}; put the names of "
-            "the columns there, and the label column's name"
-        )
-
-
 def _ragged(error: Exception) -> str:
     """What pyarrow says, without its prefix and with little of the offending row."""
     text = first_line(error).removeprefix("CSV parse error: ")
     return text if len(text) <= 160 else f"{text[:160]} ..."
 
 
-def _framed(table: Any, notes: list[str]) -> "tuple[pd.DataFrame, list[str]]":
+def _framed(table: Any, notes: list[str], decimal: Mark | None) -> Frame:
     """An arrow table as a DataFrame whose column names are stripped and different."""
     import pyarrow as pa
 
@@ -261,7 +209,16 @@ def _framed(table: Any, notes: list[str]) -> "tuple[pd.DataFrame, list[str]]":
     frame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
     del table
     pa.default_memory_pool().release_unused()
-    return frame, notes
+    return Frame(frame, notes, decimal)
+
+
+def _with_categories(read: Frame, schema: Any) -> Frame:
+    """The table with the categories that pandas noted in a parquet; numbers lose that otherwise."""
+    for column in (schema.pandas_metadata or {}).get("columns", ()):
+        name = str(column.get("name")).strip()
+        if column.get("pandas_type") == "categorical" and name in read.frame:
+            read.frame[name] = read.frame[name].astype("category")
+    return read
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ from mwnet.runs.run import prepare_process
 
 METHOD = "own-data"
 """The command of a row that is a method of mwnet."""
-SCALED = TablePreparation((), (), ())
+SCALED = TablePreparation((), (), (), ())
 """Says that features are on the scale that a network wants, so that they stay as they are."""
 
 MEASURES: dict[str, tuple[type, tuple[str, ...]]] = {
