@@ -4,8 +4,8 @@
 
 In each round a reviewer looks at the most suspect tenth of the training samples that nobody has
 looked at yet, writes what he finds into a corrections file, and the next round trains with that
-file. A perfect reviewer is always right; one of 90 % gives a wrong class in a tenth of the looks. Noise
-is drawn uniformly over all classes. Orders:
+file. A perfect reviewer is always right; one of 90 % gives a wrong class in a tenth of the looks.
+Noise is drawn uniformly over all classes. Orders:
 
 - mwnet: label quality of `cross-fit` with the options of `mwnet train`, trained again each round;
 - cleanlab: self-confidence of a random forest in 5 folds, computed again each round with the

@@ -228,8 +228,9 @@ def conclude(found: Result, folder: RunFolder) -> None:
         log.warning("%s", warning)
     if scored.noise is not None:
         print(f"\n{noise_words(scored.noise)}")
-    print("\nmost suspect training samples")
-    print(f"{'sample_id':>28}  {'given':>{WIDTH}}  {'predicted':>{WIDTH}}  label quality")
+    if found.suspects():
+        print("\nmost suspect training samples")
+        print(f"{'sample_id':>28}  {'given':>{WIDTH}}  {'predicted':>{WIDTH}}  label quality")
     short = dict(zip(classes, short_names(classes, WIDTH), strict=True))
     for sample, *labels, quality in found.suspects():
         columns = "".join(f"  {short[label]:>{WIDTH}}" for label in labels)
