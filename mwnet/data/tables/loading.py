@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -40,23 +40,10 @@ def load_table(
     Raises:
         UserError: no table, no such column, labels that are no classes, cells that make no sense.
     """
-    as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
-    frame, notes = read_frame(path, as_text)
-    name = _label_column(frame, label_column, path, notes)
-    if name in drop:
-        raise UserError(f"`drop` names the label column '{name}'")
-    if len(frame) < FEWEST_ROWS:
-        raise UserError(
-            f"{path} has {len(frame)} rows: too few to train on, at least {FEWEST_ROWS} are needed"
-        )
-    named = [column for column in frame.columns if str(column).lower() in TRUTHS]
-    truths = [column for column in named if column != name and column not in drop]
-    if len(truths) > 1:
-        raise UserError(
-            f"{path} has true labels in {' and '.join(truths)}: leave one of them out by `drop`"
-        )
+    frame, name, truths, named, read, notes = read_labelled(
+        path, label_column=label_column, drop=drop
+    )
     labelled = [name, *truths]
-    read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
     rest = frame.drop(columns=[*labelled, *(column for column in named if column in drop)])
     drop = [column for column in drop if column not in named]
     del frame
@@ -88,6 +75,50 @@ def load_table(
             *copies(table, read.ids[0].numpy()),
         ),
     )
+
+
+class Labelled(NamedTuple):
+    """A table whose labels have been read.
+
+    Attributes:
+        frame: all its columns.
+        label: name of the label column.
+        truths: name of the column of true labels, or none.
+        named: columns that are called like true labels, used or not.
+        labels: given and true labels.
+        notes: sentences about what was noticed.
+    """
+
+    frame: "pd.DataFrame"
+    label: str
+    truths: list[str]
+    named: list[str]
+    labels: Labels
+    notes: list[str]
+
+
+def read_labelled(
+    path: Path, *, label_column: str | None = None, drop: Sequence[str] = ()
+) -> Labelled:
+    """Read a table and its labels, not yet its features; see ``load_table``."""
+    as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
+    frame, notes = read_frame(path, as_text)
+    name = _label_column(frame, label_column, path, notes)
+    if name in drop:
+        raise UserError(f"`drop` names the label column '{name}'")
+    if len(frame) < FEWEST_ROWS:
+        raise UserError(
+            f"{path} has {len(frame)} rows: too few to train on, at least {FEWEST_ROWS} are needed"
+        )
+    named = [column for column in frame.columns if str(column).lower() in TRUTHS]
+    truths = [column for column in named if column != name and column not in drop]
+    if len(truths) > 1:
+        raise UserError(
+            f"{path} has true labels in {' and '.join(truths)}: leave one of them out by `drop`"
+        )
+    labelled = [name, *truths]
+    read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
+    return Labelled(frame, name, truths, named, read, notes)
 
 
 def described(column: str, labels: Labels) -> str:

@@ -61,7 +61,7 @@ def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "tuple[pd.DataFr
             sheet, notes = _workbook(path)
             frame, more = _delimited(sheet, path, text_columns)
             return frame, notes + more
-        return _delimited(_opener(path, kind), path, text_columns)
+        return _delimited(opener(path, kind), path, text_columns)
     except UserError:
         raise
     except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
@@ -69,8 +69,13 @@ def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "tuple[pd.DataFr
         raise UserError(f"{path} is no readable table ({why})") from None
 
 
-def _opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
-    """How to open the file so that its text comes out."""
+def opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
+    """Return how to open a file so that its text comes out.
+
+    Args:
+        path: of the file.
+        kind: its format, see ``magic``.
+    """
     compressed: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     if kind in compressed:
         return lambda: compressed[kind](path, "rb")
@@ -109,7 +114,7 @@ def _delimited(
     from pyarrow import csv as arrow_csv
 
     notes: list[str] = []
-    encoding = _encoding(opened)
+    encoding = encoding_of(opened)
     if encoding not in ("utf-8", "utf-8-sig"):
         notes.append(f"read as {encoding}, as the text is no UTF-8")
     with opened() as file:
@@ -118,7 +123,7 @@ def _delimited(
         raise UserError(f"{path} is no table: it holds binary data")
     if sample.lstrip("\ufeff \r\n").startswith(("{", "[{", "[\n")):
         raise UserError(f"{path} is JSON: write it as a CSV file with a header, or as parquet")
-    separator, header, first = _dialect(sample, path)
+    separator, header, first = dialect_of(sample, path)
     _check_header(header, first, path)
     as_text = {name.lower() for name in text_columns}
     with opened() as file:
@@ -163,8 +168,8 @@ def _without_empty_end(table: Any) -> int:
     return rows
 
 
-def _encoding(opened: Callable[[], IO[bytes]]) -> str:
-    """UTF-8 where the whole file is that, UTF-16 by its mark, else Windows-1252 or Latin-1."""
+def encoding_of(opened: Callable[[], IO[bytes]]) -> str:
+    """Return UTF-8 where all of a file is that, UTF-16 by its mark, else Windows-1252 or Latin-1."""
     with opened() as file:
         begin = file.read(4)
         if begin[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -186,7 +191,7 @@ def _encoding(opened: Callable[[], IO[bytes]]) -> str:
     return "latin-1" if found else "cp1252"
 
 
-def _dialect(sample: str, path: Path) -> tuple[str, list[str], list[str]]:
+def dialect_of(sample: str, path: Path) -> tuple[str, list[str], list[str]]:
     """Guess the separator, and return it with the cells of the header and of the first row.
 
     It is the one that divides the first lines into the same number of cells, the most of them.

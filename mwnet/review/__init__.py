@@ -1,0 +1,1 @@
+"""The review of suspect labels: what is exported, handed over and compared after it."""
