@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mwnet.methods import METHODS
     from mwnet.models import MODELS
     from mwnet.noise import NOISES
+    from mwnet.review.handover import hand_over
     from mwnet.runs.opened import Run
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ _HOMES = {
     "endless": "mwnet.bilevel",
     "MWNetClassifier": "mwnet.estimator",
     "find_label_issues": "mwnet.estimator",
+    "hand_over": "mwnet.review.handover",
     "Run": "mwnet.runs.opened",
     "load": "mwnet.loading",
     "metrics": "mwnet.detection",
@@ -53,6 +55,7 @@ __all__ = [
     "StepReport",
     "endless",
     "find_label_issues",
+    "hand_over",
     "load",
     "metrics",
 ]

@@ -169,7 +169,7 @@ def _without_empty_end(table: Any) -> int:
 
 
 def encoding_of(opened: Callable[[], IO[bytes]]) -> str:
-    """Return UTF-8 where all of a file is that, UTF-16 by its mark, else Windows-1252 or Latin-1."""
+    """Return UTF-8 where all of it is that, UTF-16 by its mark, else Windows-1252 or Latin-1."""
     with opened() as file:
         begin = file.read(4)
         if begin[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
