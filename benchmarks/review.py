@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,6 @@ from mwnet.runs.outputs import versions
 
 SHARE = 0.1
 """Of the training samples, in a round."""
-FOREST = {"n_estimators": 200, "min_samples_leaf": 2, "random_state": 0}
 Trained = tuple[np.ndarray, float]
 """``(n,)`` scores, low = suspect, and accuracy in the test part."""
 
@@ -76,7 +76,7 @@ class Reviewer:
         truth: ``(n,)`` true labels.
         given: ``(n,)`` labels before anybody has looked.
         skill: share of looks with the right answer.
-        seed: of the wrong ones, which do not depend on the order of the looks.
+        seed: of the wrong ones; they come at the same looks in every order.
     """
 
     truth: np.ndarray
@@ -86,31 +86,36 @@ class Reviewer:
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
-        classes = int(self.truth.max()) + 1
-        other = (self.truth + rng.integers(1, classes, len(self.truth))) % classes
-        self.said = np.where(rng.random(len(self.truth)) < self.skill, self.truth, other)
+        n, classes = len(self.truth), int(self.truth.max()) + 1
+        self.wrong_by = np.where(rng.random(n) < self.skill, 0, rng.integers(1, classes, n))
+        self.classes = classes
         self.looked: list[int] = []
+
+    @property
+    def said(self) -> np.ndarray:
+        """Label that each look ended with."""
+        return (self.truth[self.looked] + self.wrong_by[: len(self.looked)]) % self.classes
 
     def write(self, path: Path) -> None:
         """Write the corrections file."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(HEADER)
-        for sample in self.looked:
-            given, said = self.given[sample], self.said[sample]
+        for sample, said in zip(self.looked, self.said, strict=True):
+            given = self.given[sample]
             writer.writerow((sample, given, KEEP if given == said else CORRECT, said, ""))
         files.write_text(path, buffer.getvalue())
 
     def labels(self) -> np.ndarray:
         """``(n,)`` labels with the corrections."""
         labels = self.given.copy()
-        labels[self.looked] = self.said[self.looked]
+        labels[self.looked] = self.said
         return labels
 
     def looks_for(self, share: float) -> int | None:
         """Looks until this share of the errors is corrected; None if that was not reached."""
         wrong = self.given != self.truth
-        mended = np.array([wrong[i] and self.said[i] == self.truth[i] for i in self.looked])
+        mended = wrong[self.looked] & (self.said == self.truth[self.looked])
         enough = np.flatnonzero(mended.cumsum() >= np.ceil(share * wrong.sum()))
         return int(enough[0]) + 1 if len(enough) else None
 
@@ -138,12 +143,10 @@ def by_cleanlab(data: Prepared, reviewer: Reviewer, path: Path) -> Trained:
     from sklearn.model_selection import cross_val_predict
 
     labels = reviewer.labels()
-    said = cross_val_predict(
-        RandomForestClassifier(**FOREST), data.x, labels, cv=5, method="predict_proba"
-    )
-    fitted = RandomForestClassifier(**FOREST).fit(data.x, labels)
-    accuracy = float((fitted.predict(data.x_test) == data.y_test).mean())
-    return get_label_quality_scores(labels, said), accuracy
+    forest = RandomForestClassifier(200, min_samples_leaf=2, random_state=0)
+    said: Any = cross_val_predict(forest, data.x, labels, cv=5, method="predict_proba")
+    predicted = forest.fit(data.x, labels).predict(data.x_test)
+    return get_label_quality_scores(labels, said), float((predicted == data.y_test).mean())
 
 
 def by_chance(data: Prepared, reviewer: Reviewer, path: Path) -> Trained:
@@ -178,7 +181,7 @@ def play(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n\n")[0])
     parser.add_argument("--sets", default="digits,breast_cancer,hymenoptera")
     parser.add_argument("--data-root", type=Path, default=Path("data"), metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=0)

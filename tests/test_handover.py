@@ -99,9 +99,9 @@ def test_spotlight_reads_it(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "spotlight.parquet"
     main(["export", str(run), "--to", "spotlight", str(path)])
     found = store.DataStore(data_source.create_datasource(path), {})
-    kinds = {name: str(kind) for name, kind in found.data_types.items()}
+    kinds = {name: kind.name for name, kind in found.dtypes.items()}
     assert (kinds["image"], kinds["embedding"]) == ("Image", "Embedding")
-    assert kinds["label_quality"] == "float"
+    assert (kinds["label_quality"], kinds["is_label_issue"]) == ("float", "bool")
 
 
 def test_tasks_for_label_studio(issues: pd.DataFrame, frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_label_studio_takes_them(
     interface = interfaces.LabelInterface((tmp_path / "tasks.xml").read_text())
     interface.validate()
     for task in json.loads(path.read_text()):
-        assert interface.validate_task(task)
+        assert interface.validate_task({"data": task["data"]})
         assert interface.validate_prediction(task["predictions"][0])
 
 
@@ -164,7 +164,7 @@ def test_confidence_is_that_of_the_predicted_label(run: Path) -> None:
     order = [line["sample_id"] for line in RunFolder(run).label_quality()]
     largest = dict(zip(order, probabilities.max(1), strict=True))
     wanted = [largest[name] for name in listed.issues.index]
-    assert listed.confidence == pytest.approx(wanted, rel=1e-5)
+    assert listed.confidence == pytest.approx(wanted, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class Review:
                     f"{line.place}: several samples are called {line.id!r}: give each a name of "
                     "its own"
                 )
-            mine = classes[labels[row]]
+            mine = str(classes[labels[row]])
             if _found({mine: 0}, line.given) is None:
                 raise UserError(
                     f"{line.place}: sample {line.id!r} has the label {mine!r} in the data and "

@@ -48,8 +48,8 @@ def compare(before: Path, after: Path) -> Comparison:
         raise UserError(f"{before} and {after} have other classes: they are runs on other data")
     listed, listed_after = (_lines(folder) for folder in folders)
     changes, sentences = _accuracy(folders, (first, second))
-    issues = [sum(_flagged(line) for line in lines.values()) for lines in (listed, listed_after)]
-    changes.append(Change("labels called wrong", *issues))
+    issues, issues_after = (sum(map(_flagged, lines.values())) for lines in (listed, listed_after))
+    changes.append(Change("labels called wrong", issues, issues_after))
     rates = [(one["noise_estimate"] or {}).get("rate") for one in (first, second)]
     changes.append(Change("estimated share of wrong labels", *rates, share=True))
     changes.append(

@@ -189,20 +189,22 @@ def _fiftyone(listed: Listed, path: Path) -> dict[Path, bytes]:
 def _label_studio(listed: Listed, path: Path) -> dict[Path, bytes]:
     """Tasks with the suggested label as a prediction, and the interface that shows them."""
     issues, confidence = listed.issues, listed.confidence
+    quality = issues["label_quality"].to_numpy()
+    given, predicted = (issues[name].tolist() for name in ("given_label", "predicted_label"))
     tasks = []
-    for row, (sample, line) in enumerate(issues.iterrows()):
+    for row, sample in enumerate(issues.index.tolist()):
         choice = {
             "id": f"mwnet-{row}",
             "from_name": "label",
             "to_name": "sample",
             "type": "choices",
-            "value": {"choices": [str(line["predicted_label"])]},
+            "value": {"choices": [str(predicted[row])]},
         }
         data = {
             "sample": _shown(listed, row),
             "sample_id": str(sample),
-            "given_label": str(line["given_label"]),
-            "label_quality": float(line["label_quality"]),
+            "given_label": str(given[row]),
+            "label_quality": float(quality[row]),
         }
         said = {"model_version": "mwnet", "score": float(confidence[row]), "result": [choice]}
         tasks.append({"data": data, "predictions": [said]})
