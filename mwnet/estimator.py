@@ -31,7 +31,7 @@ from mwnet.core.arguments import location, mapping
 from mwnet.core.errors import UserError, WrongType
 from mwnet.core.formats import dataset_of
 from mwnet.core.plain import plain
-from mwnet.data.corrections import Review, review_of, words
+from mwnet.data.corrections import Review, review_of
 from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.inputs import as_photos, as_table
 from mwnet.data.load import load as load_data
@@ -39,6 +39,7 @@ from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
+from mwnet.data.verdicts import words
 from mwnet.detection import noise_words, warnings_of, weight_health
 from mwnet.methods import METHODS
 from mwnet.runs.folder import MARGINS, RunFolder

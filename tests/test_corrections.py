@@ -11,7 +11,8 @@ from reviewers import CLASSES, ROWS, WRONG, features, given, truth, verdicts, wr
 
 import mwnet
 from mwnet.core.errors import UserError
-from mwnet.data.corrections import precision, read_corrections, review_of
+from mwnet.data.corrections import read_corrections, review_of
+from mwnet.data.verdicts import precision
 from mwnet.detection.noise_estimate import estimate_noise
 
 NAMES = [str(row) for row in range(ROWS)]

@@ -10,9 +10,10 @@ from mwnet.builders.meta import FEWEST, trusted_meta
 from mwnet.config.schema import DataOptions
 from mwnet.core.errors import UserError
 from mwnet.data import Pixels, Source, Split, split
-from mwnet.data.corrections import UNSURE, Corrections, read_corrections
+from mwnet.data.corrections import read_corrections
 from mwnet.data.dataset import Dataset
 from mwnet.data.load import load
+from mwnet.data.verdicts import UNSURE, Corrections
 
 
 def load_source(options: DataOptions, *, progress: bool = False) -> Source:

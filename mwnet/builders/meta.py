@@ -6,9 +6,9 @@ from torch import Tensor
 from mwnet.config.schema import TrainingOptions
 from mwnet.core.errors import UserError
 from mwnet.data import Batches, Split
-from mwnet.data.corrections import Corrections
 from mwnet.data.meta import MetaSource
 from mwnet.data.split import default_meta_size
+from mwnet.data.verdicts import Corrections
 from mwnet.methods import METHODS, Method
 from mwnet.methods.confident import ConfidentBatches
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mwnet.data.batches import Pixels
-from mwnet.data.corrections import Corrections
 from mwnet.data.source import Source
 from mwnet.data.split import Split
+from mwnet.data.verdicts import Corrections
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mwnet.core.errors import UserError
-from mwnet.data.corrections import CORRECT, KEEP, precision
+from mwnet.data.verdicts import CORRECT, KEEP, precision
 from mwnet.runs.folder import VERDICT, RunFolder
 
 Lines = dict[str, dict[str, str]]

@@ -20,10 +20,11 @@ from mwnet.core import files
 from mwnet.core.errors import UserError, reason
 from mwnet.core.formats import magic
 from mwnet.data.arrays import LABELS, TEST_LABELS, TRUTH, arrays, read_array, read_npz
-from mwnet.data.corrections import UNSURE, Review
+from mwnet.data.corrections import Review
 from mwnet.data.folder import folder
 from mwnet.data.images import ImageTree, class_folders
 from mwnet.data.tables.loading import Labelled, read_labelled
+from mwnet.data.verdicts import UNSURE
 from mwnet.review.text_table import relabelled
 
 TEXT = ("csv", "tsv", "txt")

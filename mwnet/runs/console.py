@@ -14,7 +14,7 @@ from mwnet.builders.meta import FEWEST
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.names import short_names
 from mwnet.data import Batches
-from mwnet.data.corrections import words
+from mwnet.data.verdicts import words
 from mwnet.detection import COLLAPSE, lasting_collapse, noise_words, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
