@@ -210,3 +210,11 @@ def test_a_search_takes_none(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="`corrections` are for one training"):
         _check(validate_search({"mode": "loss-search", "corrections": tmp_path / "c.csv"}))
+
+
+def test_several_seeds_at_once_take_none(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_corrections(tmp_path / "c.csv", verdicts(WRONG))
+    flags = ("--data", table, "--method", "erm", "--seeds", "2", "--corrections", path)
+    assert "--seeds does not go with --corrections" in refused(capsys, *flags)

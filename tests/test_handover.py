@@ -226,3 +226,20 @@ def test_what_changed_from_one_run_to_another(
     assert "accuracies are those on the 24 held-out samples of both runs" in said
     assert main(["compare", runs[0], str(tmp_path)]) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_the_command_names_what_is_wrong(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    for argv, said in (
+        ([str(run), "--to", "excel", out], "--to got unknown 'excel'"),
+        ([str(run), "--to", "spotlight", out, "--corrections", out], "--corrections go with"),
+        ([str(tmp_path), "--to", "spotlight", out], str(tmp_path)),
+        ([str(run), "--to", "spotlight", f"{out}/a/b.parquet"], "cannot write"),
+    ):
+        assert main(["export", *argv]) == 2
+        message = capsys.readouterr().err
+        assert said in message
+        assert message.count("\n") == 1
+    assert not list(tmp_path.iterdir())

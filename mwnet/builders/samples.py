@@ -9,7 +9,7 @@ from mwnet.core.errors import UserError, lookup
 from mwnet.data import Batches, Source
 from mwnet.data.dataset import Dataset
 from mwnet.data.meta import MetaSource
-from mwnet.losses import LOSSES, TWO_VIEWS
+from mwnet.losses import LOSSES, OF_BATCH, TWO_VIEWS
 from mwnet.methods import METHODS, Method
 
 TRUST = 2.0
@@ -92,7 +92,8 @@ def _weights(
             f"`method={options.method!r}` takes no `sample_weight` but 0 and one other value; "
             f"{known} do"
         )
-    if wanted.takes_sample_weight and data.corrections is not None:
+    weighted = wanted.takes_sample_weight and options.loss not in OF_BATCH
+    if weighted and data.corrections is not None:
         weights = torch.where(data.trusted, TRUST * weights, weights)
         used = weights[data.parts.train]
     return None if bool((used == used[0]).all()) else weights / used.mean()

@@ -70,8 +70,9 @@ def precision(wrong: int, looked_at: int) -> tuple[float | None, list[float] | N
     """Compute a share with its 95 % Wilson interval; None and None where nothing was looked at.
 
     Examples:
-        >>> precision(9, 10)
-        (0.9, [0.5958..., 0.9821...])
+        >>> share, interval = precision(9, 10)
+        >>> share, [round(end, 2) for end in interval or []]
+        (0.9, [0.6, 0.98])
     """
     if not looked_at:
         return None, None

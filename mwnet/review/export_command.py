@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from mwnet.core.arguments import entry
 from mwnet.core.commands import Parser, guarded
-from mwnet.core.errors import UserError, lookup
+from mwnet.core.errors import UserError
 from mwnet.data.corrections import read_corrections
 from mwnet.review.export import export_corrected
 from mwnet.review.handover import WRITERS, write
@@ -30,7 +31,7 @@ def _export(argv: list[str]) -> int:
         if args.corrections is not None:
             raise UserError("`corrections` go with `corrected`: leave them out")
         tool, path = args.to
-        lookup(WRITERS, tool, "tool")
+        entry(WRITERS, tool, "to")
         listed = of_run(args.run)
         for file in write(listed, Path(path), tool):
             print(f"{file}: {len(listed.issues)} training samples for {tool}")
