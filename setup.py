@@ -20,7 +20,7 @@ setup(
     # models/, noise/ and configs/ lie at the top of the repository; links in mwnet/ install them as
     # mwnet.models, mwnet.noise and package data, so that no generic name gets into site-packages.
     packages=find_packages(include=["mwnet", "mwnet.*"]),
-    package_data={"mwnet": ["data/*.npy", "configs/**/*.yaml", "review/page/*", "py.typed"]},
+    package_data={"mwnet": ["data/*.npy", "configs/**/*.yaml", "reviewing/page/*", "py.typed"]},
     entry_points={"console_scripts": ["mwnet=mwnet.__main__:main"]},
     install_requires=[
         "torch>=2.10,<3",

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mwnet.config.flags import parse_training
 from mwnet.core import files
-from mwnet.review.from_run import leave_page
+from mwnet.reviewing.from_run import leave_page
 from mwnet.runs.run import run
 
 KEYS = "ssksu"

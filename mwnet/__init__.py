@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mwnet.methods import METHODS
     from mwnet.models import MODELS
     from mwnet.noise import NOISES
-    from mwnet.review.write import review
+    from mwnet.reviewing.handover import hand_over
+    from mwnet.reviewing.write import review
     from mwnet.runs.opened import Run
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ _HOMES = {
     "endless": "mwnet.bilevel",
     "MWNetClassifier": "mwnet.estimator",
     "find_label_issues": "mwnet.estimator",
+    "hand_over": "mwnet.reviewing.handover",
     "Run": "mwnet.runs.opened",
     "load": "mwnet.loading",
     "metrics": "mwnet.detection",
@@ -42,7 +44,7 @@ _HOMES = {
     "METHODS": "mwnet.methods",
     "MODELS": "mwnet.models",
     "NOISES": "mwnet.noise",
-    "review": "mwnet.review.write",
+    "review": "mwnet.reviewing.write",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "StepReport",
     "endless",
     "find_label_issues",
+    "hand_over",
     "load",
     "metrics",
     "review",

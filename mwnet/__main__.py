@@ -1,4 +1,4 @@
-"""The command: mwnet train | search | resume | predict | table | claim | cache."""
+"""The command: mwnet train, search, resume, predict, export, compare, table, claim, cache."""
 
 import sys
 from collections.abc import Callable
@@ -13,6 +13,8 @@ usage: mwnet COMMAND [options]          mwnet COMMAND --help tells more
   search   search for a robust loss
   resume   continue a run that was stopped: mwnet resume runs/NAME
   predict  apply a trained network to new data, or export it
+  export   write corrected data, or hand suspect labels over to another tool
+  compare  say what changed from one run to another
   table    run a table of runs, for instance one of a paper
   claim    check a claim of a paper
   cache    show or clear the kept features of photos
@@ -46,7 +48,7 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
             many(config, resume, SeedsConsole())
         else:
-            from mwnet.review.from_run import leave_page
+            from mwnet.reviewing.from_run import leave_page
             from mwnet.runs.console import Console
             from mwnet.runs.run import run
 
@@ -91,6 +93,20 @@ def predict(argv: list[str]) -> int:
     return run(argv)
 
 
+def export(argv: list[str]) -> int:
+    """Write corrected data, or hand suspect labels over to another tool."""
+    from mwnet.reviewing.export_command import main as run
+
+    return run(argv)
+
+
+def compare(argv: list[str]) -> int:
+    """Say what changed from one run to another."""
+    from mwnet.reviewing.compare_command import main as run
+
+    return run(argv)
+
+
 def cache(argv: list[str]) -> int:
     """Show or clear the kept features of photos."""
     from mwnet.runs.cache_command import main as run
@@ -103,6 +119,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "search": lambda argv: train(argv, "mwnet search", "loss-search"),
     "resume": resume,
     "predict": predict,
+    "export": export,
+    "compare": compare,
     "table": table,
     "claim": claim,
     "cache": cache,

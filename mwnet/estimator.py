@@ -31,6 +31,7 @@ from mwnet.core.arguments import location, mapping
 from mwnet.core.errors import UserError, WrongType
 from mwnet.core.formats import dataset_of
 from mwnet.core.plain import plain
+from mwnet.data.corrections import Review, review_of
 from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.inputs import as_photos, as_table, check_rows, unwrapped
 from mwnet.data.labels import look_alikes
@@ -40,6 +41,7 @@ from mwnet.data.remarks import remarks
 from mwnet.data.source import Source, channels_first
 from mwnet.data.split import default_meta_size
 from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
+from mwnet.data.verdicts import words
 from mwnet.detection import health_of, noise_words, warnings_of
 from mwnet.methods import METHODS
 from mwnet.runs.folder import MARGINS, RunFolder
@@ -54,6 +56,8 @@ log = logging.getLogger(__name__)
 
 CLASSIFIER = "classifier.json"
 FORMAT = 2
+CORRECTING = ("corrections", "unsure")
+"""Arguments of ``fit`` that a run has as options."""
 NOT_OPTIONS = frozenset({"model", "random_state"})
 """Parameters of the estimator that are not passed on as they are."""
 
@@ -196,6 +200,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         X_meta: Any = None,  # noqa: N803
         y_meta: Any = None,
         sample_weight: Any = None,
+        *,
+        corrections: Any = None,
+        unsure: str = "leave-out",
     ) -> "MWNetClassifier":
         """Train on samples and their given labels, some of which may be wrong.
 
@@ -209,6 +216,13 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             y_meta: their labels, which are taken for right.
             sample_weight: ``(n,)`` weights from 0 that multiply the losses; their scale does not
                 matter. Samples of weight 0 are not trained on, but scored.
+            corrections: what a reviewer said about labels of ``X``: the path of a
+                ``corrections.csv``, or a DataFrame with its columns ``id`` (index of a DataFrame
+                ``X``, else the position), ``given``, ``verdict`` (keep, correct, unsure) and
+                ``label``. A kept or corrected label is trusted: it is never called wrong, counts
+                twice where the method weights samples, and where there are 5 of each class they
+                are the meta set of a method that has one.
+            unsure: "leave-out": unsure samples are not trained on, but scored; or "stay".
 
         Returns:
             The fitted classifier.
@@ -219,8 +233,11 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         """
         vars(self).pop("model_", None)  # a fit that fails leaves no half-fitted classifier
         X, y, X_meta, y_meta = map(unwrapped, (X, y, X_meta, y_meta))  # noqa: N806
-        with own_words(self.get_params(deep=False)):
-            experiment, self.classes_ = self._prepared(X, y, X_meta, y_meta, sample_weight)
+        with own_words({*self.get_params(deep=False), *CORRECTING}):
+            review = None if corrections is None else review_of(corrections)
+            experiment, self.classes_ = self._prepared(
+                X, y, X_meta, y_meta, sample_weight, review, unsure
+            )
             rated = torch.arange(len(experiment.data.source.labels))
             if X_meta is not None:
                 rated = rated[: -len(experiment.data.parts.meta)]
@@ -228,14 +245,14 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         self._keep(experiment, rated, X.index if hasattr(X, "iloc") else None)
         return self
 
-    def _fit_source(self, source: Source) -> "MWNetClassifier":
+    def _fit_source(self, source: Source, unsure: str) -> "MWNetClassifier":
         """Train on data that was read from files; its test part, if it has one, is not rated."""
         vars(self).pop("model_", None)
         rated = source.not_test()
         if source.test_ids is None:  # then no samples are kept for testing
             source = replace(source, test_ids=torch.arange(0))
-        with own_words(self.get_params(deep=False)):
-            config = self._config(clean=False, count=len(rated))
+        with own_words({*self.get_params(deep=False), *CORRECTING}):
+            config = self._config(clean=False, count=len(rated), unsure=unsure)
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
             self.classes_ = np.array(source.classes)
@@ -320,6 +337,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                     name: issues[name].tolist()
                     for name in ("is_label_issue", "label_quality", "weight", "loss", *MARGINS)
                 },
+                "verdict": issues["verdict"].tolist() if "verdict" in issues else None,
                 "predicted": self._predicted.tolist(),
             },
         }
@@ -336,14 +354,21 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _prepared(
-        self, x: Any, y: Any, x_meta: Any, y_meta: Any, weights: Any
+        self,
+        x: Any,
+        y: Any,
+        x_meta: Any,
+        y_meta: Any,
+        weights: Any,
+        review: Review | None,
+        unsure: str,
     ) -> tuple[Experiment, np.ndarray]:
         """Everything that the training consists of, and the classes."""
         if not (isinstance(self.model, str) or callable(self.model)):
             raise UserError(
                 f"`model` must be a name or a function that builds a network, got {self.model!r}"
             )
-        self._check_meta(x_meta)
+        clean_only = self._check_meta(x_meta, review)
         check_rows(x, y)
         given = self._handed(x, x_meta)
         if y is None:
@@ -391,8 +416,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             extractor=given.extractor,
         )
         self._remark(source)
+        if review is not None:
+            index = x.index if hasattr(x, "iloc") else range(given.own)
+            more = [f"X_meta, row {row}" for row in range(given.clean)]
+            source = replace(source, names=(*map(str, index), *more), review=review)
         used = len(codes) if weights is None else int((weights > 0).sum())
-        config = self._config(clean, used)
+        config = self._config(clean or clean_only, used, unsure)
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
 
@@ -462,10 +491,15 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         with naming("X"):
             validate_data(self, frame, skip_check_array=True, reset=reset)
 
-    def _check_meta(self, x_meta: Any) -> None:
-        """Refuse clean samples that the method does not look at, and a method without those."""
+    def _check_meta(self, x_meta: Any, review: Review | None) -> bool:
+        """Refuse clean samples that the method does not look at, and a method without those.
+
+        Returns:
+            Whether the method takes clean samples alone.
+        """
         wanted = METHODS.get(self.method) if isinstance(self.method, str) else None
-        if wanted is not None and wanted.meta == "clean" and x_meta is None:
+        clean_only = wanted is not None and wanted.meta == "clean"
+        if clean_only and x_meta is None and review is None:
             raise UserError(
                 f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
             )
@@ -475,6 +509,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 f"`method={self.method!r}` has no meta set: leave `X_meta` out, or take one of "
                 f"{takes}"
             )
+        return clean_only
 
     def _check_clean(self) -> None:
         """Refuse parameters that a clean meta set would leave without a meaning."""
@@ -494,7 +529,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else tuple(map(str, names))
 
-    def _config(self, clean: bool, count: int) -> Config:
+    def _config(self, clean: bool, count: int, unsure: str) -> Config:
         """The parameters as the options of a run."""
         values = self.get_params(deep=False)
         options = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
@@ -510,7 +545,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             options["method"] = "mwnet" if clean else "cross-fit"
         if self.meta_size is None and options["method"] != "cross-fit":
             options["meta_size"] = max(1, default_meta_size(count))  # also few samples need one
-        seed = {"seed": _seed(self.random_state)}
+        seed = {"seed": _seed(self.random_state), "unsure": unsure}
         return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
 
     def _checked(self, x: Any, name: str = "X", *, reset: bool) -> np.ndarray:
@@ -549,7 +584,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         if scored.noise is not None:
             log.info("%s", noise_words(scored.noise))
         health = health_of(experiment.method, scored)
-        names = experiment.data.source.classes
+        names, corrections = experiment.data.source.classes, experiment.data.corrections
+        verdict = None
+        if corrections is not None:
+            log.info("%s", words(corrections, left_out=experiment.config.unsure == "leave-out"))
+            of_sample = corrections.verdict_of()
+            verdict = [of_sample.get(sample, "") for sample in rated.tolist()]
         for warning in warnings_of(scored, health, names):
             log.warning("%s", warning)
         self.label_issues_ = issue_table(
@@ -560,6 +600,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             weight=scored.weight,
             loss=scored.loss,
             margins={name: getattr(scored, name) for name in MARGINS},
+            verdict=verdict,
             index=index,
         )
         self.label_quality_ = self.label_issues_["label_quality"].to_numpy()
@@ -575,6 +616,8 @@ def find_label_issues(
     sample_weight: Any = None,
     estimator: MWNetClassifier | None = None,
     label_column: str | None = None,
+    corrections: Any = None,
+    unsure: str = "leave-out",
 ) -> "pd.DataFrame":
     """Train on samples and their labels, and list the labels with the most suspect first.
 
@@ -588,11 +631,15 @@ def find_label_issues(
         estimator: what is trained, a copy of it; None for ``MWNetClassifier()``.
         label_column: label column of a table that ``X`` is the path of; None for a column called
             label, target, class or y.
+        corrections: what a reviewer said about the labels, see ``fit``; ``id`` is the index of the
+            list that this function returns.
+        unsure: "leave-out" or "stay", see ``fit``.
 
     Returns:
         One row a sample with cleanlab's columns ``is_label_issue``, ``label_quality`` (in [0, 1],
         low = suspect), ``given_label`` and ``predicted_label``; then ``weight``, ``loss``,
         ``margin`` and ``mean_margin`` (nats), ``wrong_share`` and ``forgotten``; see ``Scored``.
+        With corrections ``verdict`` too, empty where nobody has looked.
         The index is that of ``X`` if it is a DataFrame, the file names of photos in a folder, else
         the position of the sample.
 
@@ -618,24 +665,25 @@ def find_label_issues(
         path = Path(X)
         own = fitted.get_params(deep=False)
         wanted = METHODS.get(own["method"]) if isinstance(own["method"], str) else None
-        if wanted is not None and wanted.meta == "clean":
+        if wanted is not None and wanted.meta == "clean" and corrections is None:
             raise UserError(
                 f"`method={own['method']!r}` learns from clean samples, and a path brings none: "
                 "read the data yourself and give `X`, `y`, `X_meta` and `y_meta`, or take another "
                 "method"
             )
-        with own_words({*own, "label_column"}):
+        with own_words({*own, "label_column", *CORRECTING}):
+            review = None if corrections is None else review_of(corrections)
             kind = dataset_of(path)
             if label_column is not None and kind != "table":
                 raise UserError(f"`label_column` is for tables, not for {kind}")
             source = load_data(kind, path=path, label_column=label_column)
         for note in source.notes:
             log.warning("%s", in_own_words(note, own))
-        fitted._fit_source(source)
+        fitted._fit_source(replace(source, review=review), unsure)
     elif label_column is not None:
         raise UserError("`label_column` is for a table that `X` is the path of: give `y`")
     else:
-        fitted.fit(X, y, X_meta, y_meta, sample_weight)
+        fitted.fit(X, y, X_meta, y_meta, sample_weight, corrections=corrections, unsure=unsure)
     return fitted.label_issues_.sort_values("label_quality", kind="stable")
 
 

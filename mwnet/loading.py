@@ -118,6 +118,7 @@ def _classifier(
         weight=np.array(issues["weight"]),
         loss=np.array(issues["loss"]),
         margins={name: np.array(issues[name]) for name in MARGINS},
+        verdict=issues.get("verdict"),
         index=index,
     )
     fitted.label_quality_ = fitted.label_issues_["label_quality"].to_numpy()

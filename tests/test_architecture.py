@@ -12,7 +12,7 @@ ROOT = Path(mwnet.__file__).parent
 # A room may import itself and those before it.
 ORDER = (
     "core", "losses", "data", "bilevel", "methods", "detection", "training", "config", "builders",
-    "runs", "review", "search", "reproduce",
+    "runs", "reviewing", "search", "reproduce",
 )  # fmt: skip
 LEAVES = ("models", "noise")
 PUBLIC = {"__init__", "__main__", "estimator", "loading", "analysis", "benchmark"}
@@ -112,6 +112,8 @@ PRINTING = {
     "reproduce/__main__.py",
     "reproduce/claims/command.py",
     "reproduce/tables/command.py",
+    "reviewing/compare_command.py",
+    "reviewing/export_command.py",
     "runs/cache_command.py",
     "runs/console.py",
     "runs/predict_command.py",

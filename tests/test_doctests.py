@@ -33,6 +33,7 @@ OTHERS = (
     "mwnet.config.words",
     "mwnet.core.commands",
     "mwnet.core.plain",
+    "mwnet.data.verdicts",
     "mwnet.methods.base",
     "mwnet.methods.mwnet",
 )

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from mwnet.review.gather import gathered, packed, run_key
-from mwnet.review.near import Chosen, flat
-from mwnet.review.pictures import Pictures
-from mwnet.review.render import as_data, rendered
-from mwnet.review.reviewed import Samples, Shown
+from mwnet.reviewing.gather import gathered, packed, run_key
+from mwnet.reviewing.near import Chosen, flat
+from mwnet.reviewing.pictures import Pictures
+from mwnet.reviewing.render import as_data, rendered
+from mwnet.reviewing.reviewed import Samples, Shown
 
 
 def line(n: int = 30) -> Samples:
@@ -196,7 +196,7 @@ def test_a_page_is_whole_and_names_no_address() -> None:
 
 
 def test_no_script_makes_mark_up_of_text() -> None:
-    folder = Path(sys.modules["mwnet.review.render"].__file__ or "").with_name("page")
+    folder = Path(sys.modules["mwnet.reviewing.render"].__file__ or "").with_name("page")
     scripts = list(folder.glob("*.js"))
     assert len(scripts) > 8
     for file in scripts:

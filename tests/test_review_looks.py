@@ -12,10 +12,10 @@ from test_review_gather import line, shown
 
 from mwnet.core.errors import UserError
 from mwnet.data.tables.columns import Column, Table
-from mwnet.review.pictures import Photos, Pictures
-from mwnet.review.reviewed import Shown
-from mwnet.review.rows import Rows
-from mwnet.review.words import Texts
+from mwnet.reviewing.pictures import Photos, Pictures
+from mwnet.reviewing.reviewed import Shown
+from mwnet.reviewing.rows import Rows
+from mwnet.reviewing.words import Texts
 
 
 def pictures(x: np.ndarray) -> Pictures:

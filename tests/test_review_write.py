@@ -215,7 +215,7 @@ def test_a_run_on_a_table_shows_its_cells(tmp_path: Path) -> None:
 
 def test_the_room_can_be_called_whatever_was_imported_first() -> None:
     code = (
-        "import mwnet.review.gather, mwnet\n"
+        "import mwnet.reviewing.gather, mwnet\n"
         "try: mwnet.review(1, 2)\n"
         "except ValueError as error: print(error)"
     )
@@ -224,5 +224,5 @@ def test_the_room_can_be_called_whatever_was_imported_first() -> None:
 
 
 def test_training_imports_nothing_of_a_page_before_its_end() -> None:
-    code = "import mwnet.review.from_run, sys; sys.exit('jinja2' in sys.modules)"
+    code = "import mwnet.reviewing.from_run, sys; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,9 +12,9 @@ import torch
 from experiments import config, drive
 from torch import Tensor
 
-from mwnet.builders import experiment as building
 from mwnet.builders import meta as meta_building
 from mwnet.builders import method as method_building
+from mwnet.builders import samples as building
 from mwnet.builders.experiment import Experiment, build
 from mwnet.data import Batches
 from mwnet.methods import METHODS, Context

@@ -86,9 +86,9 @@ def test_it_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     got = {name for name in names if name.endswith((".py", ".yaml"))}
     assert got == wanted
     assert "mwnet/py.typed" in names
-    page = ROOT / "mwnet" / "review" / "page"
-    wanted = {f"mwnet/review/page/{path.name}" for path in page.iterdir()}
-    assert {name for name in names if name.startswith("mwnet/review/page/")} == wanted
+    page = ROOT / "mwnet" / "reviewing" / "page"
+    wanted = {f"mwnet/reviewing/page/{path.name}" for path in page.iterdir()}
+    assert {name for name in names if name.startswith("mwnet/reviewing/page/")} == wanted
     assert {Path(name).suffix for name in wanted} == {".html", ".css", ".js"}
 
 

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from mwnet import detection, noise
-from mwnet.builders.dataset import dataset, load_source
-from mwnet.builders.meta import check_needs, meta_batches
+from mwnet.builders.dataset import load_source
+from mwnet.builders.meta import check_needs
 from mwnet.builders.method import method
 from mwnet.builders.network import BuildNetwork, classifier, model_for, try_out
-from mwnet.config.schema import Config, DataOptions, NetworkOptions, TrainingOptions
+from mwnet.builders.samples import samples
+from mwnet.config.schema import Config
 from mwnet.core.device import find_device
 from mwnet.core.errors import UserError, lookup
 from mwnet.data import Batches, Source
 from mwnet.data.dataset import Dataset
 from mwnet.data.meta import MetaSource
-from mwnet.losses import LOSSES, TWO_VIEWS
 from mwnet.losses.loss_file import is_loss_file, read_loss
 from mwnet.methods import METHODS, Method, Phase
 from mwnet.methods.base import predict
@@ -98,7 +98,7 @@ class Experiment:
             scored: the training samples as the method scores them now.
         """
         data = self.data
-        test_labels = data.source.labels if data.truth is None else data.truth
+        test_labels = data.labels.cpu() if data.truth is None else data.truth
         line: dict[str, Any] = {"test_accuracy": self._accuracy(data.parts.test, test_labels)}
         if len(data.parts.validation):
             # Given labels: choosing a model must not need the truth.
@@ -128,12 +128,20 @@ class Experiment:
             if is_loss_file(theta):  # which may have changed
                 found = read_loss(Path(theta))
                 options[kind] = {"eta": found.eta, **options[kind], "theta": found.theta}
-        return {**options, "contents of the data": digest.hexdigest()}
+        review = None if source.review is None else source.review.digest
+        return {
+            **options,
+            "contents of the data": digest.hexdigest(),
+            "contents of the corrections": review,
+        }
 
     def score(self, ids: Tensor, *, look: bool = False) -> detection.Scored:
         """Score the given labels of some samples, by the method as it is now; see ``look``."""
-        samples = self.data.pixels, self.data.labels, ids
-        return detection.score(self.method, *samples, self.trajectory, look=look)
+        data = self.data
+        trusted = None if data.corrections is None else data.trusted
+        return detection.score(
+            self.method, data.pixels, data.labels, ids, self.trajectory, look=look, trusted=trusted
+        )
 
     def _accuracy(self, ids: Tensor, labels: Tensor) -> float:
         if not len(ids):
@@ -184,7 +192,7 @@ def _build(
     if config.model == "auto":
         config = config.model_copy(update={"model": model_for(source)})
     options = config.data_options, config.network_options, config.training_options
-    data, train, meta, clean_meta = _samples(*options, wanted, device, source)
+    data, train, meta, clean_meta = samples(*options, wanted, device, source)
     noise_rate = config.noise_rate_estimate
     if config.noise_rate_known:
         if data.truth is None:
@@ -226,75 +234,3 @@ def _check_unfreeze(config: Config, source: Source) -> None:
     why = METHODS[config.method].stays_frozen
     if why:
         raise UserError(f"`unfreeze` does not go with `method={config.method!r}`, {why}")
-
-
-def _samples(
-    data_options: DataOptions,
-    network_options: NetworkOptions,
-    options: TrainingOptions,
-    wanted: type[Method],
-    device: torch.device,
-    source: Source,
-) -> tuple[Dataset, Batches, MetaSource | None, bool]:
-    """The data, the batches of training and meta samples, and whether the latter are clean."""
-    lookup(LOSSES, options.meta_loss, "meta loss")  # also where the method does not read it
-    confident = options.meta_source == "confident"
-    clean_meta = wanted.meta != "none" and not (options.meta_noisy or confident)
-    own_meta = source.meta_ids is not None
-    if clean_meta and source.truth is None and not own_meta:
-        hint = (
-            "give `meta_noisy=True`, best with `meta_loss='mae'`, or `meta_source='confident'`"
-            if wanted.meta == "any"
-            else "take another method"
-        )
-        raise UserError(
-            f"`method={options.method!r}` has a clean meta set, which needs true labels, and this "
-            f"data has none (y_true): {hint}"
-        )
-    data = dataset(
-        data_options,
-        source,
-        device,
-        meta_size=0 if confident or wanted.out_of_fold else options.meta_size,
-        clean_meta=clean_meta and not own_meta,
-        channels_last=network_options.channels_last,
-    )
-    given = data.labels.cpu()
-    two_views = wanted.takes_loss == "any" and options.loss in TWO_VIEWS
-    train = Batches(
-        data.pixels,
-        given,
-        data.parts.train,
-        options.batch_for(len(data.parts.train)),
-        options.seed,
-        "train",
-        two_views=two_views,
-        weights=_weights(source, data, options, wanted),
-    )
-    meta = None
-    if wanted.meta != "none":
-        truth = data.truth if clean_meta and not own_meta else None
-        meta = meta_batches(options, train, data.parts, given, truth)
-    return data, train, meta, clean_meta
-
-
-def _weights(
-    source: Source, data: Dataset, options: TrainingOptions, wanted: type[Method]
-) -> torch.Tensor | None:
-    """The caller's weights, scaled to a mean of 1 over the training samples; None if all are equal.
-
-    Raises:
-        UserError: the method cannot weight samples.
-    """
-    if source.weights is None:
-        return None
-    used = source.weights[data.parts.train]
-    if bool((used == used[0]).all()):
-        return None
-    if not wanted.takes_sample_weight:
-        known = ", ".join(name for name, entry in METHODS.items() if entry.takes_sample_weight)
-        raise UserError(
-            f"`method={options.method!r}` takes no `sample_weight` but 0 and one other value; "
-            f"{known} do"
-        )
-    return source.weights / used.mean()

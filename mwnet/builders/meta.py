@@ -8,9 +8,12 @@ from mwnet.core.errors import UserError
 from mwnet.data import Batches, Split
 from mwnet.data.meta import MetaSource
 from mwnet.data.split import default_meta_size
+from mwnet.data.verdicts import Corrections
 from mwnet.methods import METHODS, Method
 from mwnet.methods.confident import ConfidentBatches
 
+FEWEST = 5
+"""Trusted samples of each class that a meta set of them needs."""
 NOT_TOLD = -1
 """Where a clean meta set has a label for another sample than its own."""
 
@@ -46,6 +49,25 @@ def check_needs(options: TrainingOptions, wanted: type[Method]) -> None:
     if told and not wanted.needs_noise_rate:
         needing = ", ".join(key for key, entry in METHODS.items() if entry.needs_noise_rate)
         raise UserError(f"{name} does not ask for a noise rate; {needing} do")
+
+
+def trusted_meta(corrections: Corrections | None, parts: Split, labels: Tensor) -> Tensor | None:
+    """Return the training samples that a reviewer vouches for, if they make a clean meta set.
+
+    Args:
+        corrections: what the reviewer said.
+        parts: of the samples.
+        labels: ``(n,)`` labels after corrections.
+
+    Returns:
+        Their ids; None if a class has fewer than ``FEWEST`` of them.
+    """
+    if corrections is None:
+        return None
+    ids = corrections.trusted
+    ids = ids[torch.isin(ids, parts.train)]
+    classes = int(labels.max()) + 1
+    return ids if int(labels[ids].bincount(minlength=classes).min()) >= FEWEST else None
 
 
 def meta_batches(

@@ -1,8 +1,7 @@
 """The options of a run: names, types, limits, defaults.
 
 Defaults live here and nowhere else. A recipe (YAML) states what differs from them for one data set
-or one published number; flags win last. This module imports no torch,
-so ``--help`` and a mistyped flag are answered at once.
+or one published number; flags win last. It imports no torch, so that ``--help`` answers at once.
 
 A run is built from three plain objects: ``DataOptions``, ``NetworkOptions``, ``TrainingOptions``. A
 ``Config`` has the fields of all three and those of the run, side by side, as recipes and flags do.
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import CliSuppress
 
+from mwnet.config.correcting import CorrectionOptions
 from mwnet.config.section import Section, option
 from mwnet.config.unfreezing import UnfreezeOptions
 
@@ -22,7 +22,7 @@ OPTION_FIELDS = ("method", "model", "loss", "meta_loss")  # `--model.width 8` is
 Options = dict[str, bool | int | float | str]
 
 
-class DataOptions(Section):
+class DataOptions(CorrectionOptions):
     """Which samples, which labels, and how they are divided."""
 
     dataset: str = option(

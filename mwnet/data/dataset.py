@@ -9,6 +9,7 @@ from torch import Tensor
 from mwnet.data.batches import Pixels
 from mwnet.data.source import Source
 from mwnet.data.split import Split
+from mwnet.data.verdicts import Corrections
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,13 @@ class Dataset:
 
     Attributes:
         source: the data as loaded.
-        labels: ``(n,)`` int64 given labels by sample id, after noise, on the device.
+        labels: ``(n,)`` int64 given labels by sample id, after noise and corrections, on
+            the device.
         truth: ``(n,)`` int64 true labels by sample id where known, else None; for metrics only.
         matrix: ``(K, K)`` transition matrix of the added noise, or None.
         parts: which sample is in which part.
         pixels: the samples on the device.
+        corrections: what a reviewer said about given labels, or None.
     """
 
     source: Source
@@ -30,6 +33,15 @@ class Dataset:
     matrix: Tensor | None
     parts: Split
     pixels: Pixels
+    corrections: Corrections | None = None
+
+    @property
+    def trusted(self) -> Tensor:
+        """``(n,)`` whether a reviewer vouches for the label, by sample id."""
+        trusted = torch.zeros(len(self.labels), dtype=torch.bool)
+        if self.corrections is not None:
+            trusted[self.corrections.trusted] = True
+        return trusted
 
     @property
     def device(self) -> torch.device:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mwnet.core.errors import UserError
+from mwnet.data.corrections import Review
 from mwnet.data.tables.columns import Table
 from mwnet.data.tables.preparation import TablePreparation
 
@@ -35,6 +36,7 @@ class Source:
         skipped: unreadable samples that were left out.
         clean_test: whether the labels of its test part are right even where ``truth`` is None.
         fingerprint: tells the samples apart from others without reading x; None: read x.
+        review: what a reviewer said about the labels, or None.
         notes: sentences for the user about what was found while loading.
     """
 
@@ -55,6 +57,7 @@ class Source:
     skipped: int = 0
     clean_test: bool = False
     fingerprint: str | None = None
+    review: Review | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -80,6 +83,10 @@ class Source:
         preparation = TablePreparation.fit(self.table, rows, self.embedding)
         x = channels_first(preparation.transform(self.table))
         return replace(self, x=x, table=None, preparation=preparation)
+
+    def sample_names(self) -> list[str]:
+        """What reports and corrections call the samples: file names, or row numbers."""
+        return list(map(str, range(len(self.labels)))) if self.names is None else list(self.names)
 
     def not_test(self) -> Tensor:
         """Ids outside the data set's own test part, ascending."""

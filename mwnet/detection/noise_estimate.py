@@ -60,14 +60,22 @@ class NoiseEstimate:
 
 
 def estimate_noise(
-    given: np.ndarray, probabilities: np.ndarray, quality: np.ndarray
+    given: np.ndarray,
+    probabilities: np.ndarray,
+    quality: np.ndarray,
+    *,
+    trusted: np.ndarray | None = None,
 ) -> NoiseEstimate:
     """Estimate which labels are wrong.
+
+    Trusted labels are right. The others are estimated without them, since samples that somebody
+    looked at are no random ones; rate and interval are shares of all.
 
     Args:
         given: ``(n,)`` class ids.
         probabilities: ``(n, K)`` of the given labels, predicted without having seen the sample.
         quality: ``(n,)`` score, low = suspect.
+        trusted: ``(n,)`` whether the label is known to be right; None for no label.
 
     Source: T from plain samples as by Patrini et al., CVPR 2017, there from the single most
     confident one; the posterior by EM for known components.
@@ -80,6 +88,8 @@ def estimate_noise(
         >>> estimate_noise(given, sure, quality).is_issue.nonzero()[0].tolist()
         [0]
     """
+    if trusted is not None and trusted.any():
+        return _beside_trusted(given, probabilities, quality, trusted)
     q = probabilities.astype(np.float64)
     wrong, true = _posterior(given, q, transition(given, q))
     rate = float(wrong.mean())
@@ -97,6 +107,24 @@ def estimate_noise(
     np.add.at(matrix, given, true)
     precision = float(wrong[issue].mean()) if issue.any() else None
     return NoiseEstimate(wrong, issue, rate, (float(low), float(high)), precision, matrix)
+
+
+def _beside_trusted(
+    given: np.ndarray, probabilities: np.ndarray, quality: np.ndarray, trusted: np.ndarray
+) -> NoiseEstimate:
+    """The estimate for the others, and zeros for those that are trusted."""
+    wrong, issue = np.zeros(len(given)), np.zeros(len(given), dtype=bool)
+    matrix = np.diag(np.bincount(given[trusted], minlength=probabilities.shape[1]).astype(float))
+    if trusted.all():
+        return NoiseEstimate(wrong, issue, 0.0, (0.0, 0.0), None, matrix)
+    rest = estimate_noise(given[~trusted], probabilities[~trusted], quality[~trusted])
+    wrong[~trusted], issue[~trusted] = rest.wrong, rest.is_issue
+    share = float((~trusted).mean())
+    low, high = rest.interval
+    return NoiseEstimate(
+        wrong, issue, share * rest.rate, (share * low, share * high), rest.precision,
+        matrix + rest.matrix,
+    )  # fmt: skip
 
 
 def transition(given: np.ndarray, q: np.ndarray) -> np.ndarray:

@@ -41,6 +41,8 @@ class Scored:
         wrong_share: share of looks at which another class was predicted.
         forgotten: times that the given label was predicted at one look and not at the next.
         out_of_fold: whether all this is said by networks that have not seen the sample.
+        trusted: ``(n,)`` whether a reviewer vouches for the label, so that it is never called
+            wrong and ``quality`` is 1; None where nobody has looked.
     """
 
     ids: np.ndarray
@@ -56,6 +58,7 @@ class Scored:
     wrong_share: np.ndarray
     forgotten: np.ndarray
     out_of_fold: bool = False
+    trusted: np.ndarray | None = None
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -67,12 +70,15 @@ class Scored:
         """How many labels are wrong, and which; None where networks have seen the samples."""
         if not self.out_of_fold:
             return None
-        return estimate_noise(self.given, self.probabilities, self.quality)
+        return estimate_noise(self.given, self.probabilities, self.quality, trusted=self.trusted)
 
     @cached_property
     def is_issue(self) -> np.ndarray:
         """``(n,)`` whether a label is called wrong: by ``noise``, or since another is predicted."""
-        return self.predicted != self.given if self.noise is None else self.noise.is_issue
+        if self.noise is not None:
+            return self.noise.is_issue
+        other = self.predicted != self.given
+        return other if self.trusted is None else other & ~self.trusted
 
     def scores(self) -> dict[str, np.ndarray | None]:
         """The ``SCORES`` by name; high = the label is probably right. None where there is none."""
@@ -96,6 +102,7 @@ def score(
     trajectory: Trajectory,
     *,
     look: bool = False,
+    trusted: Tensor | None = None,
 ) -> Scored:
     """Score the given labels of some samples.
 
@@ -107,6 +114,7 @@ def score(
         trajectory: the looks so far.
         look: whether this is one. A method that judges out of fold has better than looks, so its
             trajectory stays empty.
+        trusted: ``(n,)`` whether a reviewer vouches for the label, by sample id; None for nobody.
     """
     index = ids.to(labels.device)
     logits = method.judge(pixels, index)
@@ -129,4 +137,13 @@ def score(
     }
     arrays = {name: column.cpu().numpy() for name, column in columns.items()}
     quality = arrays["own"] if method.out_of_fold else 1 / (1 + np.exp(-sums.mean_margin))
-    return Scored(**arrays, quality=quality, **sums._asdict(), out_of_fold=method.out_of_fold)
+    vouched = None if trusted is None else trusted[ids].numpy()
+    if vouched is not None:
+        quality = np.where(vouched, np.float32(1), quality)
+    return Scored(
+        **arrays,
+        quality=quality,
+        **sums._asdict(),
+        out_of_fold=method.out_of_fold,
+        trusted=vouched,
+    )

@@ -10,8 +10,11 @@ from tqdm import tqdm
 
 from mwnet import noise
 from mwnet.builders.experiment import Experiment
+from mwnet.builders.meta import FEWEST
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.names import short_names
+from mwnet.data import Batches
+from mwnet.data.verdicts import words
 from mwnet.detection import COLLAPSE, lasting_collapse, noise_words, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
 from mwnet.methods.confident import ConfidentBatches
@@ -182,12 +185,25 @@ def announce(experiment: Experiment, folder: RunFolder) -> None:
         print(f"{rate:.1%} of the training labels are wrong")
     elif rate is not None:
         print(f"the noise has changed {rate:.1%} of the training labels, which count as right")
-    if isinstance(experiment.meta, ConfidentBatches):
-        print(f"the meta set: the {len(experiment.meta.chosen)} training samples trusted most")
-    elif experiment.meta is not None and len(parts.meta) < 2 * source.num_classes:
-        few = "%d meta samples are few: more data or a higher `meta_size` may help"
-        log.warning(few, len(parts.meta))
+    if data.corrections is not None:
+        print(words(data.corrections, left_out=config.unsure == "leave-out"))
+    _announce_meta(experiment)
     print(f"writing to {folder}", flush=True)
+
+
+def _announce_meta(experiment: Experiment) -> None:
+    """Say what the meta set is where that is not plain, or that it is small."""
+    data, meta = experiment.data, experiment.meta
+    if isinstance(meta, ConfidentBatches):
+        print(f"the meta set: the {len(meta.chosen)} training samples trusted most")
+    elif isinstance(meta, Batches) and not len(data.parts.meta):
+        print(f"the meta set: the {len(meta.ids)} training samples that the corrections vouch for")
+    elif meta is not None:
+        if data.corrections is not None:
+            print(f"the corrections vouch for fewer than {FEWEST} of a class: no meta set of them")
+        if len(data.parts.meta) < 2 * data.source.num_classes:
+            few = "%d meta samples are few: more data or a higher `meta_size` may help"
+            log.warning(few, len(data.parts.meta))
 
 
 def conclude(found: Result, folder: RunFolder) -> None:
@@ -212,8 +228,9 @@ def conclude(found: Result, folder: RunFolder) -> None:
         log.warning("%s", warning)
     if scored.noise is not None:
         print(f"\n{noise_words(scored.noise)}")
-    print("\nmost suspect training samples")
-    print(f"{'sample_id':>28}  {'given':>{WIDTH}}  {'predicted':>{WIDTH}}  label quality")
+    if found.suspects():
+        print("\nmost suspect training samples")
+        print(f"{'sample_id':>28}  {'given':>{WIDTH}}  {'predicted':>{WIDTH}}  label quality")
     short = dict(zip(classes, short_names(classes, WIDTH), strict=True))
     for sample, *labels, quality in found.suspects():
         columns = "".join(f"  {short[label]:>{WIDTH}}" for label in labels)

@@ -33,6 +33,8 @@ COLUMNS = (
     *MARGINS,
 )
 """Of both."""
+VERDICT = "verdict"
+"""One more column where there were corrections."""
 PROBABILITIES, GIVEN = "pred_probs", "labels"
 NOISE_MATRIX = "noise_matrix.csv"
 EVALUATIONS = "evaluations.jsonl"

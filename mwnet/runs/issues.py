@@ -1,6 +1,6 @@
 """The table of label issues, as cleanlab's users know it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ def issue_table(
     weight: np.ndarray,
     loss: np.ndarray,
     margins: Mapping[str, np.ndarray],
+    verdict: Sequence[str] | None = None,
     index: Any = None,
 ) -> "pd.DataFrame":
     """Make the table: one row a sample, in the order of the arrays.
@@ -30,6 +31,7 @@ def issue_table(
         weight: ``(n,)`` how much the sample counts in training.
         loss: ``(n,)`` cross-entropy of the given label, nats.
         margins: ``(n,)`` each, the columns ``MARGINS`` of a run folder, or none of them.
+        verdict: ``(n,)`` what a reviewer said, empty for nothing; None for no such column.
         index: of the rows; None for the position.
     """
     import pandas as pd
@@ -46,4 +48,6 @@ def issue_table(
             for name, values in margins.items()
         },
     }
+    if verdict is not None:
+        columns["verdict"] = np.array(verdict, dtype=object)
     return pd.DataFrame(columns, index=index)

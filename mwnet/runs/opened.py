@@ -7,7 +7,15 @@ import numpy as np
 from torch import nn
 
 from mwnet.core.errors import UserError
-from mwnet.runs.folder import GIVEN, MARGINS, PROBABILITIES, QUALITY, SUMMARY, RunFolder
+from mwnet.runs.folder import (
+    GIVEN,
+    MARGINS,
+    PROBABILITIES,
+    QUALITY,
+    SUMMARY,
+    VERDICT,
+    RunFolder,
+)
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import TrainedModel, load_model
 
@@ -104,6 +112,7 @@ class Run:
             weight=numbers["weight"],
             loss=numbers["loss"],
             margins={name: numbers[name] for name in margins},
+            verdict=[line[VERDICT] for line in lines] if lines and VERDICT in lines[0] else None,
             index=index,
         )
         table.index.name = "sample_id"

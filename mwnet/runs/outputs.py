@@ -1,6 +1,7 @@
 """Compute what a finished run has to say, and write it into its folder."""
 
 import csv
+import hashlib
 import io
 import platform
 from collections.abc import Iterable
@@ -18,7 +19,15 @@ from mwnet.core import files
 from mwnet.core.memory import peak_memory
 from mwnet.detection import Scored, never_predicted
 from mwnet.methods.confident import ConfidentBatches
-from mwnet.runs.folder import COLUMNS, MARGINS, NOISE_MATRIX, QUALITY, QUALITY_HELD_OUT, RunFolder
+from mwnet.runs.folder import (
+    COLUMNS,
+    MARGINS,
+    NOISE_MATRIX,
+    QUALITY,
+    QUALITY_HELD_OUT,
+    VERDICT,
+    RunFolder,
+)
 from mwnet.runs.model import of_experiment
 from mwnet.training.trainer import Progress
 
@@ -47,9 +56,12 @@ class Result:
         scored, classes = self.scored, self.experiment.data.source.classes
         ranking = scored.quality
         names = sample_names(self.experiment, scored.ids)
+        order = np.argsort(ranking, kind="stable")
+        if scored.trusted is not None:
+            order = order[~scored.trusted[order]]
         return [
             (names[i], classes[scored.given[i]], classes[scored.predicted[i]], float(ranking[i]))
-            for i in np.argsort(ranking, kind="stable")[:count]
+            for i in order[:count]
         ]
 
 
@@ -77,14 +89,17 @@ def write(found: Result, folder: RunFolder) -> None:
     data = experiment.data
     classes = data.source.classes
     names = sample_names(experiment, scored.ids)
-    folder.write_text(QUALITY, label_quality_csv(scored, names, classes))
+    corrections = data.corrections
+    verdicts = None if corrections is None else corrections.verdict_of()
+    folder.write_text(QUALITY, label_quality_csv(scored, names, classes, verdicts))
     folder.write_predictions(scored.probabilities, scored.given)
     if data.matrix is not None:
         rows = [("true\\given", *classes), *zip(classes, *data.matrix.T.tolist(), strict=True)]
         folder.write_text(NOISE_MATRIX, _csv(rows))
     if found.held_out is not None:
         others = sample_names(experiment, found.held_out.ids)
-        folder.write_text(QUALITY_HELD_OUT, label_quality_csv(found.held_out, others, classes))
+        text = label_quality_csv(found.held_out, others, classes, verdicts)
+        folder.write_text(QUALITY_HELD_OUT, text)
     if experiment.config.figures:
         from mwnet.runs.figures import draw_all
 
@@ -95,9 +110,24 @@ def write(found: Result, folder: RunFolder) -> None:
     folder.write_summary(found.summary)
 
 
-def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]) -> str:
-    """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy``."""
+def label_quality_csv(
+    scored: Scored,
+    names: list[str],
+    classes: tuple[str, ...],
+    verdicts: dict[int, str] | None = None,
+) -> str:
+    """Write label quality as CSV: one line a sample, in the order of ``pred_probs.npy``.
+
+    Args:
+        scored: the samples.
+        names: of each.
+        classes: names of the classes.
+        verdicts: what a reviewer said, by sample id, as one more column; None for no such column.
+    """
     margins = [getattr(scored, name) for name in MARGINS]
+    said = [[]] * len(names)
+    if verdicts is not None:
+        said = [[verdicts.get(sample, "")] for sample in scored.ids.tolist()]
     rows = (
         (
             name,
@@ -108,10 +138,12 @@ def label_quality_csv(scored: Scored, names: list[str], classes: tuple[str, ...]
             f"{scored.loss[i]:.9g}",
             bool(scored.is_issue[i]),
             *(f"{column[i]:.9g}" for column in margins),
+            *said[i],
         )
         for i, name in enumerate(names)
     )
-    return _csv(chain([COLUMNS], rows))
+    header = COLUMNS if verdicts is None else (*COLUMNS, VERDICT)
+    return _csv(chain([header], rows))
 
 
 def summarise(
@@ -159,7 +191,9 @@ def summarise(
             "realised_rate": experiment.realised_rate(),
             "assumed": experiment.assumed_noise_rate(),
         },
+        "corrections": _corrections(experiment),
         "test_labels": experiment.data.test_labels,
+        "test_digest": _test_digest(experiment),
         "test_accuracy": _last_and_best({line["epoch"]: line["test_accuracy"] for line in final}),
         "validation_accuracy": validation,
         **found,
@@ -204,6 +238,29 @@ def sample_names(experiment: Experiment, ids: np.ndarray) -> list[str]:
     """What the reports call the samples: file names, or row numbers."""
     names = experiment.data.source.names
     return [str(i) if names is None else names[i] for i in ids.tolist()]
+
+
+def _corrections(experiment: Experiment) -> dict[str, Any] | None:
+    """What a reviewer said, counted; None without corrections."""
+    data, config = experiment.data, experiment.config
+    if data.corrections is None:
+        return None
+    trained = torch.isin(data.corrections.trusted, data.parts.train)
+    return {
+        **data.corrections.described(),
+        "trusted_in_training": int(trained.sum()),
+        "unsure_samples": config.unsure,
+    }
+
+
+def _test_digest(experiment: Experiment) -> str:
+    """Tell test samples and the labels that they are measured with from others."""
+    data = experiment.data
+    labels = data.labels.cpu() if data.truth is None else data.truth
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (data.parts.test, labels[data.parts.test]):
+        digest.update(part.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _held_out(experiment: Experiment) -> torch.Tensor:

@@ -225,6 +225,8 @@ def _check(config: SearchConfig) -> None:
     """Refuse options of data and network that a search would not heed."""
     if config.train_size is not None:
         raise UserError("`train_size` is for one training; a search has `search_samples`")
+    if config.corrections is not None:
+        raise UserError("`corrections` are for one training: leave them out of a search")
     for name in ("compile", "cuda_graphs"):
         if getattr(config, name):
             raise UserError(f"`mode='loss-search'` does not go with `{name}`")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -16,6 +16,8 @@ from mwnet.data.tables.reading import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mwnet.data.tables.spelling import Mark
 
 TRUTHS = ("y_true", "true_label")
 FEWEST_ROWS = 20
@@ -46,23 +48,10 @@ def load_table(
     Raises:
         UserError: no table, no such column, labels that are no classes, cells that make no sense.
     """
-    as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
-    frame, notes, decimal = read_frame(path, as_text)
-    name = _label_column(frame, label_column, path, notes)
-    if name in drop:
-        raise UserError(f"`drop` names the label column '{name}'")
-    if len(frame) < FEWEST_ROWS:
-        raise UserError(
-            f"{path} has {len(frame)} rows: too few to train on, at least {FEWEST_ROWS} are needed"
-        )
-    named = [column for column in frame.columns if str(column).lower() in TRUTHS]
-    truths = [column for column in named if column != name and column not in drop]
-    if len(truths) > 1:
-        raise UserError(
-            f"{path} has true labels in {' and '.join(truths)}: leave one of them out by `drop`"
-        )
+    frame, decimal, name, truths, named, read, notes = read_labelled(
+        path, label_column=label_column, drop=drop
+    )
     labelled = [name, *truths]
-    read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
     others, said = other_labels(frame, name, read.ids[0].numpy(), [*labelled, *columns, *drop])
     notes += said
     leave = [*labelled, *others, *(column for column in named if column in drop)]
@@ -104,6 +93,52 @@ def load_table(
             *copies(table, read.ids[0].numpy()),
         ),
     )
+
+
+class Labelled(NamedTuple):
+    """A table whose labels have been read.
+
+    Attributes:
+        frame: all its columns.
+        decimal: the decimal mark of a text file.
+        label: name of the label column.
+        truths: name of the column of true labels, or none.
+        named: columns that are called like true labels, used or not.
+        labels: given and true labels.
+        notes: sentences about what was noticed.
+    """
+
+    frame: "pd.DataFrame"
+    decimal: "Mark | None"
+    label: str
+    truths: list[str]
+    named: list[str]
+    labels: Labels
+    notes: list[str]
+
+
+def read_labelled(
+    path: Path, *, label_column: str | None = None, drop: Sequence[str] = ()
+) -> Labelled:
+    """Read a table and its labels, not yet its features; see ``load_table``."""
+    as_text = (*LABEL_NAMES, *TRUTHS, *([label_column] if label_column else []))
+    frame, notes, decimal = read_frame(path, as_text)
+    name = _label_column(frame, label_column, path, notes)
+    if name in drop:
+        raise UserError(f"`drop` names the label column '{name}'")
+    if len(frame) < FEWEST_ROWS:
+        raise UserError(
+            f"{path} has {len(frame)} rows: too few to train on, at least {FEWEST_ROWS} are needed"
+        )
+    named = [column for column in frame.columns if str(column).lower() in TRUTHS]
+    truths = [column for column in named if column != name and column not in drop]
+    if len(truths) > 1:
+        raise UserError(
+            f"{path} has true labels in {' and '.join(truths)}: leave one of them out by `drop`"
+        )
+    labelled = [name, *truths]
+    read = read_labels({f"{path}: column '{column}'": frame[column] for column in labelled})
+    return Labelled(frame, decimal, name, truths, named, read, notes)
 
 
 def described(column: str, labels: Labels) -> str:

@@ -78,7 +78,7 @@ def read_frame(
             sheet, notes = _workbook(path)
             read = _delimited(sheet, path, text_columns, decimal)
             return read._replace(notes=notes + read.notes)
-        return _delimited(_opener(path, kind), path, text_columns, decimal)
+        return _delimited(opener(path, kind), path, text_columns, decimal)
     except UserError:
         raise
     except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
@@ -86,8 +86,13 @@ def read_frame(
         raise UserError(f"{path} is no readable table ({why})") from None
 
 
-def _opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
-    """How to open the file so that its text comes out."""
+def opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
+    """Return how to open a file so that its text comes out.
+
+    Args:
+        path: of the file.
+        kind: its format, see ``magic``.
+    """
     compressed: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     if kind in compressed:
         return lambda: compressed[kind](path, "rb")

@@ -157,7 +157,7 @@ def _method(config: Config, data: Prepared) -> tuple[rivals.Said, dict[str, str]
 
     A meta set that was held out is judged too.
     """
-    experiment = build(config, _source(data))
+    experiment = build(config, source_of(data))
     method, parts = experiment.method, experiment.data.parts
     held_out = torch.cat([parts.meta, parts.validation]).sort().values
     train_in_memory(experiment, torch.cat([parts.train, held_out]))
@@ -182,8 +182,8 @@ def _published(experiment: Experiment, scored: detection.Scored) -> str:
     return label_quality_csv(scored, names, experiment.data.source.classes)
 
 
-def _source(data: Prepared) -> Source:
-    """The set without any true label of a training sample."""
+def source_of(data: Prepared) -> Source:
+    """Return the set without any true label of a training sample."""
     x = torch.from_numpy(np.concatenate([data.x, data.x_test]))
     labels = torch.from_numpy(np.concatenate([data.y, np.maximum(data.y_test, 0)]))
     return Source(

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from mwnet.data.tables.cells import empty
 from mwnet.data.tables.columns import Column, Table
-from mwnet.review.reviewed import Samples, Sheets, Shown
+from mwnet.reviewing.reviewed import Samples, Sheets, Shown
 
 CELLS = 6
 """Cells of a row that are shown."""

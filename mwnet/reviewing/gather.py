@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mwnet.review.near import Chosen, flat
-from mwnet.review.reviewed import Samples, Sheets
+from mwnet.reviewing.near import Chosen, flat
+from mwnet.reviewing.reviewed import Samples, Sheets
 
 
 def gathered(

@@ -9,10 +9,10 @@ import torch
 from mwnet.data.source import Source
 from mwnet.data.tables.columns import Table, of_numbers
 from mwnet.data.tables.preparation import TablePreparation
-from mwnet.review.pictures import Photos, Pictures
-from mwnet.review.reviewed import Looks
-from mwnet.review.rows import Rows
-from mwnet.review.words import Texts
+from mwnet.reviewing.pictures import Photos, Pictures
+from mwnet.reviewing.reviewed import Looks
+from mwnet.reviewing.rows import Rows
+from mwnet.reviewing.words import Texts
 
 VALUES = 1024
 """Values up to which a picture is its own features."""

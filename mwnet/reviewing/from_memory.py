@@ -17,9 +17,9 @@ from mwnet.data.load import load
 from mwnet.data.source import channels_first
 from mwnet.data.tables.columns import features_of as columns_of
 from mwnet.data.tables.columns import of_numbers
-from mwnet.review.pictures import Photos, Pictures
-from mwnet.review.reviewed import Looks, Samples
-from mwnet.review.sources import Features, features_of, flattened, looks_of, of_table, prepared
+from mwnet.reviewing.pictures import Photos, Pictures
+from mwnet.reviewing.reviewed import Looks, Samples
+from mwnet.reviewing.sources import Features, features_of, flattened, looks_of, of_table, prepared
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mwnet.review.reviewed import Samples, Shown
+from mwnet.reviewing.reviewed import Samples, Shown
 
 NEIGHBOURS = 3
 WIDTH = 32

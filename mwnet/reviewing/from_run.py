@@ -9,10 +9,10 @@ from mwnet.builders.dataset import load_source
 from mwnet.builders.experiment import Experiment
 from mwnet.core.errors import UserError
 from mwnet.detection import Scored
-from mwnet.review.gather import gathered
-from mwnet.review.render import rendered
-from mwnet.review.reviewed import Looks, Samples
-from mwnet.review.sources import features_of, looks_of
+from mwnet.reviewing.gather import gathered
+from mwnet.reviewing.render import rendered
+from mwnet.reviewing.reviewed import Looks, Samples
+from mwnet.reviewing.sources import features_of, looks_of
 from mwnet.runs.folder import REVIEW, RunFolder
 from mwnet.runs.outputs import Result, sample_names
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mwnet.review.reviewed import Sheets
+from mwnet.reviewing.reviewed import Sheets
 
 PAGE = Path(__file__).with_name("page")
 STYLES = ("base.css", "layout.css", "card.css", "tools.css")

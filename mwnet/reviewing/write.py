@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mwnet.core import files
 from mwnet.core.arguments import location
 from mwnet.core.errors import UserError
-from mwnet.review.from_memory import samples_of
-from mwnet.review.gather import gathered
-from mwnet.review.render import rendered
+from mwnet.reviewing.from_memory import samples_of
+from mwnet.reviewing.gather import gathered
+from mwnet.reviewing.render import rendered
 
 if TYPE_CHECKING:
     import pandas as pd

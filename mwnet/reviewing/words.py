@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mwnet.review.reviewed import Samples, Sheets, Shown
+from mwnet.reviewing.reviewed import Samples, Sheets, Shown
 
 LONGEST = 2_000
 BESIDE = 240

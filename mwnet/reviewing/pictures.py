@@ -14,7 +14,7 @@ from torch import Tensor
 from mwnet.core.errors import UserError
 from mwnet.data.decoding import decoded
 from mwnet.data.picture import open_rgb
-from mwnet.review.reviewed import Samples, Sheets, Shown
+from mwnet.reviewing.reviewed import Samples, Sheets, Shown
 
 TINY = 48
 """Pixels of a side up to which a picture is kept as it is."""
