@@ -1,6 +1,6 @@
 """One bilevel step of Meta-Weight-Net, in three blocks (Ghosh and Lan, WACV 2021, section 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -62,11 +62,14 @@ class MetaGradient:
         meta_loss: M at w', detached.
         losses: ``(n,)`` losses of the virtual pass with their graph, if the engine ran it on the
             classifier itself, batch-norm statistics included: the actual step then takes them.
+        gradient: u -> the gradient of sum_i u_i l_i(w) by each trained parameter, None for one that
+            is not used, if the engine has it at hand. The losses are detached then.
     """
 
     theta: tuple[Tensor, ...]
     meta_loss: Tensor
     losses: Tensor | None = None
+    gradient: Callable[[Tensor], Sequence[Tensor | None]] | None = None
 
 
 class Steps(Protocol):
@@ -117,7 +120,7 @@ def bilevel_step(
         the new Theta, before their normalisation.
     """
     report = {}
-    losses = None
+    losses = gradient = None
     device = inputs.device_of(batch.x)
     before = global_states(device)
 
@@ -129,7 +132,7 @@ def bilevel_step(
             parameter.grad = gradient
         weight_optimizer.step()
         report["meta_loss"] = meta.meta_loss
-        losses = meta.losses
+        losses, gradient = meta.losses, meta.gradient
 
     # Actual: w <- w - alpha sum_i u_i grad l_i(w) with the new Theta. The pass draws the dropout
     # masks that the virtual one drew; afterwards the generators stand where the engine left them.
@@ -142,7 +145,12 @@ def bilevel_step(
         u = problem.normalise(weights)
     objective = u @ losses
     optimizer.zero_grad()
-    objective.backward()
+    if gradient is None:
+        objective.backward()
+    else:
+        trained = (p for p in problem.classifier.parameters() if p.requires_grad)
+        for parameter, slope in zip(trained, gradient(u), strict=True):
+            parameter.grad = slope
     optimizer.step()
     report["train_loss"] = objective.detach()
     if per_sample:

@@ -1,0 +1,423 @@
+"""What each layer does with its parameters, for the ghost engine.
+
+A layer's output s_i depends on its parameters W by s_i = f(x_i; W). A term knows two things of it:
+
+    shifted(G)    ds_i/dW . G, which is f(x_i; G) where f is linear in W
+    gradient(b)   sum_i (ds_i/dW)^T b_i
+
+Three kinds of terms serve nearly all layers, and a fourth one everything that torch differentiates.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import functional as F
+
+from mwnet.bilevel.differentiable import differentiable
+
+Key = Callable[[Any], int | None]
+"""The number of a learnt tensor, None for anything else."""
+Gradients = list[tuple[int, Tensor]]
+
+
+class Term(Protocol):
+    """How an output depends on learnt tensors, which are told by their numbers."""
+
+    keys: tuple[int, ...]
+
+    def shifted(self, directions: Sequence[Tensor]) -> Tensor:
+        """The derivative of the output along directions, one for each key."""
+        ...
+
+    def gradient(self, b: Tensor) -> list[Tensor]:
+        """The gradients by the learnt tensors, given that of the output."""
+        ...
+
+
+class Bilinear:
+    """A linear or convolution layer: f(x, W, b)."""
+
+    def __init__(
+        self, func: Any, x: Tensor, weight: Tensor, keys: tuple[int, ...], rest: tuple, sizes: Any
+    ) -> None:
+        self.func, self.x, self.weight, self.keys = func, x.detach(), weight.detach(), keys
+        self.rest, self.sizes = rest, sizes
+
+    def shifted(self, directions: Sequence[Tensor]) -> Tensor:
+        weight, bias = (*directions, None)[:2]
+        return self.func(self.x, weight, bias, *self.rest)
+
+    def gradient(self, b: Tensor) -> list[Tensor]:
+        if self.func is F.linear:
+            rows = b if b.dim() == 2 else b.flatten(0, -2)
+            x = self.x if self.x.dim() == 2 else self.x.flatten(0, -2)
+            return [rows.mT @ x, rows.sum(0)] if len(self.keys) == 2 else [rows.mT @ x]
+        mask = [False, True, len(self.keys) == 2]
+        found = torch.ops.aten.convolution_backward(
+            b, self.x, self.weight.to(b.dtype), [self.weight.shape[0]], *self.sizes, mask
+        )
+        return [each for each in found if each is not None]
+
+
+class Factors:
+    """Parameters that multiply or shift single entries: sum_j W_j * factor_j, a factor None is 1.
+
+    Biases, the affine part of every norm, scales and shifts.
+
+    Args:
+        parts: number and shape of a parameter, and its factor or what computes it.
+    """
+
+    def __init__(self, *parts: tuple[int, tuple[int, ...], Any]) -> None:
+        self.keys = tuple(key for key, _, _ in parts)
+        self.shapes = [shape for _, shape, _ in parts]
+        self._factors = [factor for _, _, factor in parts]
+
+    @property
+    def factors(self) -> list[Any]:
+        """The factors, computed when they are first asked for."""
+        self._factors = [each() if callable(each) else each for each in self._factors]
+        return self._factors
+
+    def shifted(self, directions: Sequence[Tensor]) -> Tensor:
+        terms = [
+            g.reshape(shape) if factor is None else g.reshape(shape) * factor
+            for g, shape, factor in zip(directions, self.shapes, self.factors, strict=True)
+        ]
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    def gradient(self, b: Tensor) -> list[Tensor]:
+        return [
+            (b if factor is None else b * factor).sum_to_size(shape)
+            for shape, factor in zip(self.shapes, self.factors, strict=True)
+        ]
+
+    def of_samples(self, b: Tensor, axis: int) -> list[Tensor] | None:
+        """The gradients of single samples, ``(n, size)`` each, where they are much smaller than b.
+
+        Args:
+            b: gradient at the output.
+            axis: which dimension counts the samples.
+        """
+        sizes = [torch.Size(shape).numel() * b.shape[axis] for shape in self.shapes]
+        apart = all(len(s) < b.dim() - axis or s[-(b.dim() - axis)] == 1 for s in self.shapes)
+        if not apart or sum(sizes) * 4 > b.numel():
+            return None
+        found = []
+        for shape, factor in zip(self.shapes, self.factors, strict=True):
+            full = (1,) * (b.dim() - len(shape)) + tuple(shape)
+            kept = tuple(b.shape[k] if k == axis else full[k] for k in range(b.dim()))
+            part = (b if factor is None else b * factor).sum_to_size(kept)
+            found.append(part.movedim(axis, 0).flatten(1))
+        return found
+
+
+class Lookup:
+    """An embedding: rows of the table."""
+
+    def __init__(self, key: int, index: Tensor, rows: int, padding: int | None) -> None:
+        self.keys, self.index, self.rows = (key,), index, rows
+        self.padding = -1 if padding is None else padding % rows
+
+    def shifted(self, directions: Sequence[Tensor]) -> Tensor:
+        found = F.embedding(self.index, directions[0])
+        if self.padding >= 0:
+            found = found.masked_fill((self.index == self.padding)[..., None], 0)
+        return found
+
+    def gradient(self, b: Tensor) -> list[Tensor]:
+        backward = torch.ops.aten.embedding_dense_backward
+        return [backward(b, self.index, self.rows, self.padding, False)]
+
+
+class Local:
+    """Any other operator: forward mode and backward mode of it alone.
+
+    Args:
+        func: torch's function.
+        args, kwargs: of the call.
+        key: tells learnt tensors from others.
+        pick: which of several results.
+    """
+
+    def __init__(
+        self, func: Any, args: tuple, kwargs: dict[str, Any], key: Key, pick: int | None = None
+    ) -> None:
+        points: dict[int, Tensor] = {}
+
+        def note(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            if (number := key(value)) is None:
+                return value.detach()
+            points[number] = value.detach()
+            return _Place(number)
+
+        args, kwargs = _map(args, note), _map(kwargs, note)
+        device = next(iter(points.values())).device.type
+        precision = torch.get_autocast_dtype(device)
+        autocast = torch.autocast(device, precision, torch.is_autocast_enabled(device))
+
+        def call(learnt: dict[int, Tensor]) -> Tensor:
+            def put(value: Any) -> Any:
+                return learnt[value.number] if isinstance(value, _Place) else value
+
+            with differentiable(), autocast:
+                result = func(*_map(args, put), **_map(kwargs, put))
+            return result if pick is None else result[pick]
+
+        self.call = call
+        self.points = points
+        self.keys = tuple(points)
+        self.name = getattr(func, "__name__", str(func))
+
+    def shifted(self, directions: Sequence[Tensor]) -> Tensor:
+        with torch.no_grad(), forward_ad.dual_level():
+            pairs = zip(self.points.items(), directions, strict=True)
+            duals = {key: forward_ad.make_dual(p, d.to(p.dtype)) for (key, p), d in pairs}
+            slope = forward_ad.unpack_dual(self.call(duals)).tangent
+        if slope is None:
+            raise NotImplementedError(f"{self.name} has no forward-mode rule")
+        return slope
+
+    def gradient(self, b: Tensor) -> list[Tensor]:
+        with torch.enable_grad():
+            learnt = {key: p.detach().requires_grad_() for key, p in self.points.items()}
+            return list(torch.autograd.grad(self.call(learnt), list(learnt.values()), b))
+
+
+class _Place(NamedTuple):
+    """Where a learnt tensor goes among the arguments of a call."""
+
+    number: int
+
+
+def term_of(func: Any, args: tuple, kwargs: dict[str, Any], key: Key, out: Tensor) -> Term:
+    """Find out how the output of a call depends on learnt tensors.
+
+    Args:
+        func: torch's function.
+        args: of the call.
+        kwargs: of the call.
+        key: tells learnt tensors from others.
+        out: what the call returned.
+
+    Raises:
+        NotImplementedError: samples meet in it, or its draws cannot be repeated.
+    """
+    rule = _RULES.get(func) or _NAMED.get(getattr(func, "__name__", ""))
+    found = None if rule is None else rule(func, key, out, *args, **kwargs)
+    return Local(func, args, kwargs, key) if found is None else found
+
+
+def _linear(
+    func: Any, key: Key, out: Tensor, input: Tensor, weight: Any, bias: Any = None
+) -> Term | None:
+    return _bilinear(func, key, out, input, weight, bias, (), ())
+
+
+def _conv(
+    func: Any,
+    key: Key,
+    out: Tensor,
+    input: Tensor,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Term | None:
+    dims = weight.dim() - 2
+    stride, dilation = _tuple(stride, dims), _tuple(dilation, dims)
+    if padding == "same":
+        reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+        if any(each % 2 for each in reach):
+            return None
+        padding = [each // 2 for each in reach]
+    padding = _tuple(0 if padding == "valid" else padding, dims)
+    if input.dim() != weight.dim():
+        return None
+    sizes = (stride, padding, dilation, False, (0,) * dims, groups)
+    return _bilinear(
+        func, key, out, input, weight, bias, (stride, padding, dilation, groups), sizes
+    )
+
+
+def _bilinear(
+    func: Any, key: Key, out: Tensor, x: Tensor, weight: Any, bias: Any, rest: tuple, sizes: Any
+) -> Term | None:
+    if key(x) is not None:
+        return None
+    by_weight, by_bias = key(weight), key(bias)
+    if by_weight is None:
+        assert by_bias is not None
+        tail = () if func is F.linear else (1,) * (weight.dim() - 2)
+        return Factors((by_bias, (len(bias), *tail), None))
+    keys = (by_weight,) if by_bias is None else (by_weight, by_bias)
+    # Under autocast the layer computed in another type.
+    return Bilinear(func, x.to(out.dtype), weight, keys, rest, sizes)
+
+
+def _layer_norm(
+    func: Any,
+    key: Key,
+    out: Tensor,
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Term | None:
+    shape = tuple(normalized_shape)
+    return _affine(key, weight, bias, shape, input, lambda x: F.layer_norm(x, shape, eps=eps))
+
+
+def _rms_norm(
+    func: Any,
+    key: Key,
+    out: Tensor,
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Any = None,
+    eps: float | None = None,
+) -> Term | None:
+    shape = tuple(normalized_shape)
+    return _affine(key, weight, None, shape, input, lambda x: F.rms_norm(x, shape, eps=eps))
+
+
+def _group_norm(
+    func: Any,
+    key: Key,
+    out: Tensor,
+    input: Tensor,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Term | None:
+    shape = (input.shape[1], *(1,) * (input.dim() - 2))
+    return _affine(key, weight, bias, shape, input, lambda x: F.group_norm(x, num_groups, eps=eps))
+
+
+def _batch_norm(
+    func: Any,
+    key: Key,
+    out: Tensor,
+    input: Tensor,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Term | None:
+    if training:
+        raise NotImplementedError("samples meet in batch norm in training mode")
+    shape = (input.shape[1], *(1,) * (input.dim() - 2))
+    return _affine(
+        key,
+        weight,
+        bias,
+        shape,
+        input,
+        lambda x: F.batch_norm(x, running_mean, running_var, eps=eps),
+    )
+
+
+def _affine(
+    key: Key, weight: Any, bias: Any, shape: tuple[int, ...], x: Tensor, norm: Any
+) -> Term | None:
+    """The scale and the shift of a norm, whose own work is done again only where it is needed."""
+    if key(x) is not None:
+        return None
+    parts: list[Any] = []
+    if (number := key(weight)) is not None:
+        x = x.detach()
+        parts.append((number, shape, lambda: norm(x)))
+    if (number := key(bias)) is not None:
+        parts.append((number, shape, None))
+    return Factors(*parts)
+
+
+def _embedding(
+    func: Any,
+    key: Key,
+    out: Tensor,
+    input: Tensor,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Term | None:
+    number = key(weight)
+    if number is None or max_norm is not None or scale_grad_by_freq or sparse:
+        raise NotImplementedError("no rule for an embedding with more than a padding index")
+    return Lookup(number, input, len(weight), padding_idx)
+
+
+def _product(func: Any, key: Key, out: Tensor, a: Any, b: Any, **named: Any) -> Term | None:
+    numbers = key(a), key(b)
+    if named or None not in numbers:
+        return None
+    (number, learnt, other) = (numbers[0], a, b) if numbers[1] is None else (numbers[1], b, a)
+    if number is None or not isinstance(other, Tensor):
+        return None
+    return Factors((number, tuple(learnt.shape), other.detach()))
+
+
+def _sum(func: Any, key: Key, out: Tensor, a: Any, b: Any, **named: Any) -> Term | None:
+    if named:
+        return None
+    return Factors(*((n, tuple(t.shape), None) for t in (a, b) if (n := key(t)) is not None))
+
+
+def _addcmul(func: Any, key: Key, out: Tensor, a: Any, b: Any, c: Any, **named: Any) -> Term | None:
+    if named:
+        return None
+    product = _product(func, key, out, b, c) if key(b) is not None or key(c) is not None else None
+    if product is None and (key(b) is not None or key(c) is not None):
+        return None
+    parts: list[Any] = [(n, tuple(a.shape), None)] if (n := key(a)) is not None else []
+    if isinstance(product, Factors):
+        parts += zip(product.keys, product.shapes, product.factors, strict=True)
+    return Factors(*parts)
+
+
+def _draws(func: Any, key: Key, out: Tensor, *args: Any, **named: Any) -> Term | None:
+    raise NotImplementedError("no rule for dropout of parameters")
+
+
+_RULES: dict[Any, Any] = {
+    F.linear: _linear,
+    torch.conv1d: _conv,
+    torch.conv2d: _conv,
+    torch.conv3d: _conv,
+    F.layer_norm: _layer_norm,
+    F.rms_norm: _rms_norm,
+    F.group_norm: _group_norm,
+    F.batch_norm: _batch_norm,
+    F.embedding: _embedding,
+}
+_NAMED = {"mul": _product, "add": _sum, "add_": _sum, "addcmul": _addcmul} | dict.fromkeys(
+    ("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout"), _draws
+)
+
+
+def _tuple(value: Any, dims: int) -> tuple[int, ...]:
+    value = (value,) if isinstance(value, int) else tuple(value)
+    return value * dims if len(value) == 1 else value
+
+
+def _map(value: Any, change: Callable[[Any], Any]) -> Any:
+    if type(value) in (tuple, list):
+        return type(value)(_map(each, change) for each in value)
+    if isinstance(value, dict):
+        return {name: _map(each, change) for name, each in value.items()}
+    return change(value)
