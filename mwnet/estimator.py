@@ -95,7 +95,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         weight_net_weight_decay: its L2 penalty.
         normalisation: "mean" or "sum": divide the weights of a batch by its size or their sum.
         meta_interval: move the weight net in every k-th step.
-        engine: "auto", "forward" or "higher": how the meta-gradient is computed.
+        engine: "auto", "ghost", "forward" or "higher": how the meta-gradient is computed.
         device: "cpu", "cuda", "cuda:N" or "auto".
         random_state: seed that every random choice is derived from; None for another one each time.
 
@@ -110,7 +110,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         noise_estimate_: how many labels seem to be wrong: ``rate``, its 90 % ``interval``, number
             of ``issues``, ``expected_precision`` of them, and ``given_by_true``, expected numbers
             of samples by given and true class; None for methods that do not judge out of fold.
-        engine_: "forward" or "higher"; None where there is no meta-gradient.
+        engine_: "ghost", "forward" or "higher"; None where there is no meta-gradient.
         network_: the trained ``torch.nn.Module``.
 
     Raises:

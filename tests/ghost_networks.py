@@ -154,7 +154,7 @@ def residual_net() -> nn.Module:
 
 
 ROWS: dict[str, Callable[[], nn.Module]] = {
-    "linear": lambda: flat(),
+    "linear": flat,
     "no bias": lambda: flat(nn.Linear(4, 4, bias=False)),
     "bias alone": lambda: flat(frozen(nn.Linear(4, 4), "weight")),
     "weight alone": lambda: flat(frozen(nn.Linear(4, 4), "bias")),

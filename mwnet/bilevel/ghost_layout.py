@@ -121,34 +121,38 @@ def find(one: Tensor, coded: Tensor, code: Tensor) -> tuple[Layout, bool] | None
         The layout, and whether it is the only one; None if there is none.
     """
     n = len(code)
-    kept: list[tuple[Layout, Tensor]] = []
     precision = torch.finfo(one.dtype).eps
     slack = 100 * precision * coded.abs().max()
-    for layout in _candidates(one, n):
-        factor = layout.spread(code, one).to(one.dtype)
-        wanted = one * factor
-        if bool(((coded - wanted).abs() <= precision**0.5 * wanted.abs() + slack).all()):
-            ids = layout.spread(torch.arange(n, device=one.device), one).expand_as(one)
-            if not any(torch.equal(ids, other) for _, other in kept):
-                kept.append((layout, ids))
-    if not kept:
-        return None
-    return kept[0][0], len(kept) == 1 and bool(one.any())
+
+    def explains(layout: Layout) -> bool:
+        wanted = one * layout.spread(code, one).to(one.dtype)
+        return bool(((coded - wanted).abs() <= precision**0.5 * wanted.abs() + slack).all())
+
+    layouts = [each for each in _usual(one.shape, n) if explains(each)]
+    if not layouts:
+        layout = next((each for each in _parts(one.shape, n) if explains(each)), None)
+        return None if layout is None else (layout, bool(one.flatten(1).any(1).all()))
+    places = torch.arange(n, device=one.device)
+    first, *others = (layout.spread(places, one).expand_as(one) for layout in layouts)
+    return layouts[0], bool(one.any()) and all(torch.equal(first, other) for other in others)
 
 
-def _candidates(tensor: Tensor, n: int) -> Iterator[Layout]:
-    """Layouts that the shape allows, the usual one first."""
-    for axis in range(tensor.dim()):
-        yield from (each for each in [Layout(axis)] if each.fits(tensor.shape, n))
-    for merged in range(2, tensor.dim() + 1):
-        yield from (each for each in [Layout(merged=merged)] if each.fits(tensor.shape, n))
-    for axis, length in enumerate(tensor.shape):
+def _usual(shape: torch.Size, n: int) -> Iterator[Layout]:
+    """Layouts of all samples that the shape allows, the usual one first."""
+    for axis, length in enumerate(shape):
+        if length == n:
+            yield Layout(axis)
+    for merged in range(2, len(shape) + 1):
+        yield from (each for each in [Layout(merged=merged)] if each.fits(shape, n))
+    for axis, length in enumerate(shape):
         if length > n and length % n == 0:
             yield Layout(axis, fold="fast")
             yield Layout(axis, fold="slow")
-        if 0 < length < n:
-            steps = sorted({1, n // length, -(-n // length)})
-            for step in steps:
-                starts = range(step) if step > 1 else range(n - length + 1)
-                options = (Layout(axis, start=start, step=step) for start in starts)
-                yield from (each for each in options if each.fits(tensor.shape, n))
+
+
+def _parts(shape: torch.Size, n: int) -> Iterator[Layout]:
+    """Layouts of every k-th sample in the first dimension."""
+    length = shape[0]
+    for step in range(n // (length + 1) or 1, n // max(length - 1, 1) + 1):
+        parts = (Layout(start=start, step=step) for start in range(min(step, n)))
+        yield from (each for each in parts if each.fits(shape, n))

@@ -175,13 +175,25 @@ class Local:
         self.name = getattr(func, "__name__", str(func))
 
     def shifted(self, directions: Sequence[Tensor]) -> Tensor:
-        with torch.no_grad(), forward_ad.dual_level():
-            pairs = zip(self.points.items(), directions, strict=True)
-            duals = {key: forward_ad.make_dual(p, d.to(p.dtype)) for (key, p), d in pairs}
-            slope = forward_ad.unpack_dual(self.call(duals)).tangent
+        directions = [d.to(p.dtype) for d, p in zip(directions, self.points.values(), strict=True)]
+        try:
+            with torch.no_grad(), forward_ad.dual_level():
+                pairs = zip(self.points.items(), directions, strict=True)
+                duals = {key: forward_ad.make_dual(p, d) for (key, p), d in pairs}
+                slope = forward_ad.unpack_dual(self.call(duals)).tangent
+        except NotImplementedError:  # J G is the derivative of J^T b by b, in the direction of G
+            slope = self._by_two_backwards(directions)
         if slope is None:
             raise NotImplementedError(f"{self.name} has no forward-mode rule")
         return slope
+
+    def _by_two_backwards(self, directions: Sequence[Tensor]) -> Tensor:
+        with torch.enable_grad():
+            learnt = {key: p.detach().requires_grad_() for key, p in self.points.items()}
+            out = self.call(learnt)
+            b = torch.zeros_like(out, requires_grad=True)
+            pulled = torch.autograd.grad(out, list(learnt.values()), b, create_graph=True)
+            return torch.autograd.grad(pulled, b, list(directions))[0]
 
     def gradient(self, b: Tensor) -> list[Tensor]:
         with torch.enable_grad():

@@ -90,6 +90,8 @@ class _Rules(TorchFunctionMode):
             return self.bilinear(func, *args, **kwargs)
         if func is F.batch_norm:
             return _batch_norm(*args, **kwargs)
+        if func is F.embedding:
+            return _embedding(*args, **kwargs)
         return func(*args, **kwargs)
 
     def bilinear(
@@ -143,6 +145,20 @@ def _batch_norm(
         dgamma, dbeta = (torch.zeros_like(mean) if t is None else t for t in (dgamma, dbeta))
         terms.append(torch.native_batch_norm(x, dgamma, dbeta, mean, scale**-2, False, 0.0, 0.0)[0])
     return forward_ad.make_dual(y, _sum(terms))
+
+
+def _embedding(
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, *rest: Any, **named: Any
+) -> Tensor:
+    """Rows of the table; that of the padding index has no gradient, so it moves nothing here."""
+    w, dw = _split(weight)
+    y = F.embedding(input, w, padding_idx, *rest, **named)
+    if dw is None:
+        return y
+    slope = F.embedding(input, dw)
+    if padding_idx is not None:
+        slope = slope.masked_fill((input == padding_idx % len(w))[..., None], 0)
+    return forward_ad.make_dual(y, slope)
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

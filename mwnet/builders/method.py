@@ -129,4 +129,4 @@ def weighting(
 
 
 def _refuse(fallback: str) -> None:
-    raise UserError(f"`cuda_graphs` needs the engine forward; {fallback}")
+    raise UserError(f"`cuda_graphs` needs the engine ghost or forward; {fallback}")

@@ -219,15 +219,14 @@ class TrainingOptions(OptimizerOptions):
     noise_rate_known: bool = option(
         "noise", False, "Tell such methods the true rate; the summary says so."
     )
-    engine: Literal["auto", "forward", "higher"] = option(
+    engine: Literal["auto", "ghost", "forward", "higher"] = option(
         "speed",
         "auto",
-        "How the meta-gradient is computed: forward (fast, one look-ahead step), higher (any), or "
-        "auto: forward if a probe finds it equal to higher.",
+        "How the meta-gradient is computed: ghost (fastest, no batch statistics), forward (fast, "
+        "one look-ahead step), higher (any), or auto: the first that a probe finds equal to "
+        "higher.",
     )
-    lean: bool = option(
-        "speed", False, "Recompute the forward pass of the actual step: less memory, slower."
-    )
+    lean: bool = option("speed", False, "Recompute a forward pass: less memory, slower.")
 
     method_options: CliSuppress[Options] = Field(default_factory=dict)
     loss_options: CliSuppress[Options] = Field(default_factory=dict)
