@@ -7,7 +7,7 @@ Times are interleaved in one process for each model, memory format and dtype: on
 of every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
 process that holds data and networks (resident memory on a CPU), median of five. Variants: a plain
 cross-entropy step; `higher`; `double_backward`, written as the reference code does it; `forward`;
-`forward_lean`; `forward_interval10`, the mean over ten steps of which one moves the weight net; and
+`forward_lean`; `ghost`; `ghost_lean`; `forward_interval10`, the mean over ten steps of which one moves the weight net; and
 on a GPU `forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
 
 Below each table: the share of a `forward` step that is spent outside its network passes, and what a
@@ -30,7 +30,15 @@ import torch.nn.functional as F
 from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
-from mwnet.bilevel import Bilevel, MetaGradient, bilevel_step, forward_engine, higher_engine
+from benchmarks import step_networks
+from mwnet.bilevel import (
+    Bilevel,
+    MetaGradient,
+    bilevel_step,
+    forward_engine,
+    ghost_engine,
+    higher_engine,
+)
 from mwnet.bilevel.cuda_graphs import Captured
 from mwnet.bilevel.precision import Autocast
 from mwnet.bilevel.tangents import Primals, tangent
@@ -38,13 +46,12 @@ from mwnet.bilevel.weighting import WeightNet, by_mean
 from mwnet.core.memory import keep_freed_memory
 from mwnet.data import Batch, Batches, Pixels
 from mwnet.losses import cross_entropy, mae
-from mwnet.models import MODELS
 
-SHAPES = {"mlp2": (1, 28), "mlp3": (1, 28)}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 # Forward passes of a batch, where a backward pass is two: virtual 3, meta 3, tangent 2 (its values
 # are known from the virtual pass), actual 2; lean computes values and graph again.
 FLOOR: dict[str, float] = {"plain": 3, "forward": 10, "forward_graphs": 10, "forward_lean": 12}
+FLOOR |= {"ghost": 8, "ghost_lean": 9}
 FLOOR["forward_interval10"] = (FLOOR["forward"] + 9 * FLOOR["plain"]) / 10
 
 Step = Callable[[], object]
@@ -76,9 +83,8 @@ def steps(
     ``passes``, which is no variant, does the network passes of ``forward`` and nothing else.
     """
     torch.manual_seed(0)
-    channels, size = SHAPES.get(model, (3, 32))
     layout = FORMATS[memory_format]
-    network = MODELS[model](num_classes=10, in_channels=channels, image_size=size)
+    network = step_networks.network(model)
     network = network.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
     if dtype == "bf16":
         network = Autocast(network)
@@ -88,14 +94,7 @@ def steps(
     optimizer = SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4, fused=fused)
     weight_optimizer = SGD(weight_net.parameters(), lr=1e-3)
     problem = Bilevel(network, weight_net, cross_entropy, mae, by_mean)
-    train, meta = (
-        Batch(
-            torch.arange(batch_size, device=device),
-            torch.randn(batch_size, channels, size, size, device=device).to(memory_format=layout),
-            torch.randint(0, 10, (batch_size,), device=device),
-        )
-        for _ in range(2)
-    )
+    train, meta = (step_networks.samples(model, batch_size, device, layout) for _ in range(2))
 
     def plain() -> None:
         loss = F.cross_entropy(network(train.x), train.y)
@@ -136,6 +135,8 @@ def steps(
         "double_backward": partial(weighted, double_backward),
         "forward": partial(weighted, forward_engine),
         "forward_lean": partial(weighted, partial(forward_engine, lean=True)),
+        "ghost": partial(weighted, ghost_engine),
+        "ghost_lean": partial(weighted, partial(ghost_engine, lean=True)),
         "forward_interval10": interval10,
         "passes": passes,
     }
@@ -275,7 +276,7 @@ def main() -> None:
             print(f"| {' | '.join(cells)} |", flush=True)
         of = {record["variant"]: record["ms"] for record in these}
         print(f"\noutside the passes: {1 - passes / of['forward']:.0%} of a forward step")
-        if model not in SHAPES:
+        if model.startswith(("resnet", "wrn")):
             share = batches_time(args.batch, args.device) / of["plain"]
             print(f"two batches with crop and flip: {share:.1%} of a plain step")
     print(f"\nbatch {args.batch} + {args.batch}, medians of {args.repeats} interleaved rounds,")

@@ -66,7 +66,8 @@ def ghost_engine(
     big_g = torch.autograd.grad(
         meta_loss, list(w_ahead.values()), allow_unused=True, materialize_grads=True
     )
-    a = record.products(pull_back(big_g))
+    direction, factor = pull_back(big_g)
+    a = factor * record.products(direction)
     theta = torch.autograd.grad(
         u, list(problem.weight_net.parameters()), a, allow_unused=True, materialize_grads=True
     )
