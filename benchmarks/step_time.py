@@ -7,8 +7,10 @@ Times are interleaved in one process for each model, memory format and dtype: on
 of every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
 process that holds data and networks (resident memory on a CPU), median of five. Variants: a plain
 cross-entropy step; `higher`; `double_backward`, written as the reference code does it; `forward`;
-`forward_lean`; `ghost`; `ghost_lean`; `forward_interval10`, the mean over ten steps of which one moves the weight net; and
-on a GPU `forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
+`forward_lean`; `ghost` and `ghost_lean`, where samples do not meet; `forward_interval10`, the mean
+over ten steps of which one moves the weight net; and on a GPU `forward_graphs`, replayed as a CUDA
+graph. bf16 is autocast. Networks beside those of MODELS: `resnet20-gn`, a ResNet-20 with group
+norms, and `transformer`, four layers of width 256 over 64 tokens.
 
 Below each table: the share of a `forward` step that is spent outside its network passes, and what a
 training and a meta batch with crop and flip cost beside a plain step.

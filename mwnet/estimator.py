@@ -76,7 +76,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         loss_options: hyper-parameters of the loss.
         meta_loss: loss on the meta set, a name in ``mwnet.LOSSES``.
         meta_loss_options: hyper-parameters of the meta loss.
-        meta_source: "held-out", or "confident" for the training samples that are trusted most.
+        meta_source: "held-out", "confident" for the training samples that are trusted most, or
+            "next-batch" for the training batch of the next step.
         meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer, and
             where clean samples ``X_meta`` are given, which are used as they are.
         epochs: passes over the samples in each training of a network.
@@ -448,10 +449,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 f"`meta_size={self.meta_size!r}` is for a meta set that is held out of `X`, and "
                 "`X_meta` is used as it is: leave one of them out"
             )
-        if self.meta_source == "confident":
+        if self.meta_source != "held-out":
             raise UserError(
-                "`meta_source='confident'` takes the meta set from `X`, and there is `X_meta`: "
-                "leave one of them out"
+                f"`meta_source={self.meta_source!r}` takes the meta set from `X`, and there is "
+                "`X_meta`: leave one of them out"
             )
 
     def _names(self) -> tuple[str, ...] | None:

@@ -59,7 +59,7 @@ def forward_engine(
     if problem.weights_at_zero:
         g = tuple(torch.zeros_like(p) for p in w)
     else:
-        g = _gradient(losses, w, u.detach(), retain_graph=not lean)
+        g = _gradient(losses, w, u.detach(), retain_graph=not (lean or problem.lag))
 
     # Meta: G = dM/dw', and J^T G through the elementwise update.
     ahead, pull_back = look_ahead(optimizer, problem.virtual_step, w, g)
@@ -78,6 +78,8 @@ def forward_engine(
     with replayed(before, device), differentiable():
         a = tangent(losses_at, point, dict(zip(named, direction, strict=True)), primals.outputs)
     theta = _gradient(u, list(problem.weight_net.parameters()), factor * a)
+    if problem.lag and not lean:
+        return MetaGradient(theta, meta_loss.detach(), losses.detach(), lambda _: g)
     return MetaGradient(theta, meta_loss.detach(), None if lean else losses)
 
 

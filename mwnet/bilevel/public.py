@@ -148,8 +148,8 @@ class BilevelStep:
         if inner_steps > 1:
             if engine in FAST:
                 raise UserError(
-                    f"`engine={engine!r}` looks ahead by one step, got `inner_steps` {inner_steps}: "
-                    "take `engine='higher'`"
+                    f"`engine={engine!r}` looks ahead by one step, got `inner_steps` "
+                    f"{inner_steps}: take `engine='higher'`"
                 )
             engine = "higher"
         if engine != "higher":

@@ -39,6 +39,8 @@ class Bilevel:
             pass draws at random (dropout). The pass after 0 of them is the training pass. The last
             one is that on the meta batch.
         weigh_by: what the weight net gets of a batch instead of its losses.
+        lag: the look-ahead is the step: the actual step takes the weights of the old Theta, whose
+            update acts one step later. For ``virtual_step`` "optimizer".
     """
 
     classifier: nn.Module
@@ -51,6 +53,7 @@ class Bilevel:
     weights_at_zero: bool = False
     draws: Callable[[int], AbstractContextManager[Any]] = go_on
     weigh_by: Callable[[Batch], Tensor] | None = None
+    lag: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class MetaGradient:
         losses: ``(n,)`` losses of the virtual pass with their graph, if the engine ran it on the
             classifier itself, batch-norm statistics included: the actual step then takes them.
         gradient: u -> the gradient of sum_i u_i l_i(w) by each trained parameter, None for one that
-            is not used, if the engine has it at hand. The losses are detached then.
+            is not used, if the engine has it at hand. With ``lag`` that is the gradient of the
+            look-ahead, whatever u. The losses are detached then.
     """
 
     theta: tuple[Tensor, ...]
@@ -128,9 +132,10 @@ def bilevel_step(
     # dM(w'(Theta))/dTheta, eqs. 2 to 4.
     if meta_batch is not None:
         meta = engine(problem, optimizer, batch, meta_batch)
-        for parameter, gradient in zip(problem.weight_net.parameters(), meta.theta, strict=True):
-            parameter.grad = gradient
-        weight_optimizer.step()
+        for parameter, slope in zip(problem.weight_net.parameters(), meta.theta, strict=True):
+            parameter.grad = slope
+        if not problem.lag:
+            weight_optimizer.step()
         report["meta_loss"] = meta.meta_loss
         losses, gradient = meta.losses, meta.gradient
 
@@ -143,6 +148,8 @@ def bilevel_step(
     with torch.no_grad():
         weights = weigh(problem, losses.detach(), batch)
         u = problem.normalise(weights)
+    if problem.lag and meta_batch is not None:
+        weight_optimizer.step()
     objective = u @ losses
     optimizer.zero_grad()
     if gradient is None:

@@ -238,8 +238,8 @@ def _samples(
 ) -> tuple[Dataset, Batches, MetaSource | None, bool]:
     """The data, the batches of training and meta samples, and whether the latter are clean."""
     lookup(LOSSES, options.meta_loss, "meta loss")  # also where the method does not read it
-    confident = options.meta_source == "confident"
-    clean_meta = wanted.meta != "none" and not (options.meta_noisy or confident)
+    of_training = options.meta_source != "held-out"
+    clean_meta = wanted.meta != "none" and not (options.meta_noisy or of_training)
     own_meta = source.meta_ids is not None
     if clean_meta and source.truth is None and not own_meta:
         hint = (
@@ -255,7 +255,7 @@ def _samples(
         data_options,
         source,
         device,
-        meta_size=0 if confident or wanted.out_of_fold else options.meta_size,
+        meta_size=0 if of_training or wanted.out_of_fold else options.meta_size,
         clean_meta=clean_meta and not own_meta,
         channels_last=network_options.channels_last,
     )

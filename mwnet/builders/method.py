@@ -125,6 +125,7 @@ def weighting(
         inner_steps=options.inner_steps,
         meta_interval=options.meta_interval,
         queue=queue,
+        lag=options.lag,
     )
 
 

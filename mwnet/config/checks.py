@@ -113,6 +113,16 @@ def _check_training(config: Config) -> None:
         raise UserError(
             "`cuda_graphs` cannot record `engine='higher'`: take auto, ghost or forward"
         )
+    if config.lag and (config.virtual_step, config.inner_steps) != ("optimizer", 1):
+        raise UserError(
+            "`lag` takes the look-ahead as the step, so it needs `virtual_step='optimizer'` and "
+            "`inner_steps=1`"
+        )
+    if config.meta_source == "next-batch" and config.meta_size:
+        raise UserError(
+            f"`meta_source='next-batch'` holds no samples out: leave "
+            f"`meta_size={config.meta_size}` out"
+        )
     if config.meta_source == "confident" and config.meta_size == 0:
         raise UserError("`meta_source='confident'` needs `meta_size` above 0")
     if config.noise_rate_known and config.noise_rate_estimate is not None:

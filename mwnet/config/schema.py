@@ -178,10 +178,11 @@ class TrainingOptions(OptimizerOptions):
     meta_noisy: bool = option(
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
     )
-    meta_source: Literal["held-out", "confident"] = option(
+    meta_source: Literal["held-out", "confident", "next-batch"] = option(
         "weighting",
         "held-out",
-        "A meta set of its own, or the most confident training samples of each class.",
+        "A meta set of its own, the most confident training samples of each class, or the next "
+        "training batch.",
     )
     meta_size: int | None = option(
         "weighting", None, "Samples in the meta set; default 1000, or a tenth if fewer.", ge=0
@@ -212,6 +213,12 @@ class TrainingOptions(OptimizerOptions):
     inner_steps: int = option("weighting", 1, "Look-ahead steps before the meta loss.", ge=1)
     meta_interval: int = option(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
+    )
+    lag: bool = option(
+        "weighting",
+        False,
+        "The look-ahead is the step; what the weight net learns acts one step later. Needs "
+        "--virtual-step optimizer.",
     )
     noise_rate_estimate: float | None = option(
         "noise", None, "The rate that methods work with; default: estimated.", ge=0, lt=1

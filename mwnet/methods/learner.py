@@ -96,7 +96,8 @@ class Weighting:
         normalise: turns the weights of a batch into the factors of its losses.
         virtual_step, inner_steps: see ``Bilevel``.
         meta_interval: steps between two updates of the weight net.
-        queue: the meta set of confident samples, None where it is held out.
+        queue: the meta set of confident samples, None where there is none.
+        lag: see ``Bilevel``.
     """
 
     meta_loss: Loss
@@ -107,6 +108,7 @@ class Weighting:
     inner_steps: int
     meta_interval: int
     queue: ConfidentBatches | None
+    lag: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ class MWNet(Method):
     - MNW-Net: meta loss CE, noisy meta labels.
     - RMNW-Net (Ghosh and Lan, WACV 2021): meta loss MAE, noisy meta labels.
 
-    The label-quality score is the weight net's output for the sample's loss. With the ``forward``
-    engine a step costs 10 forward passes of a batch (a backward is two): virtual 3, meta 3, tangent
-    about 2, actual 2. Plain training costs 3.
+    The label-quality score is the weight net's output for the sample's loss. A step costs 8 forward
+    passes of a batch with the ``ghost`` engine and 10 with ``forward`` (a backward is two). Plain
+    training costs 3.
 
     Args:
         parts: what to build from.
@@ -51,6 +51,7 @@ class MWNet(Method):
     recordable = True
     takes_sample_weight = True
     learns_weights = True
+    takes_lag = True
     passes = 10
 
     def __init__(self, parts: Parts, weight_net: nn.Module | None = None) -> None:
@@ -67,6 +68,7 @@ class MWNet(Method):
             weighting.normalise,
             weighting.virtual_step,
             weighting.inner_steps,
+            lag=weighting.lag,
         )
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine = weighting.engine
