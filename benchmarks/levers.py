@@ -38,7 +38,9 @@ FLAGS = ["--meta-loss", "mae", "--meta-noisy", "--noise", "uniform", "--noise-ra
 TABLE = [
     *("--model", "tabm", "--batch-size", "32", "--optimizer", "adamw", "--lr", "0.002"),
     *("--weight-decay", "0.01", "--threads", "1"),
+    *("--normalisation", "sum", "--weight-net-lr", "0.05", "--meta-interval", "2"),
 ]
+"""The defaults of MWNetClassifier."""
 MNIST = ["--batch-size", "100", "--epochs", "20", "--threads", "1"]
 
 

@@ -13,7 +13,7 @@ from torch.optim import SGD, AdamW
 import train
 from mwnet.bilevel import EngineChoice, bilevel_step, higher_engine
 from mwnet.builders.experiment import build
-from mwnet.config.flags import parse
+from mwnet.config.flags import parse_training
 from mwnet.data.meta import NextBatches
 
 LAG = ["--lag", "--virtual-step", "optimizer"]
@@ -65,7 +65,7 @@ def test_with_lag_the_look_ahead_is_where_the_network_goes() -> None:
 
 
 def test_the_meta_batch_is_the_next_training_batch_with_given_labels() -> None:
-    experiment = build(parse([*NEXT, "--noise", "uniform", "--noise-rate", "0.4"])[0])
+    experiment = build(parse_training([*NEXT, "--noise", "uniform", "--noise-rate", "0.4"]))
     assert isinstance(experiment.meta, NextBatches)
     assert len(experiment.data.parts.meta) == 0
     for step in (0, len(experiment.train) - 1, 3 * len(experiment.train)):

@@ -82,6 +82,7 @@ class Record:
 
     Attributes:
         losses: ``(n,)``, detached.
+        logits: ``(n, K)``, detached.
         parameters: those that are trained.
         names: of them.
     """
@@ -99,7 +100,7 @@ class Record:
         with torch.compiler.set_stance("force_eager"), self.recorder:
             logits = inputs.call(self.network, x)
         losses = problem.loss(logits, batch.y)
-        self.losses = losses.detach()
+        self.losses, self.logits = losses.detach(), logits.detach()
         if self._know():
             self._chain(losses)
         else:

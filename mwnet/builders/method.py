@@ -126,6 +126,7 @@ def weighting(
         meta_interval=options.meta_interval,
         queue=queue,
         lag=options.lag,
+        shared=options.lag and options.meta_source == "next-batch" and not options.cuda_graphs,
     )
 
 

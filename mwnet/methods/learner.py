@@ -98,6 +98,7 @@ class Weighting:
         meta_interval: steps between two updates of the weight net.
         queue: the meta set of confident samples, None where there is none.
         lag: see ``Bilevel``.
+        shared: with ``lag`` and the next batch as the meta batch, one pass may serve two steps.
     """
 
     meta_loss: Loss
@@ -109,6 +110,7 @@ class Weighting:
     meta_interval: int
     queue: ConfidentBatches | None
     lag: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)

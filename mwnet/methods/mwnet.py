@@ -5,6 +5,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from mwnet.bilevel import Bilevel, bilevel_step
+from mwnet.bilevel.shared_pass import SharedPass, shares_a_chain
 from mwnet.bilevel.weighting import WeightNet
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method, Phase, training_set
@@ -72,6 +73,8 @@ class MWNet(Method):
         )
         self.weight_optimizer = weighting.optimizer(self.weight_net)
         self.engine = weighting.engine
+        may_share = weighting.shared and shares_a_chain(self.problem, parts.num_classes)
+        self.shared = SharedPass(self.problem) if may_share else None
         self.meta_interval = weighting.meta_interval
         self.queue = weighting.queue
         self.update = parts.record(self._update)
@@ -85,6 +88,9 @@ class MWNet(Method):
             self.queue.refresh(self.epoch, training_set(self, context.train))
 
     def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
+        if self.shared is not None and self.engine.name == "ghost" and not self.engine.lean:
+            optimizer = self.learner.optimizer
+            return self.shared.step(optimizer, self.weight_optimizer, batch, meta_batch)
         return bilevel_step(
             self.problem,
             self.engine,
@@ -108,8 +114,11 @@ class MWNet(Method):
         return {
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "engine": self.engine.state_dict(),
+            **({} if self.shared is None else {"shared": self.shared.state_dict()}),
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.engine.load_state_dict(state["engine"])
+        if self.shared is not None and "shared" in state:
+            self.shared.load_state_dict(state["shared"])
