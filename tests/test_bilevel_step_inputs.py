@@ -52,7 +52,7 @@ def test_both_engines_agree_on_any_input(kind: str, optimize: Any, virtual_step:
             else:
                 arguments = (*tokens(number, 20), *tokens(10 + number))
             step(*arguments)
-        assert step.engine.name == ("higher" if engine == "higher" else "forward")
+        assert step.engine.name == ("ghost" if engine == "auto" else engine)
         ends.append((net, step.weight_net))
     for got in (ends[0], ends[2]):
         for mine, reference in zip(got, ends[1], strict=True):

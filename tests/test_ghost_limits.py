@@ -30,7 +30,8 @@ class Hidden(torch.autograd.Function):
         return x @ weight
 
     @staticmethod
-    def backward(ctx: Any, b: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, Tensor]:
+        (b,) = grad_outputs
         x, weight = ctx.saved_tensors
         return b @ weight.T, x.T @ b
 
@@ -98,7 +99,8 @@ def test_what_it_cannot_is_said_with_the_place(layer: Any, why: str) -> None:
 def test_batches_of_other_sizes_and_a_layer_that_wakes_up() -> None:
     """A last layer of zeros has no gradient below it in the first step, so nothing can be asked."""
     task = task_with(nn.LayerNorm(4))
-    nn.init.zeros_(task.classifier[-1].weight)
+    last: Any = list(task.classifier.children())[-1]
+    nn.init.zeros_(last.weight)
     optimizer, theta = sgd(task), SGD(task.weight_net.parameters(), lr=1.0)
     for step, size in enumerate((8, 8, 5, 12, 2, 8)):
         data, meta = batch(size, seed=step), batch(7, seed=50 + step)
@@ -158,7 +160,8 @@ def test_weights_at_zero_and_weights_by_something_else(virtual_step: str, change
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_autocast_and_channels_last(precision: torch.dtype, lean: bool) -> None:
     torch.manual_seed(0)
-    network: Any = residual_net().to(memory_format=torch.channels_last)
+    network: Any = residual_net()
+    network.to(memory_format=torch.channels_last)
     fields: dict = {"loss": LOSSES["ce"], "meta_loss": LOSSES["ce"], "normalise": by_sum}
     weight_net, plain = WeightNet(), network
     if precision == torch.bfloat16:

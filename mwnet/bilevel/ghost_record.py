@@ -13,7 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from mwnet.bilevel import inputs
 from mwnet.bilevel.ghost_layout import Layout, dot
-from mwnet.bilevel.ghost_rules import Factors, Local, Term, term_of
+from mwnet.bilevel.ghost_rules import term_of
+from mwnet.bilevel.ghost_terms import Factors, Local, Term
 
 # The same function without its question whether a mode wants it, so that the mode sees its parts.
 _attention: Any = types.FunctionType(

@@ -179,10 +179,7 @@ class TrainingOptions(OptimizerOptions):
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
     )
     meta_source: Literal["held-out", "confident", "next-batch"] = option(
-        "weighting",
-        "held-out",
-        "A meta set of its own, the most confident training samples of each class, or the next "
-        "training batch.",
+        "weighting", "held-out", "A set of its own, the most confident samples, or the next batch."
     )
     meta_size: int | None = option(
         "weighting", None, "Samples in the meta set; default 1000, or a tenth if fewer.", ge=0
@@ -214,12 +211,7 @@ class TrainingOptions(OptimizerOptions):
     meta_interval: int = option(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
-    lag: bool = option(
-        "weighting",
-        False,
-        "The look-ahead is the step; what the weight net learns acts one step later. Needs "
-        "--virtual-step optimizer.",
-    )
+    lag: bool = option("weighting", False, "The look-ahead, by the optimizer, is the step.")
     noise_rate_estimate: float | None = option(
         "noise", None, "The rate that methods work with; default: estimated.", ge=0, lt=1
     )
@@ -229,9 +221,8 @@ class TrainingOptions(OptimizerOptions):
     engine: Literal["auto", "ghost", "forward", "higher"] = option(
         "speed",
         "auto",
-        "How the meta-gradient is computed: ghost (fastest, no batch statistics), forward (fast, "
-        "one look-ahead step), higher (any), or auto: the first that a probe finds equal to "
-        "higher.",
+        "How the meta-gradient is computed: ghost (fastest, no batch statistics), forward (one "
+        "look-ahead step), higher (any), or auto: the first that a probe finds equal to higher.",
     )
     lean: bool = option("speed", False, "Recompute a forward pass: less memory, slower.")
 
