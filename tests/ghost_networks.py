@@ -120,6 +120,17 @@ class Recurrent(nn.Module):
         return torch.stack(states, 1)
 
 
+class Several(nn.Module):
+    """An operator that returns several tensors."""
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.layer = kind(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
+
+
 def flat(*layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 4), *layers, nn.Tanh(), nn.Linear(4, CLASSES))
 
@@ -215,4 +226,6 @@ TEXTS: dict[str, Callable[[], nn.Module]] = {
     "encoder, norm first": lambda: Words(encoder(norm_first=True), batch_first=False),
     "encoder without dropout": lambda: Words(encoder(batch_first=True, dropout=0.0)),
     "recurrent": lambda: Words(Recurrent()),
+    "lstm": lambda: Words(Several(nn.LSTM)),
+    "gru": lambda: Words(Several(nn.GRU)),
 }

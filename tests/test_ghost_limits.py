@@ -52,15 +52,6 @@ class Centred(nn.Module):
         return x - x.mean(0)
 
 
-class Several(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = nn.LSTM(4, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.cell(x[None])[0][0]
-
-
 def task_with(*layers: nn.Module, **changes: Any) -> Bilevel:
     torch.manual_seed(0)
     task = problem(**changes)
@@ -79,9 +70,8 @@ def sgd(task: Bilevel) -> SGD:
         (lambda: nn.BatchNorm1d(4), "samples meet in batch norm in training mode"),
         (Centred, "samples meet before the output of linear"),
         (Unseen, "no rule for the way in which 1.weight is used"),
-        (Several, "returns several tensors"),
     ],
-    ids=["batch norm", "statistics by hand", "unseen", "several outputs"],
+    ids=["batch norm", "statistics by hand", "unseen"],
 )
 def test_what_it_cannot_is_said_with_the_place(layer: Any, why: str) -> None:
     task = task_with(layer())

@@ -158,17 +158,17 @@ class Recorder(TorchFunctionMode):
             self.decisions.append(learns)
             if not learns:
                 continue
+            term = Local(func, args, kwargs, self.key, place) if several else None
             if not by_samples:
                 number = len(self.learnt)
-                term = Local(func, args, kwargs, self.key, place if several else None)
+                term = term or Local(func, args, kwargs, self.key)
                 self.derived[number] = Derived(tensor, term)
                 self.learnt.append(tensor)
                 self.numbers[id(tensor)] = number
                 continue
             name = getattr(func, "__name__", str(func))
-            if several:
-                raise NotImplementedError(f"no rule for {name}, which returns several tensors")
-            use = Use(name, tensor.shape, term_of(func, args, kwargs, self.key, tensor))
+            term = term or term_of(func, args, kwargs, self.key, tensor)
+            use = Use(name, tensor.shape, term)
             self.uses.append(use)
             if tensor.requires_grad:
                 if not below:
