@@ -1,6 +1,6 @@
 """Time and memory of one training step: plain, and Meta-Weight-Net by each engine.
 
-    python -m benchmarks.step_time [--models mlp2,resnet32] [--formats contiguous,channels_last]
+    python -m benchmarks.step_time [--models mlp2,tabm:512] [--formats contiguous,channels_last]
         [--dtypes float32,bf16] [--repeats 15] [--batch 100] [--device cpu] [--json FILE]
 
 Times are interleaved in one process for each model, memory format and dtype: one round takes a step
@@ -10,10 +10,11 @@ cross-entropy step; `higher`; `double_backward`, written as the reference code d
 `forward_lean`; `ghost` and `ghost_lean`, where samples do not meet; `forward_interval10`, the mean
 over ten steps of which one moves the weight net; and on a GPU `forward_graphs`, replayed as a CUDA
 graph. bf16 is autocast. Networks beside those of MODELS: `resnet20-gn`, a ResNet-20 with group
-norms, and `transformer`, four layers of width 256 over 64 tokens.
+norms, and `transformer`, four layers of width 256 over 64 tokens. NAME:SIZE has batches of its own.
 
-Below each table: the share of a `forward` step that is spent outside its network passes, and what a
-training and a meta batch with crop and flip cost beside a plain step.
+Below each table: what a `forward` and a `ghost` step spend outside their network passes, and what a
+training and a meta batch with crop and flip cost beside a plain step. The passes of `ghost` are
+counted as three forward and three backward passes, which is right for a perceptron of two layers.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
@@ -131,6 +133,11 @@ def steps(
         )
         torch.autograd.grad(losses.mean(), values)
 
+    def ghost_passes() -> None:
+        values = list(parameters.values())
+        for loss, part in ((cross_entropy, train), (mae, meta), (cross_entropy, train)):
+            torch.autograd.grad(loss(network(part.x), part.y).mean(), values)
+
     variants: dict[str, Step] = {
         "plain": plain,
         "higher": partial(weighted, higher_engine),
@@ -141,7 +148,10 @@ def steps(
         "ghost_lean": partial(weighted, partial(ghost_engine, lean=True)),
         "forward_interval10": interval10,
         "passes": passes,
+        "ghost_passes": ghost_passes,
     }
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        variants = {name: step for name, step in variants.items() if not name.startswith("ghost")}
     if device != "cpu":
         captured = Captured(
             lambda batch, meta_batch: bilevel_step(
@@ -198,12 +208,12 @@ def _resident(field: str) -> float:
 
 
 def measured(
-    model: str, memory_format: str, dtype: str, args: argparse.Namespace
-) -> tuple[list[dict], float]:
-    """Records of all variants of one model, and the milliseconds of the passes of `forward`."""
-    variants = steps(model, memory_format, dtype, args.batch, args.device)
+    model: str, batch: int, memory_format: str, dtype: str, args: argparse.Namespace
+) -> tuple[list[dict], dict[str, float]]:
+    """Records of all variants of one model, and the milliseconds of the passes of two engines."""
+    variants = steps(model, memory_format, dtype, batch, args.device)
     if args.variants:
-        chosen = ["plain", "forward", "passes", *args.variants.split(",")]
+        chosen = ["plain", "forward", "passes", "ghost_passes", *args.variants.split(",")]
         variants = {name: step for name, step in variants.items() if name in chosen}
     times: dict[str, list[float]] = {name: [] for name in variants}
     for round_number in range(args.repeats + 4):
@@ -213,18 +223,20 @@ def measured(
             if round_number >= 4:  # the first rounds warm up; a graph is recorded in the fourth
                 times[name].append(value)
     plain = statistics.median(times["plain"])
-    passes = statistics.median(times.pop("passes"))
+    kinds = {"passes": "forward", "ghost_passes": "ghost"}
+    passes = {of: statistics.median(times.pop(kind)) for kind, of in kinds.items() if kind in times}
     records = []
     for name, values in times.items():
         own = [sys.executable, "-m", "benchmarks.step_time", "--memory-of", name]
         own += ["--models", model, "--formats", memory_format, "--dtypes", dtype]
-        own += ["--batch", str(args.batch), "--device", args.device]
+        own += ["--batch", str(batch), "--device", args.device]
         runs = (subprocess.run(own, check=True, capture_output=True) for _ in range(5))
         peak = statistics.median(float(run.stdout) for run in runs)
         median = statistics.median(values)
         records.append(
             {
                 "model": model,
+                "batch": batch,
                 "variant": name,
                 "memory_format": memory_format,
                 "dtype": dtype,
@@ -261,10 +273,12 @@ def main() -> None:
         return
     records = []
     for model, memory_format, dtype in itertools.product(models, formats, dtypes):
-        print(f"\n{model}, {memory_format}, {dtype}\n")
+        model, _, size = model.partition(":")
+        batch = int(size or args.batch)
+        print(f"\n{model}, batches of {batch} + {batch}, {memory_format}, {dtype}\n")
         print("| variant | ms | plain steps | floor | peak MiB |")
         print("|---|---|---|---|---|")
-        these, passes = measured(model, memory_format, dtype, args)
+        these, passes = measured(model, batch, memory_format, dtype, args)
         records += these
         for record in these:
             floor = FLOOR.get(record["variant"])
@@ -277,11 +291,15 @@ def main() -> None:
             ]
             print(f"| {' | '.join(cells)} |", flush=True)
         of = {record["variant"]: record["ms"] for record in these}
-        print(f"\noutside the passes: {1 - passes / of['forward']:.0%} of a forward step")
+        for engine in passes.keys() & of.keys():
+            rest = of[engine] - passes[engine]
+            print(
+                f"\noutside the passes: {rest:.2f} ms, {rest / of[engine]:.0%} of a {engine} step"
+            )
         if model.startswith(("resnet", "wrn")):
-            share = batches_time(args.batch, args.device) / of["plain"]
+            share = batches_time(batch, args.device) / of["plain"]
             print(f"two batches with crop and flip: {share:.1%} of a plain step")
-    print(f"\nbatch {args.batch} + {args.batch}, medians of {args.repeats} interleaved rounds,")
+    print(f"\nmedians of {args.repeats} interleaved rounds,")
     print(f"{torch.get_num_threads()} CPU threads, torch {torch.__version__}, {args.device}")
     if args.json:
         args.json.write_text(json.dumps(records, indent=2))
