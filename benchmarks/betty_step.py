@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD
 
+from benchmarks.step_measure import timed
 from benchmarks.step_networks import SIDES
-from benchmarks.step_time import steps, timed
+from benchmarks.step_time import steps
 from mwnet.bilevel.weighting import WeightNet
 from mwnet.core.memory import keep_freed_memory
 from mwnet.losses import mae

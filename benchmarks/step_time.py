@@ -23,7 +23,6 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
 from benchmarks import step_networks
+from benchmarks.step_measure import Step, batches_time, peak_memory, timed
 from mwnet.bilevel import (
     Bilevel,
     MetaGradient,
@@ -48,7 +48,7 @@ from mwnet.bilevel.precision import Autocast
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.weighting import WeightNet, by_mean
 from mwnet.core.memory import keep_freed_memory
-from mwnet.data import Batch, Batches, Pixels
+from mwnet.data import Batch
 from mwnet.losses import cross_entropy, mae
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -57,8 +57,6 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 FLOOR: dict[str, float] = {"plain": 3, "forward": 10, "forward_graphs": 10, "forward_lean": 12}
 FLOOR |= {"ghost": 8, "ghost_lean": 9}
 FLOOR["forward_interval10"] = (FLOOR["forward"] + 9 * FLOOR["plain"]) / 10
-
-Step = Callable[[], object]
 
 
 def double_backward(
@@ -160,51 +158,6 @@ def steps(
         )
         variants["forward_graphs"] = lambda: captured(train, meta)
     return variants
-
-
-def batches_time(size: int, device: str) -> float:
-    """Milliseconds for two batches of CIFAR's shape with crop and flip, median of 50."""
-    x = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8)
-    ids = torch.arange(len(x))
-    pixels = Pixels.of(x, ids, torch.device(device), "crop-flip")
-    batches = Batches(pixels, torch.zeros(len(x), dtype=torch.int64), ids, size, 0, "train")
-    return statistics.median(
-        timed(lambda step=step: (batches[step], batches[step + 1]), device)
-        for step in range(0, 100, 2)
-    )
-
-
-def timed(step: Step, device: str) -> float:
-    """Milliseconds of one call."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    step()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) * 1e3
-
-
-def peak_memory(step: Step, device: str) -> float:
-    """MiB that three steps add, at their highest, to what the process held before."""
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        for _ in range(3):
-            step()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = _resident("VmRSS")
-    for _ in range(3):
-        step()
-    return _resident("VmHWM") - before
-
-
-def _resident(field: str) -> float:
-    """MiB of this process; the peak of getrusage would include that of its parent."""
-    line = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if field in line
-    )
-    return int(line.split()[1]) / 1024
 
 
 def measured(
