@@ -19,7 +19,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD
 
-from benchmarks.step_time import SHAPES, steps, timed
+from benchmarks.step_measure import timed
+from benchmarks.step_networks import SIDES
+from benchmarks.step_time import steps
 from mwnet.bilevel.weighting import WeightNet
 from mwnet.core.memory import keep_freed_memory
 from mwnet.losses import mae
@@ -33,7 +35,7 @@ def betty_step(model: str, size: int, roll_back: bool) -> Callable[[], Any]:
     from betty.problems import ImplicitProblem  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
-    channels, side = SHAPES.get(model, (3, 32))
+    channels, side = SIDES.get(model, (3, 32))
     train, meta = (
         (torch.randn(size, channels, side, side), torch.randint(0, 10, (size,))) for _ in range(2)
     )

@@ -1,17 +1,20 @@
 """Time and memory of one training step: plain, and Meta-Weight-Net by each engine.
 
-    python -m benchmarks.step_time [--models mlp2,resnet32] [--formats contiguous,channels_last]
+    python -m benchmarks.step_time [--models mlp2,tabm:512] [--formats contiguous,channels_last]
         [--dtypes float32,bf16] [--repeats 15] [--batch 100] [--device cpu] [--json FILE]
 
 Times are interleaved in one process for each model, memory format and dtype: one round takes a step
 of every variant, and medians over the rounds are compared. Peak memory is what steps add to a fresh
 process that holds data and networks (resident memory on a CPU), median of five. Variants: a plain
 cross-entropy step; `higher`; `double_backward`, written as the reference code does it; `forward`;
-`forward_lean`; `forward_interval10`, the mean over ten steps of which one moves the weight net; and
-on a GPU `forward_graphs`, replayed as a CUDA graph. bf16 is autocast.
+`forward_lean`; `ghost` and `ghost_lean`, where samples do not meet; `forward_interval10`, the mean
+over ten steps of which one moves the weight net; and on a GPU `forward_graphs`, replayed as a CUDA
+graph. bf16 is autocast. Networks beside those of MODELS: `resnet20-gn`, a ResNet-20 with group
+norms, and `transformer`, four layers of width 256 over 64 tokens. NAME:SIZE has batches of its own.
 
-Below each table: the share of a `forward` step that is spent outside its network passes, and what a
-training and a meta batch with crop and flip cost beside a plain step.
+Below each table: what a `forward` and a `ghost` step spend outside their network passes, and what a
+training and a meta batch with crop and flip cost beside a plain step. The passes of `ghost` are
+counted as three forward and three backward passes, which is right for a perceptron of two layers.
 """
 
 import argparse
@@ -20,34 +23,40 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.func import functional_call
 from torch.optim import SGD, Optimizer
 
-from mwnet.bilevel import Bilevel, MetaGradient, bilevel_step, forward_engine, higher_engine
+from benchmarks import step_networks
+from benchmarks.step_measure import Step, batches_time, peak_memory, timed
+from mwnet.bilevel import (
+    Bilevel,
+    MetaGradient,
+    bilevel_step,
+    forward_engine,
+    ghost_engine,
+    higher_engine,
+)
 from mwnet.bilevel.cuda_graphs import Captured
 from mwnet.bilevel.precision import Autocast
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.weighting import WeightNet, by_mean
 from mwnet.core.memory import keep_freed_memory
-from mwnet.data import Batch, Batches, Pixels
+from mwnet.data import Batch
 from mwnet.losses import cross_entropy, mae
-from mwnet.models import MODELS
 
-SHAPES = {"mlp2": (1, 28), "mlp3": (1, 28)}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 # Forward passes of a batch, where a backward pass is two: virtual 3, meta 3, tangent 2 (its values
 # are known from the virtual pass), actual 2; lean computes values and graph again.
 FLOOR: dict[str, float] = {"plain": 3, "forward": 10, "forward_graphs": 10, "forward_lean": 12}
+FLOOR |= {"ghost": 8, "ghost_lean": 9}
 FLOOR["forward_interval10"] = (FLOOR["forward"] + 9 * FLOOR["plain"]) / 10
-
-Step = Callable[[], object]
 
 
 def double_backward(
@@ -76,9 +85,8 @@ def steps(
     ``passes``, which is no variant, does the network passes of ``forward`` and nothing else.
     """
     torch.manual_seed(0)
-    channels, size = SHAPES.get(model, (3, 32))
     layout = FORMATS[memory_format]
-    network = MODELS[model](num_classes=10, in_channels=channels, image_size=size)
+    network = step_networks.network(model)
     network = network.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
     if dtype == "bf16":
         network = Autocast(network)
@@ -88,14 +96,7 @@ def steps(
     optimizer = SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4, fused=fused)
     weight_optimizer = SGD(weight_net.parameters(), lr=1e-3)
     problem = Bilevel(network, weight_net, cross_entropy, mae, by_mean)
-    train, meta = (
-        Batch(
-            torch.arange(batch_size, device=device),
-            torch.randn(batch_size, channels, size, size, device=device).to(memory_format=layout),
-            torch.randint(0, 10, (batch_size,), device=device),
-        )
-        for _ in range(2)
-    )
+    train, meta = (step_networks.samples(model, batch_size, device, layout) for _ in range(2))
 
     def plain() -> None:
         loss = F.cross_entropy(network(train.x), train.y)
@@ -130,15 +131,25 @@ def steps(
         )
         torch.autograd.grad(losses.mean(), values)
 
+    def ghost_passes() -> None:
+        values = list(parameters.values())
+        for loss, part in ((cross_entropy, train), (mae, meta), (cross_entropy, train)):
+            torch.autograd.grad(loss(network(part.x), part.y).mean(), values)
+
     variants: dict[str, Step] = {
         "plain": plain,
         "higher": partial(weighted, higher_engine),
         "double_backward": partial(weighted, double_backward),
         "forward": partial(weighted, forward_engine),
         "forward_lean": partial(weighted, partial(forward_engine, lean=True)),
+        "ghost": partial(weighted, ghost_engine),
+        "ghost_lean": partial(weighted, partial(ghost_engine, lean=True)),
         "forward_interval10": interval10,
         "passes": passes,
+        "ghost_passes": ghost_passes,
     }
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        variants = {name: step for name, step in variants.items() if not name.startswith("ghost")}
     if device != "cpu":
         captured = Captured(
             lambda batch, meta_batch: bilevel_step(
@@ -149,58 +160,13 @@ def steps(
     return variants
 
 
-def batches_time(size: int, device: str) -> float:
-    """Milliseconds for two batches of CIFAR's shape with crop and flip, median of 50."""
-    x = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8)
-    ids = torch.arange(len(x))
-    pixels = Pixels.of(x, ids, torch.device(device), "crop-flip")
-    batches = Batches(pixels, torch.zeros(len(x), dtype=torch.int64), ids, size, 0, "train")
-    return statistics.median(
-        timed(lambda step=step: (batches[step], batches[step + 1]), device)
-        for step in range(0, 100, 2)
-    )
-
-
-def timed(step: Step, device: str) -> float:
-    """Milliseconds of one call."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    step()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) * 1e3
-
-
-def peak_memory(step: Step, device: str) -> float:
-    """MiB that three steps add, at their highest, to what the process held before."""
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        for _ in range(3):
-            step()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = _resident("VmRSS")
-    for _ in range(3):
-        step()
-    return _resident("VmHWM") - before
-
-
-def _resident(field: str) -> float:
-    """MiB of this process; the peak of getrusage would include that of its parent."""
-    line = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if field in line
-    )
-    return int(line.split()[1]) / 1024
-
-
 def measured(
-    model: str, memory_format: str, dtype: str, args: argparse.Namespace
-) -> tuple[list[dict], float]:
-    """Records of all variants of one model, and the milliseconds of the passes of `forward`."""
-    variants = steps(model, memory_format, dtype, args.batch, args.device)
+    model: str, batch: int, memory_format: str, dtype: str, args: argparse.Namespace
+) -> tuple[list[dict], dict[str, float]]:
+    """Records of all variants of one model, and the milliseconds of the passes of two engines."""
+    variants = steps(model, memory_format, dtype, batch, args.device)
     if args.variants:
-        chosen = ["plain", "forward", "passes", *args.variants.split(",")]
+        chosen = ["plain", "forward", "passes", "ghost_passes", *args.variants.split(",")]
         variants = {name: step for name, step in variants.items() if name in chosen}
     times: dict[str, list[float]] = {name: [] for name in variants}
     for round_number in range(args.repeats + 4):
@@ -210,18 +176,20 @@ def measured(
             if round_number >= 4:  # the first rounds warm up; a graph is recorded in the fourth
                 times[name].append(value)
     plain = statistics.median(times["plain"])
-    passes = statistics.median(times.pop("passes"))
+    kinds = {"passes": "forward", "ghost_passes": "ghost"}
+    passes = {of: statistics.median(times.pop(kind)) for kind, of in kinds.items() if kind in times}
     records = []
     for name, values in times.items():
         own = [sys.executable, "-m", "benchmarks.step_time", "--memory-of", name]
         own += ["--models", model, "--formats", memory_format, "--dtypes", dtype]
-        own += ["--batch", str(args.batch), "--device", args.device]
+        own += ["--batch", str(batch), "--device", args.device]
         runs = (subprocess.run(own, check=True, capture_output=True) for _ in range(5))
         peak = statistics.median(float(run.stdout) for run in runs)
         median = statistics.median(values)
         records.append(
             {
                 "model": model,
+                "batch": batch,
                 "variant": name,
                 "memory_format": memory_format,
                 "dtype": dtype,
@@ -258,10 +226,12 @@ def main() -> None:
         return
     records = []
     for model, memory_format, dtype in itertools.product(models, formats, dtypes):
-        print(f"\n{model}, {memory_format}, {dtype}\n")
+        model, _, size = model.partition(":")
+        batch = int(size or args.batch)
+        print(f"\n{model}, batches of {batch} + {batch}, {memory_format}, {dtype}\n")
         print("| variant | ms | plain steps | floor | peak MiB |")
         print("|---|---|---|---|---|")
-        these, passes = measured(model, memory_format, dtype, args)
+        these, passes = measured(model, batch, memory_format, dtype, args)
         records += these
         for record in these:
             floor = FLOOR.get(record["variant"])
@@ -274,11 +244,15 @@ def main() -> None:
             ]
             print(f"| {' | '.join(cells)} |", flush=True)
         of = {record["variant"]: record["ms"] for record in these}
-        print(f"\noutside the passes: {1 - passes / of['forward']:.0%} of a forward step")
-        if model not in SHAPES:
-            share = batches_time(args.batch, args.device) / of["plain"]
+        for engine in passes.keys() & of.keys():
+            rest = of[engine] - passes[engine]
+            print(
+                f"\noutside the passes: {rest:.2f} ms, {rest / of[engine]:.0%} of a {engine} step"
+            )
+        if model.startswith(("resnet", "wrn")):
+            share = batches_time(batch, args.device) / of["plain"]
             print(f"two batches with crop and flip: {share:.1%} of a plain step")
-    print(f"\nbatch {args.batch} + {args.batch}, medians of {args.repeats} interleaved rounds,")
+    print(f"\nmedians of {args.repeats} interleaved rounds,")
     print(f"{torch.get_num_threads()} CPU threads, torch {torch.__version__}, {args.device}")
     if args.json:
         args.json.write_text(json.dumps(records, indent=2))

@@ -82,7 +82,8 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         loss_options: hyper-parameters of the loss.
         meta_loss: loss on the meta set, a name in ``mwnet.LOSSES``.
         meta_loss_options: hyper-parameters of the meta loss.
-        meta_source: "held-out", or "confident" for the training samples that are trusted most.
+        meta_source: "held-out", "confident" for the training samples that are trusted most, or
+            "next-batch" for the training batch of the next step.
         meta_size: samples in the meta set; None for 1000, or a tenth of the samples if fewer, and
             where clean samples ``X_meta`` are given, which are used as they are.
         epochs: passes over the samples in each training of a network.
@@ -101,7 +102,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         weight_net_weight_decay: its L2 penalty.
         normalisation: "mean" or "sum": divide the weights of a batch by its size or their sum.
         meta_interval: move the weight net in every k-th step.
-        engine: "auto", "forward" or "higher": how the meta-gradient is computed.
+        engine: "auto", "ghost", "forward" or "higher": how the meta-gradient is computed.
         device: "cpu", "cuda", "cuda:N" or "auto".
         random_state: seed that every random choice is derived from; None for another one each time.
 
@@ -116,7 +117,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         noise_estimate_: how many labels seem to be wrong: ``rate``, its 90 % ``interval``, number
             of ``issues``, ``expected_precision`` of them, and ``given_by_true``, expected numbers
             of samples by given and true class; None for methods that do not judge out of fold.
-        engine_: "forward" or "higher"; None where there is no meta-gradient.
+        engine_: "ghost", "forward" or "higher"; None where there is no meta-gradient.
         network_: the trained ``torch.nn.Module``.
 
     Raises:
@@ -518,10 +519,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
                 f"`meta_size={self.meta_size!r}` is for a meta set that is held out of `X`, and "
                 "`X_meta` is used as it is: leave one of them out"
             )
-        if self.meta_source == "confident":
+        if self.meta_source != "held-out":
             raise UserError(
-                "`meta_source='confident'` takes the meta set from `X`, and there is `X_meta`: "
-                "leave one of them out"
+                f"`meta_source={self.meta_source!r}` takes the meta set from `X`, and there is "
+                "`X_meta`: leave one of them out"
             )
 
     def _names(self) -> tuple[str, ...] | None:

@@ -10,6 +10,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from mwnet.bilevel import forward_engine
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -59,3 +61,9 @@ def noisy() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chosen = rng.random(len(y)) < 0.3
     given[chosen] = rng.integers(0, 10, chosen.sum())
     return x[:600], given[:600], (given != y)[:600]
+
+
+@pytest.fixture
+def without_ghost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The automatic choice as if there were no ghost engine, so that it has to look at forward."""
+    monkeypatch.setattr("mwnet.bilevel.choice.FAST", {"forward": forward_engine})

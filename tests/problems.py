@@ -21,10 +21,11 @@ CLASSES = 3
 
 
 def network(kind: str = "plain") -> nn.Module:
-    """A 4-5-3 perceptron, optionally with batch norm or dropout."""
+    """A 4-5-3 perceptron, optionally with a norm or dropout."""
     middle: dict[str, list[nn.Module]] = {
         "plain": [],
         "batchnorm": [nn.BatchNorm1d(5)],
+        "layernorm": [nn.LayerNorm(5)],
         "dropout": [nn.Dropout(0.5)],
     }
     return nn.Sequential(nn.Linear(4, 5), *middle[kind], nn.Tanh(), nn.Linear(5, CLASSES))

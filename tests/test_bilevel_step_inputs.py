@@ -52,7 +52,7 @@ def test_both_engines_agree_on_any_input(kind: str, optimize: Any, virtual_step:
             else:
                 arguments = (*tokens(number, 20), *tokens(10 + number))
             step(*arguments)
-        assert step.engine.name == ("higher" if engine == "higher" else "forward")
+        assert step.engine.name == ("ghost" if engine == "auto" else engine)
         ends.append((net, step.weight_net))
     for got in (ends[0], ends[2]):
         for mine, reference in zip(got, ends[1], strict=True):
@@ -127,7 +127,7 @@ def test_the_weight_net_has_the_type_of_the_network_but_no_half_precision() -> N
         wanted = torch.float64 if dtype == torch.float64 else torch.float32
         assert {p.dtype for p in step.weight_net.parameters()} == {wanted}
         assert report.weights.dtype == report.losses.dtype == wanted
-        assert step.engine.name == "forward"
+        assert step.engine.name == "ghost"
 
 
 def test_autocast_inside_the_network_sets_the_tolerance_of_the_probe() -> None:
@@ -145,7 +145,7 @@ def test_autocast_inside_the_network_sets_the_tolerance_of_the_probe() -> None:
     step = Step(net, SGD(net.parameters(), lr=0.1))
     data, meta = batch(32, seed=1), batch(32, seed=2)
     step(data.x.float(), data.y, meta.x.float(), meta.y)
-    assert step.engine.name == "forward"
+    assert step.engine.name == "ghost"
 
 
 def test_no_gradient_goes_into_the_samples() -> None:

@@ -111,7 +111,7 @@ def test_every_other_loss_is_taken() -> None:
 
 def test_an_optimizer_without_formula_does_for_the_plain_look_ahead() -> None:
     data, meta = batch(seed=1), batch(seed=2)
-    assert build(**of(RMSprop)())(data.x, data.y, meta.x, meta.y).engine == "forward"
+    assert build(**of(RMSprop)())(data.x, data.y, meta.x, meta.y).engine == "ghost"
 
 
 def reduced(logits: Tensor, labels: Tensor) -> Tensor:

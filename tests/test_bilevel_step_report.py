@@ -87,6 +87,7 @@ def test_a_saved_step_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
         step.load_state_dict({"weight_net": {}, "weight_optimizer": {}})
 
 
+@pytest.mark.usefixtures("without_ghost")
 def test_a_fallback_is_logged_and_not_printed(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

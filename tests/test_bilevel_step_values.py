@@ -47,7 +47,7 @@ STATES: list[tuple[dict[str, Any], str]] = [
       for part in ("weight_net", "weight_optimizer") for value in ({}, {1: 2}, {"a": 3})),
     ({"weight_net": WeightNet(7).state_dict()}, "its weight_net is not"),
     ({"weight_optimizer": Adam(nn.Linear(1, 1).parameters()).state_dict()}, "its weight_optimizer"),
-    *(({"engine": value}, "its engine has no name of forward, higher")
+    *(({"engine": value}, "its engine has no name of forward, ghost, higher")
       for value in ({}, {"name": "auto"}, {"name": 3})),
     *(({"steps": value}, r"`state\['steps'\]` must be a whole number from 0")
       for value in (None, "a", -1, 1.5, float("nan"))),

@@ -155,7 +155,7 @@ def test_dropout_is_refused() -> None:
 def test_a_fallback_to_higher_is_refused() -> None:
     method, experiment = graph_method("--inner-steps", "2")
     assert experiment.meta is not None
-    with pytest.raises(UserError, match="`cuda_graphs` needs the engine forward"):
+    with pytest.raises(UserError, match="`cuda_graphs` needs the engine ghost or forward"):
         method._update(experiment.train[0], experiment.meta[0])
 
 

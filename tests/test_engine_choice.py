@@ -155,6 +155,14 @@ NETWORKS = {
     "compiled function": lambda: around(Squares()),
 }
 FALL_BACK = {"no forward rule", "wrong forward rule"}
+MEETING = {
+    "batch norm",
+    "batch norm without affine",
+    "frozen batch norm",
+    "batch norm on the input",
+    "compiled in place",
+}
+"""Networks in which samples meet above a layer that learns."""
 
 
 def task_with(network: nn.Module, **changes: object) -> Bilevel:
@@ -163,6 +171,20 @@ def task_with(network: nn.Module, **changes: object) -> Bilevel:
     return task
 
 
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_ghost_is_taken_where_samples_do_not_meet(name: str) -> None:
+    torch.manual_seed(0)
+    task = task_with(NETWORKS[name]())
+    optimizer = SGD(task.classifier.parameters(), lr=0.1)
+    data, meta = batch(seed=1), batch(seed=2)
+    choice = EngineChoice("auto", say=pytest.fail)
+    got = flat(choice(task, optimizer, data, meta).theta)
+    assert choice.name == ("forward" if name in MEETING else "ghost")
+    assert ("samples meet" in str(choice.passed_over)) == (name in MEETING)
+    assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
+
+
+@pytest.mark.usefixtures("without_ghost")
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_right_gradient_or_announced_fallback(name: str) -> None:
     torch.manual_seed(0)
@@ -209,6 +231,7 @@ class Marked(nn.Module):
         return WrongFor.apply(self.inner(x.clamp(max=3)), self.by * (x[:, :1] > 100).double())
 
 
+@pytest.mark.usefixtures("without_ghost")
 @pytest.mark.parametrize(
     ("size", "marked", "by", "name"),
     [
@@ -241,7 +264,7 @@ def test_an_engine_that_returns_nan_is_not_taken(monkeypatch: pytest.MonkeyPatch
         right = higher_engine(*args)
         return replace(right, theta=(*right.theta[:-1], right.theta[-1] * torch.nan))
 
-    monkeypatch.setattr("mwnet.bilevel.choice.forward_engine", broken)
+    monkeypatch.setattr("mwnet.bilevel.choice.FAST", {"ghost": broken, "forward": broken})
     task, said = problem(), list[str]()
     choice = EngineChoice("auto", say=said.append)
     choice(task, SGD(task.classifier.parameters(), lr=0.1), batch(48, seed=1), batch(seed=2))
@@ -249,15 +272,16 @@ def test_an_engine_that_returns_nan_is_not_taken(monkeypatch: pytest.MonkeyPatch
     assert "off by nan" in said[0]
 
 
-def test_a_network_without_double_backward_is_one_sentence_and_forward_takes_it() -> None:
+def test_a_network_without_double_backward_is_one_sentence_and_others_take_it() -> None:
     torch.manual_seed(0)
     task = task_with(around(nn.Hardsigmoid()))
     optimizer = SGD(task.classifier.parameters(), lr=0.1)
     data, meta = batch(seed=1), batch(seed=2)
-    with pytest.raises(UserError, match="`engine='forward'` takes it unchecked"):
+    with pytest.raises(UserError, match="`engine='ghost'` takes it unchecked"):
         EngineChoice("auto")(task, optimizer, data, meta)
-    got = flat(EngineChoice("forward")(task, optimizer, data, meta).theta)
-    assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
+    for engine in ("ghost", "forward"):
+        got = flat(EngineChoice(engine)(task, optimizer, data, meta).theta)
+        assert relative(got, central_differences(task, optimizer, data, meta)) < 1e-6
 
 
 def test_dropout_masks_are_those_of_the_virtual_pass() -> None:
@@ -266,13 +290,15 @@ def test_dropout_masks_are_those_of_the_virtual_pass() -> None:
     optimizer = SGD(task.classifier.parameters(), lr=0.1)
     data, meta = batch(seed=1), batch(seed=2)
     results = []
-    for engine in (EngineChoice("forward"), EngineChoice("forward", lean=True), higher_engine):
+    fast = [EngineChoice(n, lean=lean) for n in ("ghost", "forward") for lean in (False, True)]
+    for engine in (*fast, higher_engine):
         torch.manual_seed(3)
         results.append(flat(engine(task, optimizer, data, meta).theta))
         results.append(torch.rand(1).double())  # the generator stands where it should
-    for got in (0, 2):
-        assert relative(results[got], results[4]) < 1e-10
-        assert torch.equal(results[got + 1], results[5])
+    *others, wanted, state = results
+    for got, after in zip(others[::2], others[1::2], strict=True):
+        assert relative(got, wanted) < 1e-10
+        assert torch.equal(after, state)
 
 
 def test_the_probe_leaves_no_trace() -> None:

@@ -37,7 +37,7 @@ def test_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
     if path.stem == "bilevel_transformer":
         right, wrong = map(float, re.findall(r"\d\.\d{3}", said))
         assert wrong < right
-        assert "engine forward" in said
+        assert "engine ghost" in said
     if path.stem == "find_label_issues":
         assert float(re.findall(r"wrong labels: (\d\.\d+)", said)[0]) > 0.97
     if path.stem == "bilevel_dataloader":

@@ -146,7 +146,7 @@ def test_every_loss_trains_by_its_flag(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - MEMORY_ONLY))
 def test_every_pure_loss_is_a_meta_loss(name: str, tmp_path: Path) -> None:
     flags = ["--meta-loss", name, "--meta-noisy", "--max-steps", "2"]
-    assert run(tmp_path / "run", *flags)["engine"] == "forward"
+    assert run(tmp_path / "run", *flags)["engine"] == "ghost"
 
 
 def test_hyper_parameters_by_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

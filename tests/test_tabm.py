@@ -103,12 +103,29 @@ def test_forward_equals_higher(optimizer: type, dropout: float) -> None:
     assert relative(*found) < 1e-10
 
 
-def test_auto_takes_forward() -> None:
+@pytest.mark.parametrize("lean", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_ghost_equals_higher(dropout: float, lean: bool) -> None:
+    """With an epsilon at which Adam's first step is no mere sign of the gradient."""
+    built = network(dropout)
+    task = Bilevel(
+        built, WeightNet().double(), LOSSES["ce"], LOSSES["mae"], by_sum, virtual_step="optimizer"
+    )
+    by = torch.optim.AdamW(built.parameters(), lr=0.01, eps=1e-3)
+    data, meta = batch(10, 1), batch(7, 2)
+    found = []
+    for engine in (EngineChoice("ghost", lean=lean), higher_engine):
+        with seeded(0, "dropout"):
+            found.append(flat(engine(task, by, data, meta).theta))
+    assert relative(*found) < 1e-10
+
+
+def test_auto_takes_ghost() -> None:
     built = network(0.1, torch.float32)
     task = Bilevel(built, WeightNet(), LOSSES["ce"], LOSSES["mae"], by_sum)
     engine = EngineChoice("auto", say=pytest.fail)
     engine(task, SGD(built.parameters(), lr=0.1), *(batch(32, i, torch.float32) for i in (1, 2)))
-    assert engine.name == "forward"
+    assert engine.name == "ghost"
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

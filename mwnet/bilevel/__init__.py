@@ -3,6 +3,7 @@
 from mwnet.bilevel.choice import ENGINES, EngineChoice
 from mwnet.bilevel.endless import endless
 from mwnet.bilevel.forward_engine import forward_engine
+from mwnet.bilevel.ghost_engine import ghost_engine
 from mwnet.bilevel.higher_engine import higher_engine
 from mwnet.bilevel.public import BilevelStep, StepReport
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient, bilevel_step
@@ -18,5 +19,6 @@ __all__ = [
     "bilevel_step",
     "endless",
     "forward_engine",
+    "ghost_engine",
     "higher_engine",
 ]

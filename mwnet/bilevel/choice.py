@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from mwnet.bilevel import inputs
 from mwnet.bilevel.differentiable import differentiable
 from mwnet.bilevel.forward_engine import forward_engine
+from mwnet.bilevel.ghost_engine import ghost_engine
 from mwnet.bilevel.higher_engine import higher_engine
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient
 from mwnet.core.errors import UserError, first_line
@@ -21,7 +22,9 @@ from mwnet.data.batches import Batch
 
 _log = logging.getLogger(__name__)
 
-ENGINES: dict[str, Engine] = {"forward": forward_engine, "higher": higher_engine}
+FAST: dict[str, Any] = {"ghost": ghost_engine, "forward": forward_engine}
+"""Exact for one look-ahead step and networks that they can take; the fastest one first."""
+ENGINES: dict[str, Engine] = {**FAST, "higher": higher_engine}
 
 # How far two exact engines may be apart by rounding, relative to the largest entry.
 TOLERANCE = {"float64": 1e-8, "float32": 1e-3, "float16": 3e-2, "bfloat16": 1e-1}
@@ -33,15 +36,21 @@ KINK = 0.1
 class EngineChoice:
     """An engine that settles on its first call which one it is.
 
-    Some operators have no forward-mode rule, and some drop tangents without a word. So ``auto``
-    never assumes: it takes ``forward`` only after both engines have given the same meta-gradient on
-    a slice of the first batch, in the dtype and memory format of the run.
+    In some networks samples meet, some operators have no forward-mode rule, and some drop tangents
+    without a word. So ``auto`` never assumes: it takes ``ghost``, or else ``forward``, only after
+    it has given the same meta-gradient as ``higher`` on a slice of the first batch, in the dtype
+    and memory format of the run.
 
     Args:
-        wanted: "auto", "forward" or "higher".
-        lean: see ``forward_engine``.
+        wanted: "auto", "ghost", "forward" or "higher".
+        lean: see ``ghost_engine`` and ``forward_engine``.
         precision: of the passes, a name in TOLERANCE; None to see what the network computes in.
-        say: told once, and only if ``auto`` has to fall back; by default a logger's warning.
+        say: told once, and only if ``auto`` has to fall back on ``higher``; by default a logger's
+            warning.
+
+    Attributes:
+        name: of the engine, None before it is chosen.
+        passed_over: why ``auto`` took no faster engine, None if there is none.
     """
 
     def __init__(
@@ -53,6 +62,7 @@ class EngineChoice:
         say: Callable[[str], Any] = _log.warning,
     ) -> None:
         self.name = None if wanted == "auto" else wanted
+        self.passed_over: str | None = None
         self.lean = lean
         self.precision = precision
         self.say = say
@@ -66,15 +76,11 @@ class EngineChoice:
             UserError: an operator that the engine cannot differentiate.
         """
         if self.name is None:
-            precision = self.precision or precision_of(problem, batch, meta_batch)
-            tolerance = TOLERANCE[precision]
-            reason = why_not_forward(problem, optimizer, batch, meta_batch, tolerance)
-            self.name = "forward" if reason is None else "higher"
-            if reason is not None:
-                self.say(f"meta-gradient by the slower engine `higher`: {reason}")
+            self._choose(problem, optimizer, batch, meta_batch)
+        assert self.name is not None
         engine = ENGINES[self.name]
-        if self.name == "forward" and self.lean:
-            engine = partial(forward_engine, lean=True)
+        if self.lean and self.name in FAST:
+            engine = partial(FAST[self.name], lean=True)
         try:
             return engine(problem, optimizer, batch, meta_batch)
         except NotImplementedError as error:
@@ -82,19 +88,42 @@ class EngineChoice:
                 f"the engine `{self.name}` cannot differentiate this: {first_line(error)}"
             ) from error
 
+    def _choose(
+        self, problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch
+    ) -> None:
+        precision = self.precision or precision_of(problem, batch, meta_batch)
+        reasons = []
+        for name in FAST:
+            reason = why_not(name, problem, optimizer, batch, meta_batch, TOLERANCE[precision])
+            if reason is None:
+                self.name = name
+                break
+            if reason not in reasons:
+                reasons.append(reason)
+        else:
+            self.name = "higher"
+            self.say(f"meta-gradient by the slower engine `higher`: {'; '.join(reasons)}")
+        self.passed_over = "; ".join(reasons) or None
+
     def state_dict(self) -> dict[str, Any]:
         """The choice, so that a resumed run computes with the engine that it began with."""
-        return {"name": self.name}
+        return {"name": self.name, "passed_over": self.passed_over}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over an earlier choice."""
         self.name = state["name"]
+        self.passed_over = state.get("passed_over")
 
 
-def why_not_forward(
-    problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch, tolerance: float
+def why_not(
+    name: str,
+    problem: Bilevel,
+    optimizer: Optimizer,
+    batch: Batch,
+    meta_batch: Batch,
+    tolerance: float,
 ) -> str | None:
-    """None if both engines agree on the batch, else a clause that says what is wrong.
+    """None if a fast engine agrees with `higher` on the batch, else a clause with what is wrong.
 
     A slice of the batch is compared; two more if they disagree on it, and then both must agree.
     ``tolerance`` is relative to the largest entry of the meta-gradient.
@@ -105,7 +134,7 @@ def why_not_forward(
     """
     if problem.inner_steps != 1:
         return f"{problem.inner_steps} look-ahead steps"
-    apart = (_apart(problem, optimizer, *pair) for pair in _slices(batch, meta_batch))
+    apart = (_apart(name, problem, optimizer, *pair) for pair in _slices(batch, meta_batch))
     try:
         first = next(apart)
         if first <= tolerance:
@@ -114,11 +143,11 @@ def why_not_forward(
         # sides of it. That is rare, moves the gradient a little, and depends on the samples; a
         # wrong rule is wrong with all.
         others = list(apart) if first < KINK else []
-    except _ForwardFailedError as error:
-        return f"forward-mode differentiation failed ({error})"
+    except _FastFailedError as error:
+        return f"{name} failed ({error})"
     if others and all(other <= tolerance for other in others):
         return None
-    return f"forward mode is off by {first:.1e} on this network, more than {tolerance:.0e}"
+    return f"{name} is off by {first:.1e} on this network, more than {tolerance:.0e}"
 
 
 def precision_of(problem: Bilevel, batch: Batch, meta_batch: Batch) -> str:
@@ -153,25 +182,27 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-class _ForwardFailedError(Exception):
+class _FastFailedError(Exception):
     """An operator raised; the message is the first line of what it said."""
 
 
-def _apart(problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch) -> float:
-    """Largest difference of the two engines, relative to the largest entry of the gradient."""
+def _apart(
+    name: str, problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Batch
+) -> float:
+    """Largest difference from `higher`, relative to the largest entry of the gradient."""
     device = inputs.device_of(batch.x)
     before = global_states(device)
-    buffers = {name: buffer.clone() for name, buffer in problem.classifier.named_buffers()}
+    buffers = {each: buffer.clone() for each, buffer in problem.classifier.named_buffers()}
     try:
         with replayed(before, device):
-            forward = forward_engine(problem, optimizer, batch, meta_batch)
+            fast = FAST[name](problem, optimizer, batch, meta_batch)
     except UserError:
         raise
-    except Exception as error:  # whatever an operator without a forward-mode rule raises
-        raise _ForwardFailedError(first_line(error)) from error
+    except Exception as error:  # whatever an operator without a rule raises
+        raise _FastFailedError(first_line(error)) from error
     finally:
-        for name, buffer in problem.classifier.named_buffers():
-            buffer.copy_(buffers[name])
+        for each, buffer in problem.classifier.named_buffers():
+            buffer.copy_(buffers[each])
     try:
         with replayed(before, device):
             reference = higher_engine(problem, optimizer, batch, meta_batch)
@@ -179,11 +210,11 @@ def _apart(problem: Bilevel, optimizer: Optimizer, batch: Batch, meta_batch: Bat
         raise
     except Exception as error:  # no double backward, or a module that `higher` cannot take apart
         raise UserError(
-            f"`higher` cannot check the engine forward on this network ({first_line(error)}): "
-            "`engine='forward'` takes it unchecked"
+            f"`higher` cannot check the engine {name} on this network ({first_line(error)}): "
+            f"`engine={name!r}` takes it unchecked"
         ) from error
     scale = max(_largest(reference.theta), torch.finfo(reference.theta[0].dtype).tiny)
-    return _largest(a - b for a, b in zip(forward.theta, reference.theta, strict=True)) / scale
+    return _largest(a - b for a, b in zip(fast.theta, reference.theta, strict=True)) / scale
 
 
 def _largest(tensors: Iterable[Tensor]) -> float:

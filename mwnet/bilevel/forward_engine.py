@@ -59,7 +59,7 @@ def forward_engine(
     if problem.weights_at_zero:
         g = tuple(torch.zeros_like(p) for p in w)
     else:
-        g = _gradient(losses, w, u.detach(), retain_graph=not lean)
+        g = _gradient(losses, w, u.detach(), retain_graph=not (lean or problem.lag))
 
     # Meta: G = dM/dw', and J^T G through the elementwise update.
     ahead, pull_back = look_ahead(optimizer, problem.virtual_step, w, g)
@@ -68,7 +68,7 @@ def forward_engine(
         logits = inputs.call_at(problem.classifier, w_ahead, meta_batch.x)
         meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
     big_g = _gradient(meta_loss, list(w_ahead.values()))
-    direction = pull_back(big_g)
+    direction, factor = pull_back(big_g)
 
     # Tangent: a_i = < J^T G, grad l_i(w) >, with the dropout masks of the virtual pass.
     def losses_at(parameters: dict[str, Tensor]) -> Tensor:
@@ -77,7 +77,9 @@ def forward_engine(
     point = {name: p.detach() for name, p in named.items()}
     with replayed(before, device), differentiable():
         a = tangent(losses_at, point, dict(zip(named, direction, strict=True)), primals.outputs)
-    theta = _gradient(u, list(problem.weight_net.parameters()), a)
+    theta = _gradient(u, list(problem.weight_net.parameters()), factor * a)
+    if problem.lag and not lean:
+        return MetaGradient(theta, meta_loss.detach(), losses.detach(), lambda _: g)
     return MetaGradient(theta, meta_loss.detach(), None if lean else losses)
 
 

@@ -20,14 +20,14 @@ as it is.
 
 def call(network: nn.Module, x: Input) -> Tensor:
     """Run a network on its input."""
-    positional, named = _arguments(x)
+    positional, named = arguments(x)
     return network(*positional, **named)
 
 
 def call_at(network: nn.Module, parameters: Mapping[str, Tensor], x: Input) -> Tensor:
     """Run a network at other parameters; buffers are clones, so statistics do not move."""
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    return functional_call(network, {**parameters, **buffers}, *_arguments(x))
+    return functional_call(network, {**parameters, **buffers}, *arguments(x))
 
 
 def tensors(x: Any) -> Iterator[Tensor]:
@@ -57,7 +57,13 @@ def detached(x: Input) -> Any:
     return _each(x, lambda tensor: tensor.detach() if tensor.requires_grad else tensor)
 
 
-def _arguments(x: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def alias(x: Input) -> Any:
+    """The same values in tensors of one's own, which share their memory."""
+    return _each(x, lambda tensor: tensor.detach())
+
+
+def arguments(x: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Tell positional arguments from named ones."""
     if isinstance(x, Mapping):
         return (), dict(x)
     if isinstance(x, (tuple, list)):

@@ -19,7 +19,7 @@ from mwnet.bilevel.checks import (
     check_weight_net,
     per_sample_loss,
 )
-from mwnet.bilevel.choice import ENGINES, EngineChoice
+from mwnet.bilevel.choice import ENGINES, FAST, EngineChoice
 from mwnet.bilevel.inputs import Input
 from mwnet.bilevel.step import Bilevel, bilevel_step
 from mwnet.bilevel.tangents import load_rules
@@ -42,7 +42,7 @@ class StepReport:
         meta_loss: ``()`` meta loss at the look-ahead, None where Theta was left as it is.
         losses: ``(n,)`` training losses, before the step.
         weights: ``(n,)`` weights by the new Theta that the step was taken with, not normalised.
-        engine: "forward" or "higher"; None before a step has needed one.
+        engine: "ghost", "forward" or "higher"; None before a step has needed one.
 
     Example:
         >>> import torch
@@ -93,7 +93,8 @@ class BilevelStep:
             optimizer itself (SGD, Adam, AdamW), with its momentum and weight decay.
         inner_steps: look-ahead steps before the meta loss.
         meta_interval: move the weight net in every k-th call; the others cost a plain step.
-        engine: "forward", "higher", or "auto": forward if a probe finds that both agree.
+        engine: "ghost", "forward", "higher", or "auto": the first of them that a probe finds to
+            agree with the last.
         lean: never hold two graphs at once, at the price of a forward pass.
         seed: of the weight net's first weights and of what the meta pass draws.
 
@@ -117,7 +118,7 @@ class BilevelStep:
         >>> for (x, y), (x_meta, y_meta) in zip(loader, mwnet.endless(meta_loader)):
         ...     report = step(x, y, x_meta, y_meta)
         >>> step.steps, report.weights.shape, report.engine
-        (2, torch.Size([12]), 'forward')
+        (2, torch.Size([12]), 'ghost')
     """
 
     def __init__(
@@ -145,10 +146,10 @@ class BilevelStep:
         weight_lr, weight_decay = rate(weight_lr, "weight_lr"), rate(weight_decay, "weight_decay")
         lean, seed = switch(lean, "lean"), whole(seed, "seed")
         if inner_steps > 1:
-            if engine == "forward":
+            if engine in FAST:
                 raise UserError(
-                    f"`engine='forward'` looks ahead by one step, got `inner_steps` {inner_steps}: "
-                    "take `engine='higher'`"
+                    f"`engine={engine!r}` looks ahead by one step, got `inner_steps` "
+                    f"{inner_steps}: take `engine='higher'`"
                 )
             engine = "higher"
         if engine != "higher":

@@ -1,6 +1,6 @@
 """One bilevel step of Meta-Weight-Net, in three blocks (Ghosh and Lan, WACV 2021, section 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -39,6 +39,8 @@ class Bilevel:
             pass draws at random (dropout). The pass after 0 of them is the training pass. The last
             one is that on the meta batch.
         weigh_by: what the weight net gets of a batch instead of its losses.
+        lag: the look-ahead is the step: the actual step takes the weights of the old Theta, whose
+            update acts one step later. For ``virtual_step`` "optimizer".
     """
 
     classifier: nn.Module
@@ -51,6 +53,7 @@ class Bilevel:
     weights_at_zero: bool = False
     draws: Callable[[int], AbstractContextManager[Any]] = go_on
     weigh_by: Callable[[Batch], Tensor] | None = None
+    lag: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,15 @@ class MetaGradient:
         meta_loss: M at w', detached.
         losses: ``(n,)`` losses of the virtual pass with their graph, if the engine ran it on the
             classifier itself, batch-norm statistics included: the actual step then takes them.
+        gradient: u -> the gradient of sum_i u_i l_i(w) by each trained parameter, None for one that
+            is not used, if the engine has it at hand. With ``lag`` that is the gradient of the
+            look-ahead, whatever u. The losses are detached then.
     """
 
     theta: tuple[Tensor, ...]
     meta_loss: Tensor
     losses: Tensor | None = None
+    gradient: Callable[[Tensor], Sequence[Tensor | None]] | None = None
 
 
 class Steps(Protocol):
@@ -117,7 +124,7 @@ def bilevel_step(
         the new Theta, before their normalisation.
     """
     report = {}
-    losses = None
+    losses = gradient = None
     device = inputs.device_of(batch.x)
     before = global_states(device)
 
@@ -125,11 +132,12 @@ def bilevel_step(
     # dM(w'(Theta))/dTheta, eqs. 2 to 4.
     if meta_batch is not None:
         meta = engine(problem, optimizer, batch, meta_batch)
-        for parameter, gradient in zip(problem.weight_net.parameters(), meta.theta, strict=True):
-            parameter.grad = gradient
-        weight_optimizer.step()
+        for parameter, slope in zip(problem.weight_net.parameters(), meta.theta, strict=True):
+            parameter.grad = slope
+        if not problem.lag:
+            weight_optimizer.step()
         report["meta_loss"] = meta.meta_loss
-        losses = meta.losses
+        losses, gradient = meta.losses, meta.gradient
 
     # Actual: w <- w - alpha sum_i u_i grad l_i(w) with the new Theta. The pass draws the dropout
     # masks that the virtual one drew; afterwards the generators stand where the engine left them.
@@ -140,9 +148,16 @@ def bilevel_step(
     with torch.no_grad():
         weights = weigh(problem, losses.detach(), batch)
         u = problem.normalise(weights)
+    if problem.lag and meta_batch is not None:
+        weight_optimizer.step()
     objective = u @ losses
     optimizer.zero_grad()
-    objective.backward()
+    if gradient is None:
+        objective.backward()
+    else:
+        trained = (p for p in problem.classifier.parameters() if p.requires_grad)
+        for parameter, slope in zip(trained, gradient(u), strict=True):
+            parameter.grad = slope
     optimizer.step()
     report["train_loss"] = objective.detach()
     if per_sample:

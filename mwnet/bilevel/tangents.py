@@ -92,6 +92,8 @@ class _Rules(TorchFunctionMode):
             return _batch_norm(*args, **kwargs)
         if func is F.dropout:
             return _dropout(*args, **kwargs)
+        if func is F.embedding:
+            return _embedding(*args, **kwargs)
         return func(*args, **kwargs)
 
     def bilinear(
@@ -154,6 +156,20 @@ def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool
         return F.dropout(input, p, training, inplace)
     mask = F.dropout(torch.ones_like(x), p)
     return forward_ad.make_dual(x * mask, dx * mask)
+
+
+def _embedding(
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, *rest: Any, **named: Any
+) -> Tensor:
+    """Rows of the table; that of the padding index has no gradient, so it moves nothing here."""
+    w, dw = _split(weight)
+    y = F.embedding(input, w, padding_idx, *rest, **named)
+    if dw is None:
+        return y
+    slope = F.embedding(input, dw)
+    if padding_idx is not None:
+        slope = slope.masked_fill((input == padding_idx % len(w))[..., None], 0)
+    return forward_ad.make_dual(y, slope)
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 Group = dict[str, Any]
-Pullback = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+Pullback = Callable[[Sequence[Tensor]], tuple[Sequence[Tensor], "float | Tensor"]]
+"""G -> a direction and a factor, whose product is J^T G."""
 Update = Callable[[Tensor, Tensor, Group, dict[str, Any]], Tensor]
 
 
@@ -21,7 +22,7 @@ def look_ahead(
     parameters: Sequence[Tensor],
     gradients: Sequence[Tensor],
 ) -> tuple[list[Tensor], Pullback]:
-    """W' = U(w, g) without touching parameters or optimizer, and G -> J^T G with J = dU/dg.
+    """W' = U(w, g) without touching parameters or optimizer, and the pullback by J = dU/dg.
 
     Args:
         optimizer: of the parameters.
@@ -39,7 +40,7 @@ def look_ahead(
     if virtual_step == "sgd":
         rate = optimizer.param_groups[0]["lr"]
         ahead = [_minus(p.detach(), g, rate) for p, g in zip(parameters, gradients, strict=True)]
-        return ahead, lambda big_g: [-rate * slope for slope in big_g]
+        return ahead, lambda big_g: (big_g, -rate)
     update = formula(optimizer)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     gradients = [g.detach().requires_grad_() for g in gradients]
@@ -49,7 +50,7 @@ def look_ahead(
     ]
     return (
         [p.detach() for p in ahead],
-        lambda big_g: torch.autograd.grad(ahead, gradients, grad_outputs=big_g),
+        lambda big_g: (torch.autograd.grad(ahead, gradients, grad_outputs=big_g), 1.0),
     )
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from mwnet.config.schema import TrainingOptions
 from mwnet.core.errors import UserError
 from mwnet.data import Batches, Split
-from mwnet.data.meta import MetaSource
+from mwnet.data.meta import MetaSource, NextBatches
 from mwnet.data.split import default_meta_size
 from mwnet.data.verdicts import Corrections
 from mwnet.methods import METHODS, Method
@@ -30,15 +30,19 @@ def check_needs(options: TrainingOptions, wanted: type[Method]) -> None:
             f"{name} learns from a clean meta set, which needs true labels: give "
             "`meta_noisy=False` where the data has them, or take another method"
         )
-    if wanted.meta == "clean" and options.meta_source == "confident":
+    if wanted.meta == "clean" and options.meta_source != "held-out":
         raise UserError(
-            f"{name} learns from a clean meta set, which `meta_source='confident'` is not"
+            f"{name} learns from a clean meta set, which `meta_source={options.meta_source!r}` is "
+            "not"
         )
+    if options.lag and not wanted.takes_lag:
+        able = ", ".join(key for key, entry in METHODS.items() if entry.takes_lag)
+        raise UserError(f"{name} takes no `lag`; {able} do")
     if options.meta_source == "confident" and options.epochs == 1:
         raise UserError(
             "`meta_source='confident'` needs a first epoch to look at: `epochs` above 1"
         )
-    if wanted.meta == "none" and options.meta_source == "confident":
+    if wanted.meta == "none" and options.meta_source != "held-out":
         raise UserError(f"{name} uses no meta set: leave `meta_source` out")
     if wanted.out_of_fold and options.meta_size:
         raise UserError(
@@ -91,6 +95,8 @@ def meta_batches(
         UserError: no samples for a meta set, or fewer than asked for.
     """
     size = options.meta_batch_size or options.batch_for(len(parts.train))
+    if options.meta_source == "next-batch":
+        return NextBatches(train)
     if options.meta_source == "confident":
         available = len(parts.train)
         wanted = default_meta_size(available) if options.meta_size is None else options.meta_size

@@ -125,8 +125,10 @@ def weighting(
         inner_steps=options.inner_steps,
         meta_interval=options.meta_interval,
         queue=queue,
+        lag=options.lag,
+        shared=options.lag and options.meta_source == "next-batch" and not options.cuda_graphs,
     )
 
 
 def _refuse(fallback: str) -> None:
-    raise UserError(f"`cuda_graphs` needs the engine forward; {fallback}")
+    raise UserError(f"`cuda_graphs` needs the engine ghost or forward; {fallback}")

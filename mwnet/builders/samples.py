@@ -30,10 +30,13 @@ def samples(
         UserError: labels, sizes or options that do not fit the data or the method.
     """
     lookup(LOSSES, options.meta_loss, "meta loss")  # also where the method does not read it
-    confident = options.meta_source == "confident"
+    of_training = options.meta_source != "held-out"
     own_meta = source.meta_ids is not None
-    clean_meta = wanted.meta != "none" and not (options.meta_noisy or confident)
-    may_trust = wanted.meta != "none" and not (confident or own_meta) and source.review is not None
+    clean_meta = wanted.meta != "none" and not (options.meta_noisy or of_training)
+    may_trust = wanted.meta != "none" and not (of_training or own_meta)
+    may_trust = may_trust and source.review is not None
+        wanted.meta != "none" and not (of_training or own_meta) and source.review is not None
+    )
     if clean_meta and source.truth is None and not (own_meta or may_trust):
         hint = (
             "give `meta_noisy=True`, best with `meta_loss='mae'`, or `meta_source='confident'`"
@@ -48,7 +51,7 @@ def samples(
         data_options,
         source,
         device,
-        meta_size=0 if confident or wanted.out_of_fold else options.meta_size,
+        meta_size=0 if of_training or wanted.out_of_fold else options.meta_size,
         clean_meta=clean_meta and not own_meta,
         trusted_meta=may_trust,
         channels_last=network_options.channels_last,

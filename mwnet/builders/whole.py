@@ -16,7 +16,7 @@ from mwnet.builders.network import BuildNetwork, classifier
 from mwnet.config.schema import NetworkOptions
 from mwnet.data import Batches, Pixels, Source
 from mwnet.data.decoding import BATCH
-from mwnet.data.meta import MetaSource
+from mwnet.data.meta import MetaSource, NextBatches
 from mwnet.data.photo_networks import find_extractor
 from mwnet.data.photo_pixels import photo_pixels
 from mwnet.methods import Learner, Method
@@ -116,6 +116,8 @@ def unfrozen(experiment: Experiment) -> Experiment:
         meta = _with_pixels(meta, pixels)
     elif isinstance(meta, ConfidentBatches):
         meta = ConfidentBatches(train, meta.size, meta.batch_size, meta.memory, meta.warmup)
+    elif isinstance(meta, NextBatches):
+        meta = NextBatches(train)
     like = Source("like", x[:0], torch.empty(0), None, source.classes)
     build = whole_of(config.model, network.module, data.pixels.mean.cpu(), data.pixels.std.cpu())
     options = config.training_options.model_copy(

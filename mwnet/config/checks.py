@@ -104,13 +104,25 @@ def _check_optimizer(options: OptimizerOptions) -> None:
 
 def _check_training(config: Config) -> None:
     """Refuse options of method and engine that do not fit each other."""
-    if config.engine == "forward" and config.inner_steps != 1:
+    if config.engine in ("ghost", "forward") and config.inner_steps != 1:
         raise UserError(
-            f"`engine='forward'` is for one look-ahead step, got `inner_steps="
+            f"`engine={config.engine!r}` is for one look-ahead step, got `inner_steps="
             f"{config.inner_steps}`; take `engine='higher'` or auto"
         )
     if config.cuda_graphs and config.engine == "higher":
-        raise UserError("`cuda_graphs` cannot record `engine='higher'`: take auto or forward")
+        raise UserError(
+            "`cuda_graphs` cannot record `engine='higher'`: take auto, ghost or forward"
+        )
+    if config.lag and (config.virtual_step, config.inner_steps) != ("optimizer", 1):
+        raise UserError(
+            "`lag` takes the look-ahead as the step, so it needs `virtual_step='optimizer'` and "
+            "`inner_steps=1`"
+        )
+    if config.meta_source == "next-batch" and config.meta_size:
+        raise UserError(
+            f"`meta_source='next-batch'` holds no samples out: leave "
+            f"`meta_size={config.meta_size}` out"
+        )
     if config.meta_source == "confident" and config.meta_size == 0:
         raise UserError("`meta_source='confident'` needs `meta_size` above 0")
     if config.noise_rate_known and config.noise_rate_estimate is not None:

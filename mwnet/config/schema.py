@@ -178,10 +178,8 @@ class TrainingOptions(OptimizerOptions):
     meta_noisy: bool = option(
         "weighting", False, "Meta labels are the given, noisy ones; otherwise a clean set."
     )
-    meta_source: Literal["held-out", "confident"] = option(
-        "weighting",
-        "held-out",
-        "A meta set of its own, or the most confident training samples of each class.",
+    meta_source: Literal["held-out", "confident", "next-batch"] = option(
+        "weighting", "held-out", "A set of its own, the most confident samples, or the next batch."
     )
     meta_size: int | None = option(
         "weighting", None, "Samples in the meta set; default 1000, or a tenth if fewer.", ge=0
@@ -213,21 +211,20 @@ class TrainingOptions(OptimizerOptions):
     meta_interval: int = option(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
+    lag: bool = option("weighting", False, "The look-ahead, by the optimizer, is the step.")
     noise_rate_estimate: float | None = option(
         "noise", None, "The rate that methods work with; default: estimated.", ge=0, lt=1
     )
     noise_rate_known: bool = option(
         "noise", False, "Tell such methods the true rate; the summary says so."
     )
-    engine: Literal["auto", "forward", "higher"] = option(
+    engine: Literal["auto", "ghost", "forward", "higher"] = option(
         "speed",
         "auto",
-        "How the meta-gradient is computed: forward (fast, one look-ahead step), higher (any), or "
-        "auto: forward if a probe finds it equal to higher.",
+        "How the meta-gradient is computed: ghost (fastest, no batch statistics), forward (one "
+        "look-ahead step), higher (any), or auto: the first that a probe finds equal to higher.",
     )
-    lean: bool = option(
-        "speed", False, "Recompute the forward pass of the actual step: less memory, slower."
-    )
+    lean: bool = option("speed", False, "Recompute a forward pass: less memory, slower.")
 
     method_options: CliSuppress[Options] = Field(default_factory=dict)
     loss_options: CliSuppress[Options] = Field(default_factory=dict)

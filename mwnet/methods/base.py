@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from mwnet.bilevel import EngineChoice
 from mwnet.data.batches import Batch, Batches, Pixels, in_order
 from mwnet.data.meta import MetaSource
 from mwnet.losses import TrainingSet
@@ -77,6 +78,8 @@ class Method(nn.Module):
     """Whether it multiplies losses with the weights that came with the samples."""
     learns_weights: ClassVar[bool] = False
     """Whether a weight net sets the weights, which may then collapse."""
+    takes_lag: ClassVar[bool] = False
+    """Whether its look-ahead may be its step."""
     weight_of_loss: ClassVar[bool] = True
     """Whether the weight of a sample depends on its loss alone."""
     out_of_fold: ClassVar[bool] = False
@@ -133,6 +136,12 @@ class Method(nn.Module):
     def engine_name(self) -> str | None:
         """The engine of the meta-gradient; None before it is chosen, or if there is none."""
         return None
+
+    @property
+    def engine_passed_over(self) -> str | None:
+        """Why no faster engine was taken; None if there is none, or nothing has been chosen."""
+        engines = (getattr(module, "engine", None) for module in self.modules())
+        return next((e.passed_over for e in engines if isinstance(e, EngineChoice)), None)
 
     def begin_epoch(self, context: Context) -> None:
         """Prepare an epoch; called before its first step."""

@@ -70,6 +70,7 @@ class CMWNet(Method):
     takes_sample_weight = True
     learns_weights = True
     weight_of_loss = False
+    takes_lag = True
     passes = 10
 
     def __init__(self, parts: Parts, *, clusters: int = 3, ratio: float = 1.5) -> None:

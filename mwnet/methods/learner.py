@@ -96,7 +96,9 @@ class Weighting:
         normalise: turns the weights of a batch into the factors of its losses.
         virtual_step, inner_steps: see ``Bilevel``.
         meta_interval: steps between two updates of the weight net.
-        queue: the meta set of confident samples, None where it is held out.
+        queue: the meta set of confident samples, None where there is none.
+        lag: see ``Bilevel``.
+        shared: with ``lag`` and the next batch as the meta batch, one pass may serve two steps.
     """
 
     meta_loss: Loss
@@ -107,6 +109,8 @@ class Weighting:
     inner_steps: int
     meta_interval: int
     queue: ConfidentBatches | None
+    lag: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mwnet.builders.meta import FEWEST
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.names import short_names
 from mwnet.data import Batches
+from mwnet.data.meta import NextBatches
 from mwnet.data.verdicts import words
 from mwnet.detection import COLLAPSE, lasting_collapse, noise_words, warnings_of
 from mwnet.losses.unlearnable import warn_unlearnable
@@ -41,6 +42,7 @@ class Console:
     def announce(self, experiment: Experiment, folder: RunFolder) -> None:
         """Say what is about to run."""
         announce(experiment, folder)
+        self.method = experiment.method
 
     def resumed(self, step: int) -> None:
         """Say where the run goes on."""
@@ -48,6 +50,7 @@ class Console:
 
     def unfrozen(self, experiment: Experiment) -> None:
         """Say that the whole network is trained from here on."""
+        self.method = experiment.method
         parameters = sum(p.numel() for p in experiment.method.network.parameters())
         held = experiment.data.pixels.x.nbytes / 2**20
         print(
@@ -70,12 +73,16 @@ class Console:
         self.epochs = epochs
         self.history = list(history)
         self.said = lasting_collapse(history, len(epochs))
+        self.engine: str | None = None
         self.bar = tqdm(
             total=total, initial=done, disable=not sys.stdout.isatty(), unit="step", leave=False
         )
 
     def step(self, epoch: int) -> None:
-        """One training step is done."""
+        """One training step is done; the first one has chosen the engine of the meta-gradient."""
+        if self.engine is None and self.method.engine_name is not None:
+            self.engine = self.method.engine_name
+            self._say(engine_words(self.engine, self.method.engine_passed_over))
         if not self.bar.disable:
             self.bar.set_description_str(self._place(epoch), refresh=False)
             self.bar.update()
@@ -196,6 +203,8 @@ def _announce_meta(experiment: Experiment) -> None:
     data, meta = experiment.data, experiment.meta
     if isinstance(meta, ConfidentBatches):
         print(f"the meta set: the {len(meta.chosen)} training samples trusted most")
+    elif isinstance(meta, NextBatches):
+        print("the meta batch: the next training batch")
     elif isinstance(meta, Batches) and not len(data.parts.meta):
         print(f"the meta set: the {len(meta.ids)} training samples that the corrections vouch for")
     elif meta is not None:
@@ -242,6 +251,12 @@ def conclude(found: Result, folder: RunFolder) -> None:
     print("  summary.json       the numbers")
     if folder.figures.is_dir():
         print("  figures/           what happened, in pictures")
+
+
+def engine_words(engine: str, passed_over: str | None) -> str:
+    """Say which engine computes the meta-gradient, and why no faster one does."""
+    why = f" ({passed_over})" if passed_over else ""
+    return f"meta-gradient by the engine {engine}{why}"
 
 
 def _losses(line: dict[str, Any]) -> str:

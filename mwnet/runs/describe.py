@@ -8,8 +8,8 @@ def describe(config: Config) -> str:
     if config.method != "mwnet":
         return config.method
     labels = "noisy" if config.meta_noisy else "clean"
-    if config.meta_source == "confident":
-        labels = "confident"
+    if config.meta_source != "held-out":
+        labels = config.meta_source
     return f"mwnet-{config.meta_loss}-{labels}"
 
 

@@ -185,6 +185,7 @@ def summarise(
         "epochs": config.epochs,
         "phases": phases,
         "engine": method.engine_name,
+        "engine_passed_over": method.engine_passed_over,
         "noise": {
             "name": config.noise,
             "rate": config.noise_rate,
