@@ -35,8 +35,6 @@ def samples(
     clean_meta = wanted.meta != "none" and not (options.meta_noisy or of_training)
     may_trust = wanted.meta != "none" and not (of_training or own_meta)
     may_trust = may_trust and source.review is not None
-        wanted.meta != "none" and not (of_training or own_meta) and source.review is not None
-    )
     if clean_meta and source.truth is None and not (own_meta or may_trust):
         hint = (
             "give `meta_noisy=True`, best with `meta_loss='mae'`, or `meta_source='confident'`"
