@@ -129,6 +129,16 @@ def test_cells_that_differ_most_come_first() -> None:
     assert looks["cells"][0][1][names.index("colour")] == "red"
 
 
+def test_a_column_of_names_tells_nothing() -> None:
+    samples = line()
+    names = np.array([f"name {row}" for row in range(30)], dtype=object)
+    colour = np.where(np.arange(30) >= 15, "red", "blue").astype(object)
+    table = Table((Column("name", "category", names), Column("colour", "category", colour)))
+    looks, _ = Rows(table).packed(samples, shown(samples, 1))
+    assert [looks["features"][i] for i in looks["which"][0]] == ["colour", "name"]
+    assert looks["distance"][0][1] < 0.5
+
+
 def test_a_value_that_half_a_class_share_is_no_infinite_scale() -> None:
     samples = line()
     values = np.zeros(30)

@@ -104,7 +104,8 @@ class Usual:
                 # Where half of a class share a value, the smallest step would be infinitely far.
                 scale.append(max(float(spread), 0.1 * overall) or 1.0)
                 words.append(_cell(column, median))
-                shares.append({None: _share(int((own & missing).sum()), int(own.sum()))})
+                holes = _share(int((own & missing).sum()), int(own.sum()))
+                shares.append({None: holes, "there": 1 - holes})
                 continue
             different, counts = np.unique(present.astype(str), return_counts=True)
             total = int(own.sum())
@@ -123,7 +124,8 @@ class Usual:
         """Return how far cells are from what is usual, in standard deviations.
 
         A number counts from the median of its class by the median absolute deviation. A word that a
-        share p of the class has is as far as the number that a share p exceeds on either side.
+        share p of the class has is as far as the number that a share p exceeds on either side, less
+        the same for the most frequent word. So a column of names, all of them rare, tells nothing.
 
         Args:
             values: ``(m,)`` cells.
@@ -144,7 +146,8 @@ class Usual:
             told = (int(given[row]), None if missing[row] else str(values[row]))
             if told not in known_far:
                 share = self.shares[told[0]]
-                known_far[told] = float(-ndtri(share.get(told[1], min(share.values())) / 2))
+                own, most = share.get(told[1], min(share.values())), max(share.values())
+                known_far[told] = float(ndtri(most / 2) - ndtri(own / 2))
             out[row] = known_far[told]
         return np.clip(out, -FARTHEST, FARTHEST)
 
