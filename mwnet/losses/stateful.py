@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mwnet.core.errors import UserError
+from mwnet.core.world import world
 from mwnet.losses._probabilities import require
 from mwnet.losses.generalized import gce, truncated_gce
 from mwnet.losses.paired import cores, elr, peer
@@ -86,7 +87,8 @@ class ELR(StatefulLoss):
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         p = logits.detach().float().softmax(-1).clamp(1e-4, 1 - 1e-4)
         p = p / p.sum(-1, keepdim=True)
-        self.targets[index] = self.beta * self.targets[index] + (1 - self.beta) * p
+        mean = self.beta * self.targets[index] + (1 - self.beta) * p
+        self.targets[world().gather(index)] = world().gather(mean)
         return elr(logits, labels, targets=self.targets[index].to(logits), weight=self.weight)
 
 
