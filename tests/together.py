@@ -5,30 +5,30 @@ from dataclasses import replace
 from itertools import product
 
 import torch
+from experiments import config, drive
 from problems import batch, flat, problem
 from torch import Tensor
 from torch.optim import SGD, AdamW
 
 from mwnet.bilevel import ENGINES, bilevel_step
 from mwnet.bilevel.batch_norm import share_batch_norms
+from mwnet.builders.experiment import Experiment, build
 from mwnet.core.world import together, world
-from mwnet.data import Batch
+from mwnet.data import Batch, Pixels
 
 STEPS, SIZE, META_SIZE = 20, 11, 6
 Case = tuple[str, str, str, str]
 """Engine, normalisation, optimizer, network."""
-ALL: list[Case] = [
-    case
-    for case in product(
-        ("forward", "ghost", "higher"), ("mean", "sum"), ("momentum", "adamw"), ("plain", "batchnorm")
+CASES: list[Case] = [
+    (engine, *rest, network)
+    for engine, rest, network in product(
+        ("forward", "ghost", "higher"),
+        (("mean", "momentum"), ("sum", "adamw")),
+        ("plain", "batchnorm"),
     )
-    if case[::3] != ("ghost", "batchnorm")
+    if (engine, network) != ("ghost", "batchnorm")
 ]
-SOME: list[Case] = [
-    ("forward", "sum", "adamw", "batchnorm"),
-    ("ghost", "sum", "momentum", "plain"),
-    ("higher", "mean", "momentum", "batchnorm"),
-]
+FEW = CASES[::3]
 
 
 def share_of(whole: Batch) -> Batch:
@@ -65,13 +65,63 @@ def steps(case: Case) -> dict[str, Tensor]:
     }
 
 
-def outcomes(cases: list[Case]) -> dict[Case, dict[str, Tensor]]:
+METHODS: dict[str, dict[str, object]] = {
+    "erm": {"augment": "crop-flip"},
+    "mwnet": {"normalisation": "sum"},
+    "mwnet, lag": {"lag": True, "virtual_step": "optimizer", "meta_source": "next-batch"},
+    "mwnet, confident": {"meta_source": "confident"},
+    "cross-fit": {},
+    "co-teaching": {"noise_rate_estimate": 0.3},
+    "elr": {},
+}
+
+
+FLOAT32 = {"cross-fit"}
+"""Methods that compute their weights in float32."""
+
+
+def in_float64(experiment: Experiment) -> Experiment:
+    """The same with samples and parameters in float64."""
+
+    def double(pixels: Pixels) -> Pixels:
+        return replace(pixels, mean=pixels.mean.double(), std=pixels.std.double())
+
+    for batches in (experiment.train, experiment.meta):
+        if hasattr(batches, "pixels"):
+            batches.pixels = double(batches.pixels)
+    experiment.method.double()
+    return replace(experiment, data=replace(experiment.data, pixels=double(experiment.data.pixels)))
+
+
+def training(name: str) -> dict[str, Tensor]:
+    """What a short training of a method on digits ends with."""
+    method, _, _ = name.partition(",")
+    few = {"train_size": 200, "batch_size": 33, "epochs": 2}
+    experiment = build(config(method, **few, **METHODS[name]))
+    if method not in FLOAT32:
+        experiment = in_float64(experiment)
+    reports = drive(experiment)
+    scored = experiment.score(experiment.data.parts.train)
+    return {
+        "parameters": flat(tuple(p.detach() for p in experiment.method.parameters())),
+        "reports": torch.tensor(
+            [value for report in reports for value in report.values()], dtype=torch.float64
+        ),
+        "quality": torch.from_numpy(scored.quality),
+        "weight": torch.from_numpy(scored.weight),
+        "probabilities": torch.from_numpy(scored.probabilities),
+    }
+
+
+def outcomes(which: str) -> dict[str | Case, dict[str, Tensor]]:
+    """Of all cases and methods, or of a few cases."""
     torch.set_num_threads(1)
-    return {case: steps(case) for case in cases}
+    if which == "few":
+        return {case: steps(case) for case in FEW}
+    return {case: steps(case) for case in CASES} | {name: training(name) for name in METHODS}
 
 
 if __name__ == "__main__":
     out, which = sys.argv[1:]
     with together() as processes:
-        found = outcomes({"all": ALL, "some": SOME}[which])
-        torch.save(found, f"{out}/{which}-{processes.rank}.pt")
+        torch.save(outcomes(which), f"{out}/{processes.rank}.pt")

@@ -67,8 +67,8 @@ class MetaGradient:
         losses: ``(n,)`` losses of the virtual pass with their graph, if the engine ran it on the
             classifier itself, batch-norm statistics included: the actual step then takes them.
         gradient: u -> the gradient of sum_i u_i l_i(w) by each trained parameter, summed over
-            processes, None for one that is not used, if the engine has it at hand. With ``lag`` that is the gradient of the
-            look-ahead, whatever u. The losses are detached then.
+            processes, None for one that is not used, if the engine has it at hand. With ``lag``
+            that is the gradient of the look-ahead, whatever u. The losses are detached then.
     """
 
     theta: tuple[Tensor, ...]

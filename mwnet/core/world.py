@@ -95,7 +95,10 @@ class World:
             return list(tensors)
         flat = self.total(torch.cat([tensor.reshape(-1) for tensor in known]))
         parts = iter(flat.split([tensor.numel() for tensor in known]))
-        return [t if t is None else next(parts).view(t.shape).to(t.dtype) for t in tensors]
+        found: list[Any] = [
+            None if like is None else next(parts).view_as(like).to(like.dtype) for like in tensors
+        ]
+        return found
 
     def report(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Sum named numbers of which each process has a part."""

@@ -94,9 +94,7 @@ class Pixels:
         """Where batches are, and the samples too if there is room for them."""
         return self.mean.device
 
-    def take(
-        self, ids: Tensor, rng: Generator | None = None, part: slice = slice(None)
-    ) -> Tensor:
+    def take(self, ids: Tensor, rng: Generator | None = None, part: slice = slice(None)) -> Tensor:
         """Normalised float32 images of the ids; augmented if a generator is given.
 
         Args:
