@@ -14,7 +14,7 @@ from mwnet.bilevel import ENGINES, bilevel_step
 from mwnet.bilevel.batch_norm import share_batch_norms
 from mwnet.builders.experiment import Experiment, build
 from mwnet.core.world import together, world
-from mwnet.data import Batch, Pixels
+from mwnet.data import Batch, Batches, Pixels
 
 STEPS, SIZE, META_SIZE = 20, 11, 6
 Case = tuple[str, str, str, str]
@@ -87,7 +87,7 @@ def in_float64(experiment: Experiment) -> Experiment:
         return replace(pixels, mean=pixels.mean.double(), std=pixels.std.double())
 
     for batches in (experiment.train, experiment.meta):
-        if hasattr(batches, "pixels"):
+        if isinstance(batches, Batches):
             batches.pixels = double(batches.pixels)
     experiment.method.double()
     return replace(experiment, data=replace(experiment.data, pixels=double(experiment.data.pixels)))

@@ -23,8 +23,9 @@ class SharedBatchNorm(_BatchNorm):
         others = [axis for axis in range(input.dim()) if axis != 1]
         shape = [1, -1, *[1] * (input.dim() - 2)]
         x = input.to(torch.promote_types(input.dtype, torch.float32))
-        n = world().total(x.new_full((), x.numel() // x.shape[1]))
-        mean = world().total(x.sum(others)) / n
+        sizes = x.new_full((1,), x.numel() // x.shape[1])
+        sums, n = world().total(torch.cat([x.sum(others), sizes])).split([x.shape[1], 1])
+        mean = sums / n
         centred = x - mean.view(shape)
         variance = world().total((centred * centred).sum(others)) / n
         self._remember(mean.detach(), (variance * n / (n - 1)).detach())
