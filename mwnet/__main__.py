@@ -32,11 +32,14 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
         config, resume = parse(argv, program, mode)
         # Only now, so that --help and a wrong flag need no torch.
         from mwnet.core import dynamo
+        from mwnet.core.launch import launched, leads
         from mwnet.core.memory import keep_freed_memory
 
         keep_freed_memory()
         if not getattr(config, "compile", False):
             dynamo.defer()
+        if launched() and (isinstance(config, SearchConfig) or config.seeds > 1):
+            raise UserError("a search and `seeds` above 1 are for one process: leave torchrun out")
         if isinstance(config, SearchConfig):
             from mwnet.search.console import Console as SearchConsole
             from mwnet.search.run import run as search
@@ -48,11 +51,13 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
             many(config, resume, SeedsConsole())
         else:
+            from mwnet.core.world import together
             from mwnet.reviewing.from_run import leave_page
             from mwnet.runs.console import Console
             from mwnet.runs.run import run
 
-            run(config, resume, view=Console(), leave=leave_page)
+            with together():
+                run(config, resume, view=Console() if leads() else None, leave=leave_page)
         return 0
 
     options = {*Config.model_fields, *SearchConfig.model_fields, "config", "resume"}

@@ -18,6 +18,7 @@ from mwnet.bilevel.higher_engine import higher_engine
 from mwnet.bilevel.step import Bilevel, Engine, MetaGradient
 from mwnet.core.errors import UserError, first_line
 from mwnet.core.seeding import global_states, replayed
+from mwnet.core.world import alone, world
 from mwnet.data.batches import Batch
 
 _log = logging.getLogger(__name__)
@@ -94,10 +95,12 @@ class EngineChoice:
         precision = self.precision or precision_of(problem, batch, meta_batch)
         reasons = []
         for name in FAST:
-            reason = why_not(name, problem, optimizer, batch, meta_batch, TOLERANCE[precision])
-            if reason is None:
+            with alone():
+                reason = why_not(name, problem, optimizer, batch, meta_batch, TOLERANCE[precision])
+            if world().most(None if reason is None else 1) is None:
                 self.name = name
                 break
+            reason = reason or f"{name} failed in another process"
             if reason not in reasons:
                 reasons.append(reason)
         else:

@@ -21,6 +21,7 @@ from mwnet.bilevel.step import Bilevel, MetaGradient, weigh
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.updates import look_ahead
 from mwnet.core.seeding import global_states, replayed
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 
 
@@ -60,14 +61,15 @@ def forward_engine(
         g = tuple(torch.zeros_like(p) for p in w)
     else:
         g = _gradient(losses, w, u.detach(), retain_graph=not (lean or problem.lag))
+        g = tuple(world().sums(g))
 
     # Meta: G = dM/dw', and J^T G through the elementwise update.
     ahead, pull_back = look_ahead(optimizer, problem.virtual_step, w, g)
     w_ahead = {name: p.requires_grad_() for name, p in zip(named, ahead, strict=True)}
     with problem.draws(1):
         logits = inputs.call_at(problem.classifier, w_ahead, meta_batch.x)
-        meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
-    big_g = _gradient(meta_loss, list(w_ahead.values()))
+        meta_loss = world().mean(problem.meta_loss(logits, meta_batch.y))
+    big_g = world().sums(_gradient(meta_loss, list(w_ahead.values())))
     direction, factor = pull_back(big_g)
 
     # Tangent: a_i = < J^T G, grad l_i(w) >, with the dropout masks of the virtual pass.
@@ -78,6 +80,7 @@ def forward_engine(
     with replayed(before, device), differentiable():
         a = tangent(losses_at, point, dict(zip(named, direction, strict=True)), primals.outputs)
     theta = _gradient(u, list(problem.weight_net.parameters()), factor * a)
+    theta = tuple(world().sums(theta))
     if problem.lag and not lean:
         return MetaGradient(theta, meta_loss.detach(), losses.detach(), lambda _: g)
     return MetaGradient(theta, meta_loss.detach(), None if lean else losses)

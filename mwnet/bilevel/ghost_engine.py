@@ -26,6 +26,7 @@ from mwnet.bilevel.ghost_record import Recorder, Use
 from mwnet.bilevel.step import Bilevel, MetaGradient, weigh
 from mwnet.bilevel.updates import look_ahead
 from mwnet.core.seeding import global_states, replayed
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 
 _known: "WeakKeyDictionary[nn.Module, list[tuple[str, int, Layout]]]" = WeakKeyDictionary()
@@ -50,8 +51,12 @@ def ghost_engine(
     """
     record = Record(problem, batch, again=lean)
     w = record.parameters
+
+    def gradient(u: Tensor) -> list[Tensor | None]:
+        return world().sums(record.gradient(u))
+
     u = problem.normalise(weigh(problem, record.losses, batch))
-    slopes = [None for _ in w] if problem.weights_at_zero else record.gradient(u.detach())
+    slopes = [None for _ in w] if problem.weights_at_zero else gradient(u.detach())
     g = [torch.zeros_like(p) if s is None else s for p, s in zip(w, slopes, strict=True)]
     if lean:
         record.give_up_inputs()
@@ -59,17 +64,17 @@ def ghost_engine(
     w_ahead = {name: p.requires_grad_() for name, p in zip(record.names, ahead, strict=True)}
     with problem.draws(1):
         logits = inputs.call_at(problem.classifier, w_ahead, meta_batch.x)
-        meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
+        meta_loss = world().mean(problem.meta_loss(logits, meta_batch.y))
     big_g = torch.autograd.grad(
         meta_loss, list(w_ahead.values()), allow_unused=True, materialize_grads=True
     )
-    direction, factor = pull_back(big_g)
+    direction, factor = pull_back(world().sums(big_g))
     a = factor * record.products(direction)
     theta = torch.autograd.grad(
         u, list(problem.weight_net.parameters()), a, allow_unused=True, materialize_grads=True
     )
-    gradient = (lambda _: slopes) if problem.lag else record.gradient
-    return MetaGradient(theta, meta_loss.detach(), record.losses, gradient)
+    actual = (lambda _: slopes) if problem.lag else gradient
+    return MetaGradient(tuple(world().sums(theta)), meta_loss.detach(), record.losses, actual)
 
 
 class Record:

@@ -13,6 +13,7 @@ from mwnet.bilevel import inputs
 from mwnet.bilevel.differentiable import differentiable, uncompiled
 from mwnet.bilevel.step import Bilevel, MetaGradient, weigh
 from mwnet.bilevel.updates import adam, formula
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 
 
@@ -47,14 +48,14 @@ def higher_engine(
             _weighted_step(virtual, list(classifier.parameters()), losses, u)
         with problem.draws(problem.inner_steps):
             logits = inputs.call(classifier, meta_batch.x)
-            meta_loss = problem.meta_loss(logits, meta_batch.y).mean()
+            meta_loss = world().mean(problem.meta_loss(logits, meta_batch.y))
         theta = torch.autograd.grad(
             meta_loss,
             list(problem.weight_net.parameters()),
             allow_unused=True,
             materialize_grads=True,
         )
-    return MetaGradient(theta, meta_loss.detach())
+    return MetaGradient(tuple(world().sums(theta)), meta_loss.detach())
 
 
 def _weighted_step(
@@ -68,9 +69,10 @@ def _weighted_step(
     and the gradient through its callback.
     """
     trained = [p for p in parameters if p.requires_grad]
-    gradients = iter(
-        torch.autograd.grad(losses, trained, grad_outputs=u, create_graph=True, allow_unused=True)
+    slopes = torch.autograd.grad(
+        losses, trained, grad_outputs=u, create_graph=True, allow_unused=True
     )
+    gradients = iter(world().sums(slopes))
     aligned: list[Any] = [next(gradients) if p.requires_grad else None for p in parameters]
     virtual.step(torch.stack([p.sum() for p in trained]).sum(), grad_callback=lambda _: aligned)
 

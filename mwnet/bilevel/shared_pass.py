@@ -20,6 +20,7 @@ from mwnet.bilevel.ghost_engine import Record
 from mwnet.bilevel.step import Bilevel, Steps, weigh
 from mwnet.bilevel.updates import look_ahead
 from mwnet.core.seeding import global_states, replayed
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 
 
@@ -52,7 +53,7 @@ class SharedPass:
         problem, record = self.problem, self._recorded(batch)
         w = record.parameters
         u = problem.normalise(weigh(problem, record.losses, batch))
-        slopes = record.gradient(u.detach())
+        slopes = world().sums(record.gradient(u.detach()))
         g = [torch.zeros_like(p) if s is None else s for p, s in zip(w, slopes, strict=True)]
         pull_back = None if following is None else look_ahead(optimizer, "optimizer", w, g)[1]
         optimizer.zero_grad()
@@ -65,16 +66,16 @@ class SharedPass:
         self._states = global_states(inputs.device_of(following.x))
         self._record = Record(problem, following)
         meta_losses, ratio = ratio_of(problem, self._record.logits, following.y)
-        big_g = self._record.gradient(ratio / len(ratio))
+        big_g = world().sums(self._record.gradient(ratio / world().count(ratio)))
         filled = [torch.zeros_like(p) if s is None else s for p, s in zip(w, big_g, strict=True)]
         direction, factor = pull_back(filled)
         a = factor * record.products(direction)
         theta = list(problem.weight_net.parameters())
         found = torch.autograd.grad(u, theta, a, allow_unused=True, materialize_grads=True)
-        for parameter, slope in zip(theta, found, strict=True):
+        for parameter, slope in zip(theta, world().sums(found), strict=True):
             parameter.grad = slope
         weight_optimizer.step()
-        return report | {"meta_loss": meta_losses.mean()}
+        return report | {"meta_loss": world().mean(meta_losses)}
 
     def state_dict(self) -> dict[str, Any]:
         """From where the pass of the next batch drew, so that it can be repeated."""

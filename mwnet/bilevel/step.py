@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from mwnet.bilevel import inputs
 from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import global_states, replayed
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 from mwnet.losses import Loss
 
@@ -61,13 +62,13 @@ class MetaGradient:
     """What an engine returns.
 
     Attributes:
-        theta: dM/dTheta in the order of ``weight_net.parameters()``.
-        meta_loss: M at w', detached.
+        theta: dM/dTheta in the order of ``weight_net.parameters()``, summed over processes.
+        meta_loss: M at w', detached; this process's part of it.
         losses: ``(n,)`` losses of the virtual pass with their graph, if the engine ran it on the
             classifier itself, batch-norm statistics included: the actual step then takes them.
-        gradient: u -> the gradient of sum_i u_i l_i(w) by each trained parameter, None for one that
-            is not used, if the engine has it at hand. With ``lag`` that is the gradient of the
-            look-ahead, whatever u. The losses are detached then.
+        gradient: u -> the gradient of sum_i u_i l_i(w) by each trained parameter, summed over
+            processes, None for one that is not used, if the engine has it at hand. With ``lag``
+            that is the gradient of the look-ahead, whatever u. The losses are detached then.
     """
 
     theta: tuple[Tensor, ...]
@@ -120,6 +121,7 @@ def bilevel_step(
 
     Returns:
         Detached scalars: ``train_loss``, the weighted one, and ``meta_loss`` where it was computed.
+        Of several processes each has its part; the parts sum to the loss.
         With ``per_sample`` also ``(n,)`` ``losses`` before the step, and ``(n,)`` ``weights`` by
         the new Theta, before their normalisation.
     """
@@ -154,6 +156,7 @@ def bilevel_step(
     optimizer.zero_grad()
     if gradient is None:
         objective.backward()
+        world().sum_gradients(problem.classifier.parameters())
     else:
         trained = (p for p in problem.classifier.parameters() if p.requires_grad)
         for parameter, slope in zip(trained, gradient(u), strict=True):

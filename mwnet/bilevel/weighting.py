@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from mwnet.core.world import world
+
 Normalise = Callable[[Tensor], Tensor]
 """``(n,)`` weights of a batch -> ``(n,)`` weights that multiply the losses; differentiable."""
 
@@ -43,12 +45,12 @@ def papers_optimizer(weight_net: nn.Module, rate: float, decay: float) -> SGD:
 
 def by_mean(weights: Tensor) -> Tensor:
     """u_i = v_i / n: the formula of both papers."""
-    return weights / len(weights)
+    return weights / world().count(weights)
 
 
 def by_sum(weights: Tensor) -> Tensor:
     """u_i = v_i / sum v: the papers' code. Zeros if all weights are zero."""
-    total = weights.sum()
+    total = world().total(weights.sum())
     return weights / torch.where(total > 0, total, 1.0)
 
 

@@ -15,9 +15,11 @@ from mwnet.builders.meta import check_needs
 from mwnet.builders.method import method
 from mwnet.builders.network import BuildNetwork, classifier, model_for, try_out
 from mwnet.builders.samples import samples
+from mwnet.builders.sharing import check_shared, check_shares
 from mwnet.config.schema import Config
 from mwnet.core.device import find_device
 from mwnet.core.errors import UserError, lookup
+from mwnet.core.world import world
 from mwnet.data import Batches, Source
 from mwnet.data.dataset import Dataset
 from mwnet.data.meta import MetaSource
@@ -186,6 +188,9 @@ def _build(
         raise UserError(f"`cuda_graphs` needs a CUDA device, this run is on {device.type}")
     wanted = lookup(METHODS, config.method, "method")
     check_needs(config.training_options, wanted)
+    check_shared(config.training_options, wanted)
+    if world().size > 1 and config.compile:
+        raise UserError("`compile` is for one process: leave it out")
     if source is None:
         source = load_source(config.data_options, progress=progress)
     _check_unfreeze(config, source)
@@ -193,6 +198,9 @@ def _build(
         config = config.model_copy(update={"model": model_for(source)})
     options = config.data_options, config.network_options, config.training_options
     data, train, meta, clean_meta = samples(*options, wanted, device, source)
+    check_shares(batch_size=train.batch_size)
+    if isinstance(meta, (Batches, ConfidentBatches)):
+        check_shares(meta_batch_size=meta.batch_size)
     noise_rate = config.noise_rate_estimate
     if config.noise_rate_known:
         if data.truth is None:
@@ -226,6 +234,8 @@ def _check_unfreeze(config: Config, source: Source) -> None:
     """Refuse to unfreeze what is not frozen, or what a method cannot go on with."""
     if not config.unfreeze:
         return
+    if world().size > 1:
+        raise UserError("`unfreeze` is for one process: leave it out")
     if source.extractor is None or config.data is None:
         raise UserError(
             "`unfreeze` trains the network that photos in class folders went through, and this "

@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from mwnet import models
+from mwnet.bilevel.batch_norm import share_batch_norms
 from mwnet.bilevel.precision import Autocast, compile_in_place
 from mwnet.builders.hyper import bound
 from mwnet.config.schema import NetworkOptions
 from mwnet.core import seeding
 from mwnet.core.errors import UserError
+from mwnet.core.world import alone, world
 from mwnet.data import Source
 
 BuildNetwork = Callable[..., nn.Module]
@@ -69,6 +71,8 @@ def classifier(
         what = f"`model={options.model!r}`" if own is None else "the network of `model`"
         with_ = f" with {given}" if given else ""
         raise UserError(f"{what}{with_} cannot be built: {reason}") from error
+    if world().size > 1 and options.batch_norm == "sync":
+        network = share_batch_norms(network)
     if options.amp == "bf16":
         network = Autocast(network)
     if options.channels_last:
@@ -90,7 +94,7 @@ def try_out(network: nn.Module, x: torch.Tensor, num_classes: int) -> None:
         UserError: samples that the network cannot take, an output that is no ``(n, K)`` logits.
     """
     try:
-        with torch.no_grad(), seeding.seeded(0, "try out"):
+        with alone(), torch.no_grad(), seeding.seeded(0, "try out"):
             logits = copy.deepcopy(network).train()(x)
     except (RuntimeError, ValueError) as error:
         shape = tuple(x.shape[1:])

@@ -104,6 +104,9 @@ class NetworkOptions(Section):
     )
     channels_last: bool = option("speed", False, "Lay images out with the channels last.")
     compile: bool = option("speed", False, "Compile the passes that are differentiated once.")
+    batch_norm: Literal["sync", "local"] = option(
+        "speed", "sync", "Of several processes: statistics of the whole batch, or of each share."
+    )
 
     model_options: CliSuppress[Options] = Field(default_factory=dict)
 

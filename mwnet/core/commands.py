@@ -10,12 +10,16 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from mwnet.core.errors import Interrupted, UserError
+from mwnet.core.launch import leads
 
+GRACE = 10.0
+"""Seconds that a process waits for the first one to say what is wrong."""
 QUOTES = "'\""
 ARGUMENT = re.compile(r"`([a-z]\w*)(\.\w+)?(?:=([^`]*))?`")
 
@@ -66,8 +70,11 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
         The exit code: 2 for bad input, 128 + signal when it was stopped.
     """
 
-    def complain(error: BaseException) -> None:
-        print(f"{program}: {as_flags(str(error), options)}", file=sys.stderr)
+    def complain(error: object) -> None:
+        if leads():
+            print(f"{program}: {as_flags(str(error), options)}", file=sys.stderr)
+        else:  # torchrun ends all once one has ended: the first process has to speak before that
+            time.sleep(GRACE)
 
     with _spoken(options):
         try:
@@ -82,7 +89,7 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
             complain(error)
             return UserError.exit_code
         except KeyboardInterrupt:
-            print(f"{program}: stopped", file=sys.stderr)
+            complain("stopped")
             return 128 + signal.SIGINT
 
 
@@ -120,7 +127,8 @@ def _spoken(options: Collection[str]) -> Iterator[None]:
     if logger.handlers:  # a command inside a command
         yield
         return
-    speaker, level, propagate = _Speaker(options), logger.level, logger.propagate
+    speaker = _Speaker(options) if leads() else logging.NullHandler()
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(speaker)
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from mwnet.core.seeding import generator
+from mwnet.core.world import world
 
 CHUNK_ELEMENTS = 2**24
 """Values that are float64 at a time while mean and deviation are measured: 128 MiB."""
@@ -93,11 +94,17 @@ class Pixels:
         """Where batches are, and the samples too if there is room for them."""
         return self.mean.device
 
-    def take(self, ids: Tensor, rng: Generator | None = None) -> Tensor:
-        """Normalised float32 images of the ids; augmented if a generator is given."""
-        x = self.x[ids.to(self.x.device)].to(self.device)
+    def take(self, ids: Tensor, rng: Generator | None = None, part: slice = slice(None)) -> Tensor:
+        """Normalised float32 images of the ids; augmented if a generator is given.
+
+        Args:
+            ids: of a batch.
+            rng: draws for the whole batch.
+            part: the images of the batch that are wanted.
+        """
+        x = self.x[ids[part].to(self.x.device)].to(self.device)
         if rng is not None and self.augment != "none":
-            x = crop_flip(x, rng, flip=self.augment == "crop-flip")
+            x = crop_flip(x, rng, flip=self.augment == "crop-flip", batch=len(ids), part=part)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return ((x.float() - self.mean) / self.std).contiguous(memory_format=layout)
 
@@ -109,24 +116,33 @@ def _nearby(x: Tensor, device: torch.device) -> Tensor:
     return x.to(device)
 
 
-def crop_flip(x: Tensor, rng: Generator, *, flip: bool) -> Tensor:
+def crop_flip(
+    x: Tensor,
+    rng: Generator,
+    *,
+    flip: bool,
+    batch: int | None = None,
+    part: slice = slice(None),
+) -> Tensor:
     """Reflect an eighth of each side, crop back to size at random, mirror half of the images.
 
     At 32 pixels the border is the usual 4. Rows and columns are looked up where the padded image
-    would have them; nothing is padded.
+    would have them; nothing is padded. Where the images are a part of a batch, the generator draws
+    for all of it, so that each image is what it is with the others.
     """
     n, _, height, width = x.shape
+    drawn = n if batch is None else batch
     device = x.device
 
     def positions(size: int) -> Tensor:
         border = size // 8
-        offset = torch.randint(-border, border + 1, (n, 1), generator=rng, device=device)
+        offset = torch.randint(-border, border + 1, (drawn, 1), generator=rng, device=device)[part]
         place = torch.arange(size, device=device) + offset
         return (size - 1) - ((size - 1) - place.abs()).abs()
 
     rows, columns = positions(height), positions(width)
     if flip:
-        mirrored = torch.rand((n, 1), generator=rng, device=device) < 0.5
+        mirrored = torch.rand((drawn, 1), generator=rng, device=device)[part] < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
     sample = torch.arange(n, device=device)[:, None, None]
     picked = x.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
@@ -135,6 +151,8 @@ def crop_flip(x: Tensor, rng: Generator, *, flip: bool) -> Tensor:
 
 class Batches:
     """Shuffled batches of some ids, forever; an incomplete last batch of a pass is left out.
+
+    Of several processes each takes its share of every batch.
 
     Args:
         pixels: the samples.
@@ -182,8 +200,10 @@ class Batches:
         rng = None
         if self.pixels.augment != "none":
             rng = generator(self.seed, self.purpose, "augment", step, device=self.labels.device)
-        x = self.pixels.take(ids, rng)
-        second = self.pixels.take(ids, rng) if self.two_views else None
+        part = world().share(len(ids))
+        x = self.pixels.take(ids, rng, part)
+        second = self.pixels.take(ids, rng, part) if self.two_views else None
+        ids = ids[part]
         weight = None if self.weights is None else self.weights[ids]
         return Batch(ids, x, self.labels[ids], second, weight)
 

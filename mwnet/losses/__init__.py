@@ -100,10 +100,14 @@ set. To *train* with, every one in STATEFUL needs its memory: the cores of ``tru
 OF_BATCH = {"dmi"}
 """Losses of a whole batch, which cannot be weighted by sample."""
 
+SAMPLES_MEET = {"dmi", "peer", "cores"}
+"""Losses that compare the samples of a batch, or choose among them."""
+
 __all__ = [
     "LOSSES",
     "MEMORY_ONLY",
     "OF_BATCH",
+    "SAMPLES_MEET",
     "STATEFUL",
     "TWO_VIEWS",
     "Loss",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mwnet.core.errors import UserError
+from mwnet.core.world import world
 from mwnet.losses._probabilities import require
 from mwnet.losses.generalized import gce, truncated_gce
 from mwnet.losses.paired import cores, elr, peer
@@ -37,10 +38,9 @@ class TrainingSet:
 class StatefulLoss(nn.Module):
     """The interface of a loss with a memory.
 
-    It is called with ``(n, K)`` logits, ``(n,)`` int64 labels and ``(n,)`` int64 sample ids, and
-    returns ``(n,)`` losses. The memory consists of buffers, so a checkpoint of the method contains
-    it. Every class is built with the number of samples of the source, below which all ids lie, and
-    the number of classes.
+    Called with ``(n, K)`` logits, ``(n,)`` int64 labels and ``(n,)`` int64 sample ids, it returns
+    ``(n,)`` losses. The memory consists of buffers, so checkpoints contain it. A class is built
+    with the number of samples of the source, below which all ids lie, and that of classes.
     """
 
     def begin_epoch(self, epoch: int, samples: TrainingSet) -> None:
@@ -85,8 +85,8 @@ class ELR(StatefulLoss):
 
     def forward(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         p = logits.detach().float().softmax(-1).clamp(1e-4, 1 - 1e-4)
-        p = p / p.sum(-1, keepdim=True)
-        self.targets[index] = self.beta * self.targets[index] + (1 - self.beta) * p
+        mean = self.beta * self.targets[index] + (1 - self.beta) * (p / p.sum(-1, keepdim=True))
+        self.targets[world().gather(index)] = world().gather(mean)
         return elr(logits, labels, targets=self.targets[index].to(logits), weight=self.weight)
 
 

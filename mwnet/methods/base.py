@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mwnet.bilevel import EngineChoice
+from mwnet.core.world import world
 from mwnet.data.batches import Batch, Batches, Pixels, in_order
 from mwnet.data.meta import MetaSource
 from mwnet.losses import TrainingSet
@@ -88,6 +89,8 @@ class Method(nn.Module):
     Then no samples are held out as a meta set. With other methods they are, even where the method
     needs none, so that all learn from the same samples.
     """
+    distributed: ClassVar[bool] = False
+    """Whether several processes can train it together."""
     networks: ClassVar[int] = 1
     passes: ClassVar[float] = 3
     """Cost of a step in forward passes of one network for one batch; a backward counts two."""
@@ -208,10 +211,14 @@ def training_set(method: Method, train: Batches) -> TrainingSet:
 
 @torch.no_grad()
 def predict(method: nn.Module, pixels: Pixels, ids: Tensor) -> Tensor:
-    """Compute ``(m, K)`` logits of un-augmented samples by a method or a network in eval mode."""
+    """Compute ``(m, K)`` logits of un-augmented samples by a method or a network in eval mode.
+
+    Each process takes its share of the samples, and all get the logits of all.
+    """
     apply = method.logits if isinstance(method, Method) else method
     was_training = method.training
     method.eval()
-    logits = torch.cat([apply(x) for x in in_order(pixels, ids)])
+    mine = ids[world().share(len(ids))]
+    logits = world().gather(torch.cat([apply(x) for x in in_order(pixels, mine)]))
     method.train(was_training)
     return logits

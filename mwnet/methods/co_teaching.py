@@ -5,6 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 from mwnet.methods.base import Context, Method, Phase, given_probability
 from mwnet.methods.learner import Parts
@@ -41,6 +42,7 @@ class CoTeaching(Method):
     needs_noise_rate = True
     networks = 2
     passes = 6
+    distributed = True
 
     def __init__(self, parts: Parts, *, ramp: int = 20) -> None:
         if ramp < 1:
@@ -63,9 +65,9 @@ class CoTeaching(Method):
         forget = self._forget_rate()
         mine = self.loss(self.learner(batch.x), batch.y)
         theirs = self.loss(self.peer(batch.x), batch.y)
-        picked, picked_by_peer = smallest(mine.detach(), forget), smallest(theirs.detach(), forget)
-        self.peer.update(theirs[picked].mean())
-        return self.learner.update(mine[picked_by_peer].mean())
+        picked, picked_by_peer = picks(mine.detach(), forget), picks(theirs.detach(), forget)
+        self.peer.update(world().mean(theirs[picked]))
+        return self.learner.update(world().mean(mine[picked_by_peer]))
 
     def _forget_rate(self) -> float:
         epoch = self.epoch - self.start_of("training") + 1
@@ -80,6 +82,13 @@ class CoTeaching(Method):
         if self.phase == "training":
             weight = selected(self.loss(logits, labels), self._forget_rate())
         return {"own": given_probability(logits, labels), "weight": weight}
+
+
+def picks(losses: Tensor, forget_rate: float) -> Tensor:
+    """Return the positions, of this process's losses, of the smallest in the whole batch."""
+    batch = world().gather(losses)
+    part, positions = world().share(len(batch)), smallest(batch, forget_rate)
+    return positions[(positions >= part.start) & (positions < part.stop)] - part.start
 
 
 def smallest(losses: Tensor, forget_rate: float) -> Tensor:

@@ -8,11 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mwnet.bilevel import Bilevel, bilevel_step
-from mwnet.core.seeding import generator
 from mwnet.data.batches import Batch, Pixels
 from mwnet.methods.base import Context, Method, Phase, given_probability, log_margin, predict
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
-from mwnet.methods.folds import FEATURES, OUTSIDE, OutOfFoldWeights, folds_of, for_all, of_each
+from mwnet.methods.folds import (
+    FEATURES,
+    OUTSIDE,
+    OutOfFoldWeights,
+    folds_of,
+    for_all,
+    from_folds,
+    of_each,
+)
 from mwnet.methods.forest import Forest
 from mwnet.methods.judges import KINDS, WIDEST, judgements
 from mwnet.methods.learner import Learner, Parts
@@ -66,6 +73,7 @@ class CrossFit(Method):
     out_of_fold = True
     takes_sample_weight = True
     stays_frozen = "which trains ten networks"
+    distributed = True
     networks = 5
     passes = 20
 
@@ -227,7 +235,8 @@ class CrossFit(Method):
         part = for_all(batch, self.fold, self.folds)
         if self.phase == self.SECOND:
             due = learner.steps % self.meta_interval == 0
-            meta = self._meta(learner.steps, len(batch.index)) if due else None
+            folds = self.train_batches, self.members, self.seed
+            meta = from_folds(*folds, learner.steps) if due else None
             report = bilevel_step(
                 self.problem, self.engine, learner.optimizer, self.weight_optimizer, part, meta
             )
@@ -247,15 +256,6 @@ class CrossFit(Method):
         if self.phase == self.SECOND and learner.steps == total:
             self._conclude()
         return report
-
-    def _meta(self, step: int, size: int) -> Batch:
-        """Samples of its fold for each network, with their given labels."""
-        train = self.train_batches
-        rng = generator(self.seed, "meta", step)
-        used = [ids if len(ids) else train.ids for ids in self.members]
-        drawn = [ids[torch.randint(len(ids), (size,), generator=rng)] for ids in used]
-        ids = torch.stack(drawn, 1).flatten().to(train.labels.device)
-        return Batch(ids, train.pixels.take(ids), train.labels[ids])
 
     def _features_of(self, batch: Batch) -> Tensor:
         return self.features[batch.index]

@@ -5,6 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 from mwnet.losses.stateful import ELR
 from mwnet.methods.base import Method, Phase, given_probability
@@ -36,6 +37,8 @@ class EarlyLearning(Method):
     Source: Liu et al., NeurIPS 2020, as their code.
     """
 
+    distributed = True
+
     def __init__(self, parts: Parts, *, weight: float = 3.0, beta: float = 0.7) -> None:
         super().__init__(Phase("training", parts.epochs))
         self.learner = parts.learner()
@@ -44,7 +47,7 @@ class EarlyLearning(Method):
 
     def step(self, batch: Batch, meta_batch: Batch | None = None) -> dict[str, Tensor]:
         losses = self.loss(self.learner(batch.x), batch.y, batch.index)
-        return self.learner.update(losses.mean())
+        return self.learner.update(world().mean(losses))
 
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         targets = self.loss.targets[index]

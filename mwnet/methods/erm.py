@@ -4,6 +4,7 @@ from typing import final
 
 from torch import Tensor
 
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 from mwnet.losses import StatefulLoss
 from mwnet.methods.base import Context, Method, Phase, training_set
@@ -26,6 +27,7 @@ class ERM(Method):
     takes_loss = "any"
     recordable = True
     takes_sample_weight = True
+    distributed = True
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(Phase("training", parts.epochs))
@@ -44,7 +46,7 @@ class ERM(Method):
 
     def _update(self, batch: Batch, meta_batch: Batch | None) -> dict[str, Tensor]:
         losses = self._losses(batch)
-        objective = (losses if batch.weight is None else losses * batch.weight).mean()
+        objective = world().mean(losses if batch.weight is None else losses * batch.weight)
         self.learner.descend(objective)
         return {"train_loss": objective.detach()}
 

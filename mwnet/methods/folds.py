@@ -1,11 +1,14 @@
 """Folds of the training samples, and weights by what was said out of fold."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import generator
-from mwnet.data.batches import Batch
+from mwnet.core.world import world
+from mwnet.data.batches import Batch, Batches
 from mwnet.methods.committee import woven
 from mwnet.methods.learner import Parts
 
@@ -68,6 +71,26 @@ def for_all(batch: Batch, fold: Tensor, networks: int) -> Batch:
     if batch.weight is not None:
         weight = weight * batch.weight.repeat_interleave(networks)
     return Batch(index, x, y, weight=weight)
+
+
+def from_folds(train: Batches, members: Sequence[Tensor], seed: int, step: int) -> Batch:
+    """Draw samples of its fold for each network, with their given labels.
+
+    Args:
+        train: the training samples.
+        members: ids of each fold; all samples stand in for a fold without any.
+        seed: of the run.
+        step: of the training.
+
+    Returns:
+        A batch for each network, of which the i-th sample is for network i mod K.
+    """
+    rng, size = generator(seed, "meta", step), train.batch_size
+    used = [ids if len(ids) else train.ids for ids in members]
+    drawn = [ids[torch.randint(len(ids), (size,), generator=rng)] for ids in used]
+    mine = torch.stack(drawn, 1)[world().share(size)]
+    ids = mine.flatten().to(train.labels.device)
+    return Batch(ids, train.pixels.take(ids), train.labels[ids])
 
 
 def folds_of(parts: Parts, folds: int) -> Tensor:

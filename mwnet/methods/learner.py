@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from mwnet.bilevel import EngineChoice
 from mwnet.bilevel.cuda_graphs import Update
 from mwnet.bilevel.weighting import Normalise
+from mwnet.core.world import world
 from mwnet.data.batches import Batches
 from mwnet.losses import Loss
 from mwnet.methods.confident import ConfidentBatches
@@ -39,9 +40,10 @@ class Learner(nn.Module):
         return self.scheduler.last_epoch
 
     def descend(self, objective: Tensor) -> None:
-        """Take one optimizer step on a scalar; the schedule stays."""
+        """Take one optimizer step on a scalar, a sum over processes; the schedule stays."""
         self.optimizer.zero_grad()
         objective.backward()
+        world().sum_gradients(self.network.parameters())
         self.optimizer.step()
 
     def update(self, objective: Tensor) -> dict[str, Tensor]:

@@ -53,6 +53,7 @@ class MWNet(Method):
     takes_sample_weight = True
     learns_weights = True
     takes_lag = True
+    distributed = True
     passes = 10
 
     def __init__(self, parts: Parts, weight_net: nn.Module | None = None) -> None:

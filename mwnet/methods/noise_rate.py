@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mwnet import noise
 from mwnet.core import seeding
+from mwnet.core.world import world
 from mwnet.data.batches import Batches
 from mwnet.losses import cross_entropy
 from mwnet.methods.base import Phase, predict
@@ -60,7 +61,7 @@ class NoiseRate(nn.Module):
         turn = 0 if first.steps == second.steps else 1
         learner = (first, second)[turn]
         batch = self.folds[turn][learner.steps]
-        return learner.update(cross_entropy(learner(batch.x), batch.y).mean())
+        return learner.update(world().mean(cross_entropy(learner(batch.x), batch.y)))
 
     def logits(self, x: Tensor) -> Tensor:
         """Compute the mean of the two networks' ``(n, K)`` log-probabilities."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mwnet.config.schema import Command
 from mwnet.core.errors import Interrupted, UserError, reason
-from mwnet.runs.folder import EVALUATIONS, RunFolder
+from mwnet.core.world import LostProcess, world
+from mwnet.runs.folder import EVALUATIONS, ReadFolder, RunFolder
 from mwnet.training import checkpoint
 
 KEPT = (checkpoint.LAST, EVALUATIONS)
@@ -20,7 +21,8 @@ KEPT = (checkpoint.LAST, EVALUATIONS)
 def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[RunFolder]:
     """Open the folder of a run, with its ``config.yaml``.
 
-    A new folder in which the block fails before the first checkpoint is removed again.
+    A new folder in which the block fails before the first checkpoint is removed again. Of several
+    processes the first one writes.
 
     Args:
         config: of the run.
@@ -28,9 +30,13 @@ def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[R
         name: what a folder that nobody has named is called, before date and time.
 
     Raises:
-        UserError: ``out`` is a folder that holds something already, or cannot be written to.
+        UserError: ``out`` is a folder that holds something already, or cannot be written to;
+            another process has ended.
         Interrupted: on Ctrl-C once there is a checkpoint to go on from.
     """
+    if not world().leads:
+        yield ReadFolder(resume or config.out or Path("runs"))
+        return
     path = resume or config.out or _default_folder(name)
     folder = RunFolder(path)
     fresh = resume is None
@@ -50,6 +56,8 @@ def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[R
         if isinstance(error, KeyboardInterrupt) and kept:
             message = f"stopped; {folder.how_to_continue()}"
             raise Interrupted(message, signal.SIGINT) from None
+        if isinstance(error, LostProcess) and kept:
+            raise UserError(f"{error}; {folder.how_to_continue()}") from error
         if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):
             raise
         advice = f"then {folder.how_to_continue()}" if kept else "or choose another `out`"

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from mwnet import noise
 from mwnet.builders.experiment import Experiment
 from mwnet.builders.meta import FEWEST
+from mwnet.builders.sharing import remarks
 from mwnet.core.device import warn_slow_bfloat16
 from mwnet.core.names import short_names
 from mwnet.data import Batches
@@ -42,6 +43,8 @@ class Console:
     def announce(self, experiment: Experiment, folder: RunFolder) -> None:
         """Say what is about to run."""
         announce(experiment, folder)
+        for sentence in remarks(experiment.method, experiment.train.batch_size):
+            log.info("%s", sentence)
         self.method = experiment.method
 
     def resumed(self, step: int) -> None:

@@ -48,6 +48,8 @@ class RunFolder:
         path: of the folder.
     """
 
+    writes = True
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -121,7 +123,8 @@ class RunFolder:
         Raises:
             UserError: it is damaged.
         """
-        files.sweep(self.path)
+        if self.writes:
+            files.sweep(self.path)
         path = self.path / checkpoint.LAST
         if not path.exists():
             return None
@@ -260,3 +263,21 @@ class RunFolder:
     def evaluations(self) -> Path:
         """The log of a search."""
         return self.path / EVALUATIONS
+
+
+class ReadFolder(RunFolder):
+    """The folder of a run to a process that does not lead: it reads there and writes nothing."""
+
+    writes = False
+
+    def write_config(self, config: Command) -> None:
+        """Leave it to the leader."""
+
+    def begin(self, history: list[dict[str, Any]]) -> None:
+        """Leave it to the leader."""
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Leave it to the leader."""
+
+    def save(self, state: dict[str, Any], *, best: bool) -> None:
+        """Leave it to the leader."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mwnet.bilevel.batch_norm import average_statistics
 from mwnet.builders.experiment import Experiment, build
 from mwnet.builders.whole import unfrozen
 from mwnet.config.schema import Command, Config
@@ -14,6 +15,7 @@ from mwnet.core import seeding
 from mwnet.core.errors import UserError
 from mwnet.core.memory import start_measuring
 from mwnet.core.signals import StopSignal
+from mwnet.core.world import alone, world
 from mwnet.detection import Scored
 from mwnet.runs import outputs
 from mwnet.runs.begin import run_folder
@@ -47,6 +49,8 @@ def run(
 ) -> dict[str, Any]:
     """Train as configured, in a new run folder or on from a checkpoint.
 
+    Within ``together`` several processes train; the first one writes.
+
     Args:
         config: what to run.
         resume: run folder to go on in.
@@ -65,9 +69,10 @@ def run(
     prepare_process(config)
     if resume is not None:
         _check_unfreeze(config, resume)
-    experiment = build(config, progress=view is not None)
+    with world().agreed():
+        experiment = build(config, progress=view is not None)
     # From here on only the networks themselves draw from the global generators (dropout).
-    torch.manual_seed(seeding.derive(config.seed, "network"))
+    _seed(config.seed)
     start_measuring(experiment.device)
     identity = experiment.identity()
     latest: list[Scored] = []
@@ -77,6 +82,8 @@ def run(
         latest.clear()
 
         def evaluate() -> dict[str, Any]:
+            if config.batch_norm == "local":
+                average_statistics(trained.method)
             latest[:] = [trained.score(trained.data.parts.train, look=True)]
             line = trained.metrics(latest[0])
             return line if watch is None else line | watch(trained, latest[0])
@@ -100,20 +107,16 @@ def run(
         if done is not None:
             trainer.progress = done
         elif resume is not None:
-            trainer.resume()
-            if config.unfreeze > folder.training_config().unfreeze:
-                folder.write_config(
-                    folder.training_config().model_copy(update={"unfreeze": config.unfreeze})
-                )
+            _resume(trainer, folder, config)
             if view is not None:
                 view.resumed(trainer.progress.step)
         with StopSignal() as stop:
-            trainer.fit(lambda: stop.signum)
+            trainer.fit(lambda: world().most(stop.signum))
         return trainer.progress
 
     with run_folder(config, resume, name=folder_name(config)) as folder:
         observers: list[Observer] = []
-        if config.tensorboard:
+        if config.tensorboard and world().leads:
             observers.append(Events(folder.path, steps=bool(config.log_every)))
         if view is not None:
             view.announce(experiment, folder)
@@ -131,12 +134,36 @@ def run(
         # A finished run that is resumed has nothing left to evaluate.
         scored = latest[0] if latest else experiment.score(experiment.data.parts.train)
         result = outputs.result(experiment, scored, done)
-        if leave is not None:
-            leave(result, folder)
-        outputs.write(result, folder)
+        _write(result, folder, leave)
         if view is not None:
             view.conclude(result, folder)
         return result.summary
+
+
+def _resume(trainer: Trainer, folder: RunFolder, config: Config) -> None:
+    """Restore the last checkpoint, and note whether the run has got longer since."""
+    trainer.resume()
+    if not world().leads:  # the checkpoint has the generators of the first process
+        _seed(config.seed, trainer.progress.step)
+    begun = folder.training_config()
+    if config.unfreeze > begun.unfreeze:
+        folder.write_config(begun.model_copy(update={"unfreeze": config.unfreeze}))
+
+
+def _seed(seed: int, step: int = 0) -> None:
+    """Seed torch's global generators, which a network draws from, differently in each process."""
+    rank = world().rank
+    torch.manual_seed(seeding.derive(seed, "network", *((rank, step) if rank else ())))
+
+
+def _write(result: outputs.Result, folder: RunFolder, leave: Leave | None) -> None:
+    """Write what a finished run leaves, its summary last; of several processes the first does."""
+    if not world().leads:
+        return
+    with alone():
+        if leave is not None:
+            leave(result, folder)
+        outputs.write(result, folder)
 
 
 def _check_unfreeze(config: Config, path: Path) -> None:

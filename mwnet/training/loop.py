@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from mwnet.core.world import world
 from mwnet.data.batches import Batch
 from mwnet.methods import Context
 
@@ -41,7 +42,7 @@ def steps(
         stop: steps in all, those before included.
 
     Yields:
-        The number of steps taken so far, and what the last one reported.
+        The number of steps taken so far, and what the last one reported, summed over processes.
     """
     context = Context(train, meta)
     for step in range(start, stop):
@@ -49,4 +50,4 @@ def steps(
         if step % len(train) == 0:
             trained.begin_epoch(context)
         report = trained.step(train[step], None if meta is None else meta[step])
-        yield step + 1, report
+        yield step + 1, world().report(report)
