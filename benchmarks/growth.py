@@ -106,7 +106,8 @@ def main() -> None:
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     args, more = parser.parse_known_args()
     if args.child:
-        found = watched(*args.child, more)
+        data, out, batch, width = args.child
+        found = watched(data, out, batch, width, more)
         print(json.dumps(found))
         return
     print("| grows | to | training, s (slope) | the rest, s (slope) | peak, MiB (slope) |")

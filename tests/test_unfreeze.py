@@ -103,7 +103,7 @@ def test_a_run_in_two_parts(photos: Path, tmp_path: Path, capsys: Any) -> None:
     assert len({line["step"] for line in found}) == 4
     summary = json.loads((out / "summary.json").read_text())
     assert summary["phases"] == {"head": 2, "whole": 2}
-    assert summary["engine"] == "forward"
+    assert summary["engine"] == "ghost"
     assert summary["test_accuracy"]["last"] == found[-1]["test_accuracy"]
     whole = finished(out).method.network
     assert isinstance(whole, Whole)

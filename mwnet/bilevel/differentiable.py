@@ -1,13 +1,21 @@
 """Running a network by operators that can be differentiated in more than one way."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mwnet.core import dynamo
+
+
+def as_written() -> AbstractContextManager[Any]:
+    """Return a context within which compiled functions run as written."""
+    if not dynamo.is_imported():  # then nothing is compiled
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 @contextmanager
@@ -17,8 +25,7 @@ def differentiable() -> Iterator[None]:
     Compiled functions have no double backward and may drop tangents; the fused attention kernels
     have neither a double backward nor a forward-mode rule.
     """
-    eager = torch.compiler.set_stance("force_eager") if dynamo.is_imported() else nullcontext()
-    with eager, sdpa_kernel(SDPBackend.MATH):
+    with as_written(), sdpa_kernel(SDPBackend.MATH):
         yield
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mwnet.bilevel import inputs
+from mwnet.bilevel.differentiable import as_written
 from mwnet.bilevel.ghost_layout import Layout, codes, find
 from mwnet.bilevel.ghost_record import Recorder, Use
 from mwnet.bilevel.step import Bilevel, MetaGradient, weigh
@@ -102,7 +103,7 @@ class Record:
             self.buffers = {n: b.clone() for n, b in self.network.named_buffers()}
         x = inputs.alias(batch.x)
         self.recorder = Recorder(self.parameters, x)
-        with torch.compiler.set_stance("force_eager"), self.recorder:
+        with as_written(), self.recorder:
             logits = inputs.call(self.network, x)
         losses = problem.loss(logits, batch.y)
         self.losses, self.logits = losses.detach(), logits.detach()
@@ -158,7 +159,7 @@ class Record:
         x = inputs.alias(self.x)
         point = {n: p.detach() for n, p in zip(self.names, self.parameters, strict=True)}
         again = Recorder(point.values(), x, self.recorder.decisions)
-        stance = torch.compiler.set_stance("force_eager")
+        stance = as_written()
         with replayed(self.states, self.device), stance, again:
             torch.func.functional_call(
                 self.network, {**point, **self.buffers}, *inputs.arguments(x)
