@@ -13,6 +13,7 @@ from mwnet.config.recipes import RUN_CONFIG, find_file, load_run, load_yaml, rec
 from mwnet.config.schema import OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.config.section import GROUPS
+from mwnet.core.commands import with_remedy
 from mwnet.core.errors import UserError, nearest
 from mwnet.core.formats import dataset_of
 
@@ -74,7 +75,7 @@ class _Parser(argparse.ArgumentParser):
                 raise UserError(f"a search trains with the losses it tries: leave {option} out")
             known = [name for action in self._actions for name in action.option_strings]
             raise UserError(f"unknown argument {flag} ({nearest(flag.split('=')[0], known)})")
-        raise UserError(message)
+        raise UserError(with_remedy(message, self.prog.removesuffix(" [options]")))
 
 
 def parse(
