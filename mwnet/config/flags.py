@@ -218,6 +218,8 @@ def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
     for owner in OPTION_FIELDS:
         name = f"{owner}_options"
         kept = recipe.get(name, {}) if flags.get(owner) in (None, recipe.get(owner)) else {}
+        if not isinstance(kept, dict):  # to be refused with its name
+            continue
         options = {**kept, **flags.get(name, {})}
         if options:
             merged[name] = options

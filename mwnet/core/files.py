@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+try:
+    import fcntl
+except ImportError:  # a system without such locks
+    fcntl = None
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
@@ -43,6 +48,35 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(spare, ignore_errors=True)
         raise
     _sync_folder(path.parent)
+
+
+class HeldError(Exception):
+    """Another process holds a folder."""
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder within the block, so that no other process does; a killed one lets go.
+
+    Where the system or the disk has no such locks, nothing is held.
+
+    Raises:
+        HeldError: another process holds it.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HeldError from None
+        except OSError:  # a disk without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
