@@ -98,6 +98,9 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
         except OSError as error:
             complain(error)
             return UserError.exit_code
+        except MemoryError:
+            complain(UserError("there is not enough memory: take smaller data or smaller options"))
+            return UserError.exit_code
         except KeyboardInterrupt:
             print(f"{program}: stopped", file=sys.stderr)
             return 128 + signal.SIGINT

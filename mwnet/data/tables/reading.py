@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.formats import magic
+from mwnet.core.unpacking import Limited, check_parts
 from mwnet.data.tables.dialect import (
     SEPARATORS,
     TAB,
@@ -95,9 +96,10 @@ def opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
     """
     compressed: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     if kind in compressed:
-        return lambda: compressed[kind](path, "rb")
+        return lambda: io.BufferedReader(Limited(compressed[kind](path, "rb"), path))
     if kind == "zip":
         with zipfile.ZipFile(path) as archive:
+            check_parts(path, archive.infolist())
             names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
         if len(names) != 1:
             raise UserError(
@@ -111,6 +113,8 @@ def _workbook(path: Path) -> tuple[Callable[[], IO[bytes]], list[str]]:
     """The first sheet of an xlsx file as comma-separated text, and a sentence about the others."""
     import pandas as pd
 
+    with zipfile.ZipFile(path) as archive:
+        check_parts(path, archive.infolist())
     try:
         with pd.ExcelFile(path) as book:
             first, *others = book.sheet_names
