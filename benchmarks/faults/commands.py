@@ -75,12 +75,13 @@ def outside(*argv: str, cwd: Path = ROOT, **more: str | None) -> Said:
     return Said(process.returncode, out, err)
 
 
-def complaint(said: Said, culprits: tuple[str, ...]) -> str:
+def complaint(said: Said, culprits: tuple[str, ...], *, remedy: bool = True) -> str:
     """What is wrong with a refusal, or an empty string.
 
     Args:
         said: by a command that got bad input.
         culprits: words of which the sentence must have one.
+        remedy: whether it must tell how to go on; of a damaged file there is nothing to tell.
     """
     message = said.err.strip()
     if "Traceback" in said.err:
@@ -89,15 +90,15 @@ def complaint(said: Said, culprits: tuple[str, ...]) -> str:
         return f"exit code {said.code} ({message[-200:]})"
     if "\n" in message or not message:
         return f"not one sentence: {message[:300]!r}"
-    return sentence_fault(message, culprits)
+    return sentence_fault(message, culprits, remedy=remedy)
 
 
-def sentence_fault(message: str, culprits: tuple[str, ...]) -> str:
+def sentence_fault(message: str, culprits: tuple[str, ...], *, remedy: bool = True) -> str:
     """What a sentence lacks, or an empty string: the culprit, or a remedy."""
     if not any(word in message for word in culprits):
         return f"the culprit is not named: {message}"
     if len(message) > 900:
         return f"{len(message)} characters"
-    if not REMEDIES.search(message):
+    if remedy and not REMEDIES.search(message):
         return f"no remedy: {message}"
     return ""

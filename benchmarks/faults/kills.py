@@ -211,6 +211,8 @@ def without_times(value: Any) -> Any:
     """A nested state without the entries that hold seconds or memory."""
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if k not in TIMES and k != "out"}
+    if isinstance(value, list):
+        return [without_times(each) for each in value]
     return value
 
 

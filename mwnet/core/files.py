@@ -86,9 +86,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files that a killed process left behind."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink()
+    """Remove temporary files and folders that a killed process left in a folder, at any depth."""
+    for path in folder.rglob(".*.tmp"):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

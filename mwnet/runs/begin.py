@@ -44,6 +44,8 @@ def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[R
         with files.held(path):
             if fresh:
                 folder.write_config(config)
+            else:
+                files.sweep(path)
             yield folder
     except files.HeldError:
         raise UserError(f"another process works in {path}: wait until it has ended") from None

@@ -116,12 +116,11 @@ class RunFolder:
         checkpoint.save(self.path, state, best=best)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the last checkpoint, None if there is none; leftovers of a crash are removed.
+        """Read the last checkpoint, None if there is none.
 
         Raises:
             UserError: it is damaged.
         """
-        files.sweep(self.path)
         path = self.path / checkpoint.LAST
         if not path.exists():
             return None

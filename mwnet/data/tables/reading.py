@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that stand for a missing value."""
+UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError,
+    lzma.LZMAError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What a damaged file leads the readers to."""
 SAMPLE = 2**16
 """Bytes from the beginning of a file that its dialect is guessed from."""
 
@@ -82,7 +88,7 @@ def read_frame(
         return _delimited(opener(path, kind), path, text_columns, decimal)
     except UserError:
         raise
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         why = first_line(error) if not isinstance(error, OSError) else reason(error)
         raise UserError(f"{path} is no readable table ({why})") from None
 
