@@ -199,7 +199,7 @@ def other_commands(run: Path, folder: Path) -> Iterator[Case]:
         ("predict", (good, "--data", bad["empty.csv"], "--out", out), ("empty.csv",)),
         ("predict", (good, "--data", bad["words.csv"], "--out", out), ("words.csv", "column")),
         ("predict", (good, "--data", right, "--out", bad["taken.csv"]), ("taken.csv",)),
-        ("predict", (good, "--data", right, "--out", f"{folder}/no/where.csv"), ("where.csv", "no")),
+        ("predict", (good, "--data", right, "--out", f"{folder}/no/where.csv"), ("where.csv",)),
         ("predict", (good,), ("--data",)),
         ("predict", (good, "--export", "pickle"), ("--export",)),
         ("predict", (), ("RUN", "run")),

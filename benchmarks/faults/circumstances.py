@@ -26,7 +26,7 @@ def run(point: Point, size: Size, seed: int) -> None:
         home.mkdir()
         home.chmod(0o500)
         places = ["with spaces", "quo'te\"s", "图 ñ", "-dash", "semi;colon & $HOME", "a" * 200]
-        for place in places:
+        for place in places if size == "full" else places[:3]:
             (folder / place).mkdir()
             said = outside(*ARGV, f"--out={place}/run", cwd=folder)
             out = folder / place / "run"
@@ -80,7 +80,7 @@ def grows(point: Point, folder: Path, epochs: int) -> None:
             continue
         try:
             pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-            files = len(os.listdir(f"/proc/{process.pid}/fd"))
+            files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
         except (OSError, IndexError):
             break
         seen.append((pages * os.sysconf("SC_PAGE_SIZE") / 2**20, files))
@@ -92,7 +92,8 @@ def grows(point: Point, folder: Path, epochs: int) -> None:
     early, late = seen[len(seen) // 4], seen[-len(seen) // 4]
     growth, more = late[0] - early[0], late[1] - early[1]
     point.notes.append(
-        f"{epochs} epochs: {growth:+.1f} MiB and {more:+d} open files between the first and the last quarter."
+        f"{epochs} epochs: {growth:+.1f} MiB and {more:+d} open files between the first and the "
+        "last quarter."
     )
     point.saw("memory of a long run", growth < GROWTH, f"grew by {growth:.1f} MiB")
     point.saw("open files of a long run", more <= 1, f"{more} more")

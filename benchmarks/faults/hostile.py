@@ -48,8 +48,8 @@ def run(point: Point, size: Size, seed: int) -> None:
     """Hand hostile files to every reader, then files changed at random."""
     point.open_ends += [
         "Links in a folder of photos are followed, also out of it: many people keep photos so.",
-        "A packed file is refused where it unpacks to more than 1 GiB and to more than 250 times its "
-        "size. Smaller bombs, and data that is really larger than the memory, may fill it.",
+        "A packed file is refused where it unpacks to more than 1 GiB and to more than 250 times "
+        "its size. Smaller bombs, and data that is really larger than the memory, may fill it.",
         "A network of your own making (`model=BUILD`) and `torchvision:NAME`, `timm:NAME` run code "
         "that you or these libraries wrote.",
         "Three files of a finished run have no checksum: pred_probs.npy, labels.npy and "
@@ -101,8 +101,10 @@ def code(point: Point, folder: Path, whole: Path, marker: Path) -> None:
         ("model.safetensors", ("model",), lambda: predict(run_folder, folder)),
         ("a recipe", ("tags.yaml",), lambda: train(folder, "--config", str(tagged))),
     ]
-    for file in ("objects.npz", "labels.npz", "a.npz", "a.csv", "a.parquet", "a.xlsx"):
-        tries.append((file, (file, "y"), lambda f=file: train(folder, "--data", str(folder / f))))
+    tries += [
+        (file, (file, "y"), lambda f=file: train(folder, "--data", str(folder / f)))
+        for file in ("objects.npz", "labels.npz", "a.npz", "a.csv", "a.parquet", "a.xlsx")
+    ]
     for file in ("objects.npy", "a.npy", "a.pt:y", "zip.pt:evil"):
         labels = ("--data", str(folder / "plain.npy"), "--labels", str(folder / file))
         tries.append((f"labels {file}", (file.split(":")[0],), lambda a=labels: train(folder, *a)))
@@ -134,10 +136,12 @@ def bombs(point: Point, folder: Path, whole: Path) -> None:
         file.write(gzip.compress(b"a,b,c,d,label\n"))
         for _ in range(1200):
             file.write(part)
-    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("table.csv", "w", force_zip64=True) as inner:
-            for _ in range(1200):
-                inner.write(row)
+    with (
+        zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("table.csv", "w", force_zip64=True) as inner,
+    ):
+        for _ in range(1200):
+            inner.write(row)
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (%d, 4), }" % 10**13
     header += b" " * (117 - len(header)) + b"\n"
     claims = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
@@ -156,8 +160,10 @@ def bombs(point: Point, folder: Path, whole: Path) -> None:
         ("a picture of 40,000 megapixels", (".png",), lambda: train(
             folder, "--data", str(photos), "--features", "none")),
     ]  # fmt: skip
-    for file in ("bomb.csv.gz", "bomb.zip", "claims.npz"):
-        tries.append((file, (file,), lambda f=file: train(folder, "--data", str(folder / f))))
+    tries += [
+        (file, (file,), lambda f=file: train(folder, "--data", str(folder / f)))
+        for file in ("bomb.csv.gz", "bomb.zip", "claims.npz")
+    ]
     victim = folder / "oversized"
     shutil.copytree(whole, victim)
     right = (victim / "model.safetensors").read_bytes()
@@ -270,6 +276,7 @@ def changed(point: Point, folder: Path, whole: Path, size: Size, draws: random.R
     from mwnet.runs.folder import RunFolder
 
     frame = pd.read_csv(folder / "right.csv")
+    four = frame.iloc[:3, :4]
     frame.to_parquet(folder / "right.parquet")
     frame.to_feather(folder / "right.feather")
     np.save(folder / "right.npy", frame.to_numpy())
@@ -288,16 +295,16 @@ def changed(point: Point, folder: Path, whole: Path, size: Size, draws: random.R
         (folder / "right.npz", lambda path: load("arrays", path=path)),
         (folder / "right.npy", lambda path: load("arrays", path=path, labels=path)),
         (folder / "right.png", open_rgb),
-        (folder / "right.yaml", lambda path: load_yaml(path)),
+        (folder / "right.yaml", load_yaml),
         (folder / "corrections.csv", read_corrections),
         (victim / "metrics.jsonl", lambda path: RunFolder(path.parent).history()),
         (victim / "label_quality.csv", lambda path: RunFolder(path.parent).label_quality()),
         (victim / "pred_probs.npy", lambda path: RunFolder(path.parent).predictions()),
         (victim / "config.yaml", lambda path: RunFolder(path.parent).config()),
         (victim / "summary.json", lambda path: mwnet.load(path.parent)),
-        (victim / "model.json", lambda path: mwnet.load(path.parent).predict_proba(frame.iloc[:3, :4])),
+        (victim / "model.json", lambda path: mwnet.load(path.parent).predict_proba(four)),
     ]  # fmt: skip
-    times = 40 if size == "quick" else 3000
+    times = 20 if size == "quick" else 3000
     for path, read in readers:
         right = path.read_bytes()
         for _ in range(times):

@@ -76,4 +76,5 @@ def trained(path: Path, method: str, noisy: bool) -> dict[str, torch.Tensor]:
             value = torch.from_numpy(value)
         if torch.is_tensor(value) and field.name != "truth":
             found[f"scored.{field.name}"] = value
+    found["scored.is_issue"] = torch.from_numpy(np.asarray(scored.is_issue))
     return found

@@ -9,7 +9,7 @@ from typing import IO
 from mwnet.core.errors import UserError
 
 LARGE, TIMES = 2**30, 250
-"""What unpacks to more bytes than the first and to more times its size than the second is refused."""
+"""Refused is what unpacks to more bytes than the first and more times its size than the second."""
 
 
 class Limited(io.RawIOBase):
@@ -46,8 +46,8 @@ def check(path: Path, count: int) -> None:
     """
     if count > LARGE and count > TIMES * path.stat().st_size:
         raise UserError(
-            f"{path} unpacks to more than {TIMES} times its size, as files do that are made to fill "
-            "a memory: if it is right, unpack it and give what comes out"
+            f"{path} unpacks to more than {TIMES} times its size, as files do that are made to "
+            "fill a memory: if it is right, unpack it and give what comes out"
         )
 
 
