@@ -24,6 +24,7 @@ from mwnet.core import files, unpacking
 from mwnet.core.commands import guarded
 from mwnet.core.errors import UserError
 from mwnet.data.load import load
+from mwnet.runs.folder import RunFolder
 from mwnet.training import checkpoint
 
 CPU = torch.device("cpu")
@@ -231,3 +232,19 @@ def test_a_damaged_parquet_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"damaged\.parquet is no readable table") as caught:
         load("table", path=path)
     assert "\n" not in str(caught.value)
+
+
+def test_an_array_whose_header_is_cut_off(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(out, *ROBUST, "--epochs", "1")
+    path = out / "pred_probs.npy"
+    right = path.read_bytes()
+    for header in (
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)",
+        b"(((",
+        b"{'a' 1",
+        b"-",
+    ):
+        path.write_bytes(right[:10] + header.ljust(118, b" ")[:118] + right[128:])
+        with pytest.raises(UserError, match=r"pred_probs\.npy"):
+            RunFolder(out).predictions()

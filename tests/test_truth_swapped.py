@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from benchmarks.faults.truth import trained
 from mwnet.methods import METHODS
 
-X, Y = load_digits(return_X_y=True)
+X, Y = map(np.asarray, load_digits(return_X_y=True))
 GIVEN = np.where(np.random.default_rng(0).random(len(Y)) < 0.3, (Y + 1) % 10, Y)
 TRAIN, TEST = slice(0, 300), slice(300, 400)
 

@@ -21,7 +21,8 @@ POINTS = {
     "disks": (
         "Disks",
         "A write, flush or rename fails at the k-th call. The command ends with code 2 and a "
-        "sentence with the reason, leaves nothing half-written, and a run goes on from its last checkpoint. "
+        "sentence with the reason, leaves nothing half-written, and a run goes on from its last "
+        "checkpoint. "
         "Damaged checkpoints and networks are refused. A run folder has one process at a time.",
     ),
     "hostile": (

@@ -32,7 +32,7 @@ def run(point: Point, size: Size, seed: int) -> None:
         full_disk(point, folder)
         damaged_checkpoints(point, folder, size)
         damaged_models(point, folder, size)
-        two_processes(point, folder)
+        two_processes(point, folder, 1 if size == "quick" else 20)
 
 
 def failing_calls(point: Point, folder: Path, size: Size) -> None:
@@ -164,9 +164,9 @@ def damaged_models(point: Point, folder: Path, size: Size) -> None:
     tensors.write_bytes(content)
 
 
-def two_processes(point: Point, folder: Path) -> None:
+def two_processes(point: Point, folder: Path, times: int) -> None:
     """The second process on a run folder is refused, and the first is not disturbed."""
-    for number in range(3):
+    for number in range(times):
         out = folder / f"shared-{number}"
         argv = [each.replace("--epochs=3", "--epochs=300") for each in ARGV]
         first = started(*argv, "--out", str(out))

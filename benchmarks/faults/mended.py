@@ -9,9 +9,10 @@ SUMS = (
     "one process"
 )
 ENDS = (
-    "A search is finished when its figures are there, a resumed run removes every leftover, damaged "
-    "packed tables are named"
+    "A search is finished when its figures are there, a resumed run removes every leftover, "
+    "damaged packed tables are named"
 )
+HEADERS = "Whatever a damaged array leads numpy to is one sentence"
 BOMBS = "Files that unpack to far more than they are have a limit and a sentence"
 
 MENDED = {
@@ -26,6 +27,7 @@ MENDED = {
     "hostile": [
         ("A packed table or .npz of a few megabytes could fill the memory", BOMBS),
         ("A damaged .gz table ended in a traceback, a damaged parquet in several lines", ENDS),
+        ("A damaged header of an .npy ended in a traceback", HEADERS),
         ("The message about a YAML alias bomb wrote the whole of it", LIMITS),
     ],
     "bad_input": [

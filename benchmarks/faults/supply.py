@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 from benchmarks.faults.point import Point, Size
 
@@ -53,7 +54,7 @@ def tree(root: str) -> list[str]:
 
 def licence_of(name: str) -> str:
     """The licence that a package states."""
-    known = importlib.metadata.metadata(name)
+    known: Any = importlib.metadata.metadata(name)
     classes = [
         each.split(" :: ")[-1]
         for each in known.get_all("Classifier") or []

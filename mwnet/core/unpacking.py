@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mwnet.core.errors import UserError
 
@@ -12,13 +12,19 @@ LARGE, TIMES = 2**30, 250
 """Refused is what unpacks to more bytes than the first and more times its size than the second."""
 
 
-class Limited(io.RawIOBase):
-    """Bytes of a packed file, which end in a ``UserError`` where there are too many.
+def limited(file: IO[bytes], path: Path) -> IO[bytes]:
+    """Give the bytes of ``file``, which end in a ``UserError`` where there are too many.
 
     Args:
         file: gives the unpacked bytes.
         path: of the packed file.
     """
+    raw: Any = _Limited(file, path)
+    return io.BufferedReader(raw)
+
+
+class _Limited(io.RawIOBase):
+    """See ``limited``."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self.file, self.path, self.count = file, path, 0

@@ -3,7 +3,6 @@
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from mwnet import noise
 from mwnet.core.errors import UserError, first_line
-from mwnet.core.formats import magic
+from mwnet.core.formats import UNREADABLE_ARRAY, magic
 from mwnet.core.unpacking import check_parts
 from mwnet.data.labels import MISSING, class_counts, read_labels
 from mwnet.data.source import Source, channels_first
@@ -25,11 +24,6 @@ LABELS = ("y", "Y", "labels", "label", "y_train", "Y_train", "target", "targets"
 TEST_SAMPLES, TEST_LABELS = ("x_test", "X_test"), ("y_test", "Y_test", "labels_test")
 TRUTH = ("y_true", "true_labels")
 NAMES = ("names", "ids", "files", "sample_id")
-READING = (
-    OSError, ValueError, EOFError, TypeError, KeyError, AttributeError, SyntaxError,
-    MemoryError, OverflowError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What a damaged array leads numpy and zipfile to."""
 ARRAY_FILE = re.compile(r"\.(npz|npy|pt|pth)(:|$)", re.IGNORECASE)
 
 
@@ -173,7 +167,7 @@ def read_array(path: Path) -> np.ndarray:
         raise UserError(f"there is no file {path}")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except READING as error:
+    except UNREADABLE_ARRAY as error:
         raise UserError(f"{path} is no readable .npy file ({first_line(error)})") from None
 
 
@@ -192,7 +186,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except UserError:
         raise
-    except READING as error:
+    except UNREADABLE_ARRAY as error:
         raise UserError(
             f"{path} is no readable .npz file of plain arrays ({first_line(error)})"
         ) from None

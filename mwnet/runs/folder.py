@@ -14,6 +14,7 @@ from mwnet.config.schema import Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.core import files
 from mwnet.core.errors import UserError, reason
+from mwnet.core.formats import UNREADABLE_ARRAY
 from mwnet.training import checkpoint
 
 SUMMARY = "summary.json"
@@ -236,7 +237,7 @@ class RunFolder:
         ):
             try:
                 array = np.load(path, allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
+            except UNREADABLE_ARRAY as error:
                 raise UserError(f"cannot read {path}: {reason(error)}") from None
             fits = isinstance(array, np.ndarray) and array.ndim == axes
             if not fits or array.dtype.kind not in kinds:

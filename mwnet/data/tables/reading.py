@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.formats import magic
-from mwnet.core.unpacking import Limited, check_parts
+from mwnet.core.unpacking import check_parts, limited
 from mwnet.data.tables.dialect import (
     SEPARATORS,
     TAB,
@@ -102,7 +102,7 @@ def opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
     """
     compressed: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     if kind in compressed:
-        return lambda: io.BufferedReader(Limited(compressed[kind](path, "rb"), path))
+        return lambda: limited(compressed[kind](path, "rb"), path)
     if kind == "zip":
         with zipfile.ZipFile(path) as archive:
             check_parts(path, archive.infolist())
