@@ -16,7 +16,7 @@ SMALL = (
 )  # fmt: skip
 REMEDIES = re.compile(
     r"should|expect|must|did you mean|known:|give |needs?\b|leave|take |choose|instead"
-    r"|for instance"
+    r"|for instance|--help"
     r"|is for|are for|works with|available|continue|mend|restore|at least|at most|there is no"
     r"|exclude each other|cannot read|pip install|no readable|above|below|between"
     r"|lower |name a |has none|which is no|is no valid|tells more|minimum|contains|cannot write"

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, create_model
 from pydantic_settings import CliSettingsSource
 
-from mwnet.config.checks import of_mode
+from mwnet.config.checks import SHORT, of_mode
 from mwnet.config.recipes import RUN_CONFIG, find_file, load_run, load_yaml, recipe_of
 from mwnet.config.schema import OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
@@ -60,7 +60,8 @@ class _Parser(argparse.ArgumentParser):
         heading = str(extra["group"]) if isinstance(extra, dict) else "hidden"
         if name in self.recipe and self.fields[name].description:
             value = self.recipe[name]
-            shown = ",".join(map(str, value)) if isinstance(value, list) else value
+            items = value if isinstance(value, list) else [value]
+            shown = ",".join(item if isinstance(item, str) else SHORT.repr(item) for item in items)
             kwargs["help"] = f"{self.fields[name].description} (default: {shown})"
         return self.headings[heading].add_argument(*names, **kwargs)
 
