@@ -1,6 +1,7 @@
 """Read given labels that already exist, such as the human labels of CIFAR-10N."""
 
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -98,6 +99,13 @@ def array_from_file(spec: str) -> np.ndarray:
     return loaded[key]
 
 
+UNREADABLE = (
+    OSError, ValueError, EOFError, TypeError, KeyError, SyntaxError, MemoryError, OverflowError,
+    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
+"""What a damaged array leads numpy and zipfile to."""
+
+
 def _from_numpy(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     """Read an ``.npy``, or every array of an ``.npz`` by its name."""
     try:
@@ -106,5 +114,5 @@ def _from_numpy(path: Path) -> dict[str, np.ndarray] | np.ndarray:
             return loaded
         with loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} is no .npz or .npy file of plain arrays ({error})") from None

@@ -239,7 +239,7 @@ def _check_unfreeze(config: Config, source: Source) -> None:
     if source.extractor is None or config.data is None:
         raise UserError(
             "`unfreeze` trains the network that photos in class folders went through, and this "
-            "data has no features of one"
+            "data has no features of one: leave it out"
         )
     why = METHODS[config.method].stays_frozen
     if why:

@@ -68,6 +68,8 @@ def classifier(
     except (TypeError, RuntimeError, OSError) as error:
         given = ", ".join(f"{key} = {value}" for key, value in options.model_options.items())
         reason = str(error).splitlines()[0]
+        if "can't allocate memory" in reason:
+            reason = "there is not enough memory for it; take smaller values"
         what = f"`model={options.model!r}`" if own is None else "the network of `model`"
         with_ = f" with {given}" if given else ""
         raise UserError(f"{what}{with_} cannot be built: {reason}") from error
@@ -99,6 +101,8 @@ def try_out(network: nn.Module, x: torch.Tensor, num_classes: int) -> None:
     except (RuntimeError, ValueError) as error:
         shape = tuple(x.shape[1:])
         reason = str(error).splitlines()[0]
+        if "can't allocate memory" in reason:
+            reason = "there is not enough memory for it; take smaller values"
         raise UserError(f"the model cannot train on samples of shape {shape}: {reason}") from error
     shape = tuple(getattr(logits, "shape", ()))
     if shape != (len(x), num_classes):

@@ -4,6 +4,7 @@ Messages name options as Python arguments in backticks (`noise_rate=0.4`); the c
 them into flags. Like the schema this module imports neither torch nor the rest of mwnet.
 """
 
+from reprlib import Repr
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -11,6 +12,11 @@ from pydantic import ValidationError
 from mwnet.config.schema import USER_DATASETS, Command, Config, DataOptions, OptimizerOptions
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
+
+SHORT = Repr()
+"""Writes what came without the whole of a value that is large, or that a YAML alias repeats."""
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
+SHORT.maxlevel = 2
 
 CommandT = TypeVar("CommandT", bound=Command)
 
@@ -64,7 +70,12 @@ def _sentence(error: ValidationError, kind: type[Command]) -> str:
             return f"a search trains with the losses it tries: leave `{flag}` out"
         return f"unknown key '{name}' ({nearest(name, kind.model_fields)})"
     message = first["msg"][0].lower() + first["msg"][1:]
-    return f"`{name}` got {first['input']!r}: {message}"
+    if first["type"] == "path_type":
+        message = "input should be a path"
+    if name.endswith("_options") and len(first["loc"]) > 1:
+        name = f"{name.removesuffix('_options')}.{first['loc'][1]}"
+        message = "input should be a finite number or a word"
+    return f"`{name}` got {SHORT.repr(first['input'])}: {message}"
 
 
 def _check_data(options: DataOptions) -> None:
@@ -86,6 +97,10 @@ def _check_data(options: DataOptions) -> None:
         for name in ("label_column", "columns", "drop"):
             if getattr(options, name):
                 raise UserError(f"`{name}` is for tables, not for {options.dataset}")
+    if options.features not in ("auto", "none") and options.dataset not in USER_DATASETS:
+        raise UserError(
+            f"`features` is for your own `data`: leave `features={options.features!r}` out"
+        )
     if options.labels is not None and options.dataset != "arrays":
         raise UserError("`labels` is for samples in an .npy file")
     if options.data is not None and options.dataset not in USER_DATASETS:

@@ -8,11 +8,12 @@ import yaml
 from pydantic import Field, create_model
 from pydantic_settings import CliSettingsSource
 
-from mwnet.config.checks import of_mode
+from mwnet.config.checks import SHORT, of_mode
 from mwnet.config.recipes import RUN_CONFIG, find_file, load_run, load_yaml, recipe_of
 from mwnet.config.schema import OPTION_FIELDS, Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.config.section import GROUPS
+from mwnet.core.commands import with_remedy
 from mwnet.core.errors import UserError, nearest
 from mwnet.core.formats import dataset_of
 
@@ -59,7 +60,8 @@ class _Parser(argparse.ArgumentParser):
         heading = str(extra["group"]) if isinstance(extra, dict) else "hidden"
         if name in self.recipe and self.fields[name].description:
             value = self.recipe[name]
-            shown = ",".join(map(str, value)) if isinstance(value, list) else value
+            items = value if isinstance(value, list) else [value]
+            shown = ",".join(item if isinstance(item, str) else SHORT.repr(item) for item in items)
             kwargs["help"] = f"{self.fields[name].description} (default: {shown})"
         return self.headings[heading].add_argument(*names, **kwargs)
 
@@ -74,7 +76,7 @@ class _Parser(argparse.ArgumentParser):
                 raise UserError(f"a search trains with the losses it tries: leave {option} out")
             known = [name for action in self._actions for name in action.option_strings]
             raise UserError(f"unknown argument {flag} ({nearest(flag.split('=')[0], known)})")
-        raise UserError(message)
+        raise UserError(with_remedy(message, self.prog.removesuffix(" [options]")))
 
 
 def parse(
@@ -217,6 +219,8 @@ def _merged(recipe: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
     for owner in OPTION_FIELDS:
         name = f"{owner}_options"
         kept = recipe.get(name, {}) if flags.get(owner) in (None, recipe.get(owner)) else {}
+        if not isinstance(kept, dict):  # to be refused with its name
+            continue
         options = {**kept, **flags.get(name, {})}
         if options:
             merged[name] = options

@@ -58,7 +58,7 @@ class DataOptions(CorrectionOptions):
         "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own .npy, .npz.",
     )
     image_size: int = option(
-        "data", 32, "Side in pixels of photos with --features none, and of Clothing1M.", ge=4
+        "data", 32, "Pixels a side with --features none, and of Clothing1M.", ge=4, le=4096
     )
     skip_bad: bool = option("data", False, "Leave unreadable images out and count them.")
     test_fraction: float = option(
@@ -119,7 +119,7 @@ class NetworkOptions(Section):
 class OptimizerOptions(Section):
     """How a network is moved: batches, optimizer, schedule."""
 
-    epochs: int = option("run", 60, "Passes over the data in each training of a network.", ge=1)
+    epochs: int = option("run", 60, "Passes in each training of a network.", ge=1, le=1_000_000)
     batch_size: int = option("classifier", 100, "Training samples in a step.", ge=1)
     epoch_steps: int | None = option(
         "classifier",
@@ -210,7 +210,7 @@ class TrainingOptions(OptimizerOptions):
     virtual_step: Literal["sgd", "optimizer"] = option(
         "weighting", "sgd", "The look-ahead: a plain gradient step or the optimizer's own update."
     )
-    inner_steps: int = option("weighting", 1, "Look-ahead steps before the meta loss.", ge=1)
+    inner_steps: int = option("weighting", 1, "Steps before the meta loss.", ge=1, le=1000)
     meta_interval: int = option(
         "weighting", 1, "Update the weight net every this many steps (the papers: 1).", ge=1
     )
@@ -247,7 +247,7 @@ class Command(Section):
         "run", "auto", "cpu, cuda, cuda:N, or auto (a GPU if there is one).", resumable=True
     )
     threads: int | None = option(
-        "run", None, "CPU threads; default: torch's own choice.", ge=1, resumable=True
+        "run", None, "CPU threads; default: torch's own choice.", ge=1, le=1024, resumable=True
     )
     figures: bool = option("output", True, "Draw figures and the review page.", resumable=True)
 
@@ -266,7 +266,7 @@ class Config(Command, DataOptions, NetworkOptions, TrainingOptions, UnfreezeOpti
     """Every option of a training run."""
 
     seeds: int = option(
-        "run", 1, "Train with this many seeds, from --seed on, in one pass (erm).", ge=1
+        "run", 1, "Train with this many seeds, from --seed on, in one pass (erm).", ge=1, le=10_000
     )
     max_steps: int | None = option(
         "run", None, "Stop after this many steps in all.", ge=1, resumable=True

@@ -27,13 +27,15 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
     search_eta: float = option(
         "search", 1.0, "Range of the losses (eq. 5); acts like a learning rate.", gt=0, le=1e6
     )
-    search_population: int = option("search", 32, "Losses in a generation.", ge=4)
-    search_generations: int = option("search", 20, "Generations in all.", ge=1, resumable=True)
+    search_population: int = option("search", 32, "Losses in a generation.", ge=4, le=100_000)
+    search_generations: int = option(
+        "search", 20, "Generations in all.", ge=1, le=1_000_000, resumable=True
+    )
     search_sigma: float = option(
         "search", 1.0, "Initial spread, in units of the polynomial's coefficients.", gt=0, le=1000
     )
     search_restarts: int = option(
-        "search", 0, "Restarts at most, each with twice the population (IPOP).", ge=0
+        "search", 0, "Restarts at most, each with twice the population (IPOP).", ge=0, le=20
     )
     search_patience: int = option(
         "search",
@@ -45,7 +47,7 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
         "search", 1, "The score is the mean accuracy after each of the last epochs.", ge=1
     )
     search_final_seeds: int = option(
-        "search", 3, "Fresh seeds on which the result is chosen and compared.", ge=1
+        "search", 3, "Fresh seeds on which the result is chosen and compared.", ge=1, le=10_000
     )
     search_compare: str = option(
         "search", "all", "Hand-made losses to compare with: all, none, or names with commas."
@@ -55,5 +57,6 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
         None,
         "Processes, one thread each; default: one for each core.",
         ge=1,
+        le=1024,
         resumable=True,
     )

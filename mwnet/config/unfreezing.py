@@ -12,6 +12,7 @@ class UnfreezeOptions(Section):
         "Epochs that train the whole network of photos from their pixels, after --epochs of its "
         "head.",
         ge=0,
+        le=1_000_000,
         resumable=True,
     )
     # Small, so that pretrained features are not spoilt within an epoch.

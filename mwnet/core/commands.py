@@ -31,7 +31,24 @@ class Parser(argparse.ArgumentParser):
         super().__init__(program, f"\n{usage}", description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(message)
+        raise UserError(with_remedy(message, self.prog))
+
+
+def with_remedy(message: str, program: str) -> str:
+    """Add to what argparse complains of how to go on.
+
+    Args:
+        message: of argparse.
+        program: the command.
+
+    Examples:
+        >>> with_remedy("argument --lag/--no-lag: ignored explicit argument 'maybe'", "mwnet train")
+        "argument --lag/--no-lag takes no value: leave 'maybe' out"
+        >>> with_remedy("the following arguments are required: RUN", "mwnet predict")
+        'the following arguments are required: RUN (mwnet predict --help tells more)'
+    """
+    told = re.sub(r": ignored explicit argument (.*)", r" takes no value: leave \1 out", message)
+    return told if told != message else f"{message} ({program} --help tells more)"
 
 
 def as_flags(text: str, options: Collection[str]) -> str:
@@ -87,6 +104,9 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
             return 128 + signal.SIGPIPE
         except OSError as error:
             complain(error)
+            return UserError.exit_code
+        except MemoryError:
+            complain(UserError("there is not enough memory: take smaller data or smaller options"))
             return UserError.exit_code
         except KeyboardInterrupt:
             complain("stopped")

@@ -54,4 +54,4 @@ def lookup(registry: Mapping[str, T], name: str, kind: str) -> T:
 
 def reason(error: Exception) -> str:
     """Why an operation failed, in a few words."""
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or first_line(error)

@@ -1,6 +1,8 @@
 """Tell what lies at a path by its content, without reading it all."""
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 from mwnet.core.errors import UserError, reason
@@ -15,6 +17,13 @@ BEGINNINGS = {
     b"\xfd7zXZ\x00": "xz",
     b"PK": "zip",
 }
+
+UNREADABLE_ARRAY = (
+    OSError, ValueError, EOFError, TypeError, KeyError, AttributeError, SyntaxError,
+    MemoryError, OverflowError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
+    tokenize.TokenError,
+)  # fmt: skip
+"""What a damaged array leads numpy and zipfile to."""
 
 
 def magic(path: Path) -> str:

@@ -3,7 +3,6 @@
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from mwnet import noise
 from mwnet.core.errors import UserError, first_line
-from mwnet.core.formats import magic
+from mwnet.core.formats import UNREADABLE_ARRAY, magic
+from mwnet.core.unpacking import check_parts
 from mwnet.data.labels import MISSING, class_counts, read_labels
 from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import Table, of_numbers
@@ -167,7 +167,7 @@ def read_array(path: Path) -> np.ndarray:
         raise UserError(f"there is no file {path}")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except UNREADABLE_ARRAY as error:
         raise UserError(f"{path} is no readable .npy file ({first_line(error)})") from None
 
 
@@ -180,9 +180,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     try:
+        with zipfile.ZipFile(path) as parts:
+            check_parts(path, parts.infolist())
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+    except UserError:
+        raise
+    except UNREADABLE_ARRAY as error:
         raise UserError(
             f"{path} is no readable .npz file of plain arrays ({first_line(error)})"
         ) from None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mwnet.config.schema import Command
+from mwnet.core import files
 from mwnet.core.errors import Interrupted, UserError, reason
 from mwnet.core.world import LostProcess, world
 from mwnet.runs.folder import EVALUATIONS, ReadFolder, RunFolder
@@ -45,10 +46,15 @@ def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[R
         raise UserError(f"{path} exists already: {hint}choose another `out`")
     existed = path.exists()
     try:
-        if fresh:
-            path.mkdir(parents=True, exist_ok=True)
-            folder.write_config(config)
-        yield folder
+        path.mkdir(parents=True, exist_ok=True)
+        with files.held(path):
+            if fresh:
+                folder.write_config(config)
+            else:
+                files.sweep(path)
+            yield folder
+    except files.HeldError:
+        raise UserError(f"another process works in {path}: wait until it has ended") from None
     except BaseException as error:
         kept = any((path / name).exists() for name in KEPT)
         if fresh and not kept:

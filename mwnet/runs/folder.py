@@ -14,6 +14,7 @@ from mwnet.config.schema import Command, Config
 from mwnet.config.search import SearchConfig
 from mwnet.core import files
 from mwnet.core.errors import UserError, reason
+from mwnet.core.formats import UNREADABLE_ARRAY
 from mwnet.training import checkpoint
 
 SUMMARY = "summary.json"
@@ -118,13 +119,11 @@ class RunFolder:
         checkpoint.save(self.path, state, best=best)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the last checkpoint, None if there is none; leftovers of a crash are removed.
+        """Read the last checkpoint, None if there is none.
 
         Raises:
             UserError: it is damaged.
         """
-        if self.writes:
-            files.sweep(self.path)
         path = self.path / checkpoint.LAST
         if not path.exists():
             return None
@@ -240,7 +239,7 @@ class RunFolder:
         ):
             try:
                 array = np.load(path, allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
+            except UNREADABLE_ARRAY as error:
                 raise UserError(f"cannot read {path}: {reason(error)}") from None
             fits = isinstance(array, np.ndarray) and array.ndim == axes
             if not fits or array.dtype.kind not in kinds:

@@ -216,4 +216,4 @@ def _check(config: Config, resume: Path | None) -> None:
         raise UserError(f"{resume} holds a run of several seeds, which is not resumed: start anew")
     for flag in ("max_steps", "cuda_graphs", "compile", "eval_every", "unfreeze", "corrections"):
         if getattr(config, flag) != Config.model_fields[flag].default:
-            raise UserError(f"`seeds` does not go with `{flag}`")
+            raise UserError(f"`seeds` does not go with `{flag}`: leave one of them out")

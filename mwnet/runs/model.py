@@ -5,6 +5,7 @@ them runs no code.
 """
 
 import copy
+import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from scipy.sparse import issparse
 from torch import Tensor, nn
 
@@ -172,9 +173,16 @@ class TrainedModel:
             "extractor": self.extractor,
             "committee": self.committee,
         }
+        content = save(whole)
+        described["digest"] = digest(content)
         with files.atomic(folder / TENSORS) as file:
-            file.write(save(whole))
+            file.write(content)
         files.write_text(folder / MODEL, json.dumps(described, indent=2) + "\n")
+
+
+def digest(content: bytes) -> str:
+    """Tell the bytes of a file from others."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def of_experiment(experiment: Experiment, *, own_network: bool = False) -> TrainedModel:
@@ -219,13 +227,16 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
     try:
         found = json.loads(path.read_text())
         path = folder / TENSORS
-        tensors = load_file(path)
+        content = path.read_bytes()
+        tensors = load(content)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} holds no readable model: {path}: {reason(error)}") from None
     except Exception as error:  # safetensors has an exception of its own, which is not public
         raise UserError(f"{path} is damaged: {first_line(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / MODEL} is no model of this version (format {FORMAT})")
+    if found.get("digest", digest(content)) != digest(content):
+        raise UserError(f"{path} is damaged, or of another run than {MODEL}: its digest differs")
     if found.get("own_network") and network is None:
         raise UserError(
             f"the network of {folder} was of your own making, so only Python can build it: "

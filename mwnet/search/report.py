@@ -108,12 +108,12 @@ def write(found: "Found", search: "Search", folder: RunFolder) -> dict[str, Any]
         if len(before["generations"]) == len(search.history):
             summary |= {name: before[name] for name in ("generations", "seconds")}
     write_loss(folder.path / FILE, found.loss, found.provenance)
-    folder.write_summary(summary)
     if search.config.figures:
         folder.figures.mkdir(exist_ok=True)
         classes = search.tasks[0].data.source.num_classes
         figures.losses(folder.figures / "losses.png", found.loss, classes)
         figures.fitness(folder.figures / "fitness.png", search.history, found.table)
+    folder.write_summary(summary)
     return summary
 
 

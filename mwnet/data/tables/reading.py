@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.formats import magic
+from mwnet.core.unpacking import check_parts, limited
 from mwnet.data.tables.dialect import (
     SEPARATORS,
     TAB,
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?")
 """Cells that stand for a missing value."""
+UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError,
+    lzma.LZMAError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What a damaged file leads the readers to."""
 SAMPLE = 2**16
 """Bytes from the beginning of a file that its dialect is guessed from."""
 
@@ -81,7 +88,7 @@ def read_frame(
         return _delimited(opener(path, kind), path, text_columns, decimal)
     except UserError:
         raise
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         why = first_line(error) if not isinstance(error, OSError) else reason(error)
         raise UserError(f"{path} is no readable table ({why})") from None
 
@@ -95,9 +102,10 @@ def opener(path: Path, kind: str) -> Callable[[], IO[bytes]]:
     """
     compressed: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     if kind in compressed:
-        return lambda: compressed[kind](path, "rb")
+        return lambda: limited(compressed[kind](path, "rb"), path)
     if kind == "zip":
         with zipfile.ZipFile(path) as archive:
+            check_parts(path, archive.infolist())
             names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
         if len(names) != 1:
             raise UserError(
@@ -111,6 +119,8 @@ def _workbook(path: Path) -> tuple[Callable[[], IO[bytes]], list[str]]:
     """The first sheet of an xlsx file as comma-separated text, and a sentence about the others."""
     import pandas as pd
 
+    with zipfile.ZipFile(path) as archive:
+        check_parts(path, archive.infolist())
     try:
         with pd.ExcelFile(path) as book:
             first, *others = book.sheet_names

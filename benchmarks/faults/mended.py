@@ -1,0 +1,42 @@
+"""What the campaign found, and the subject of the commit that mended it, by point."""
+
+LIMITS = (
+    "Whole numbers, NaN, truth values and keys given twice have limits and a sentence; a campaign "
+    "of bad input"
+)
+SUMS = (
+    "A checkpoint is compared with its checksums, a network with its digest, and a run folder has "
+    "one process"
+)
+ENDS = (
+    "A search is finished when its figures are there, a resumed run removes every leftover, "
+    "damaged packed tables are named"
+)
+HEADERS = "Whatever a damaged array leads numpy to is one sentence"
+BOMBS = "Files that unpack to far more than they are have a limit and a sentence"
+
+MENDED = {
+    "kills": [
+        ("A kill while a figure was drawn left a temporary file in `figures/`", ENDS),
+        ("A search that was stopped between its summary and its figures had no figures", ENDS),
+    ],
+    "disks": [
+        ("A changed bit in a checkpoint, or in model.safetensors, was read in silence", SUMS),
+        ("Two processes could resume one run folder at the same time", SUMS),
+    ],
+    "hostile": [
+        ("A packed table or .npz of a few megabytes could fill the memory", BOMBS),
+        ("A damaged .gz table ended in a traceback, a damaged parquet in several lines", ENDS),
+        ("A damaged header of an .npy ended in a traceback", HEADERS),
+        ("The message about a YAML alias bomb wrote the whole of it", LIMITS),
+    ],
+    "bad_input": [
+        ("`--epochs` with thirty zeros filled the memory; whole numbers have limits now", LIMITS),
+        ("Infinite learning rates were accepted", LIMITS),
+        ("`epochs: true` in a recipe was one epoch; a key twice was the second one", LIMITS),
+        ("`--features` was ignored in silence for data sets that have none", LIMITS),
+        ("NaN as a hyper-parameter was called no boolean", LIMITS),
+        ("A recipe whose `model_options` is a list ended in a traceback", SUMS),
+        ("Running out of memory ended in a traceback", BOMBS),
+    ],
+}
