@@ -138,7 +138,7 @@ def by_mwnet(data: Prepared, reviewer: Reviewer, path: Path) -> Trained:
 
 def by_cleanlab(data: Prepared, reviewer: Reviewer, path: Path) -> Trained:
     """Self-confidence of a random forest in folds, and a forest that is fitted on all."""
-    from cleanlab.rank import get_label_quality_scores
+    from cleanlab.rank import get_label_quality_scores  # pyright: ignore[reportMissingImports]
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import cross_val_predict
 

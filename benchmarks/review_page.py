@@ -19,7 +19,7 @@ import mwnet
 
 if TYPE_CHECKING:
     import pandas as pd
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page  # pyright: ignore[reportMissingImports]
 
 REPEATS = 9
 TIMED = """async ([name, argument]) => {
@@ -92,7 +92,7 @@ def waits(page: "Page") -> dict[str, float]:
 
 
 def main() -> None:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # pyright: ignore[reportMissingImports]
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=50_000)
