@@ -76,7 +76,7 @@ def test_label_quality_is_the_mean_margin_of_the_looks() -> None:
     margins = np.stack([one.margin for one in seen]).astype(np.float64)
     right = np.stack([one.predicted == one.given for one in seen])
     np.testing.assert_allclose(scored.mean_margin, margins.mean(0))
-    np.testing.assert_array_equal(scored.quality, expit(scored.mean_margin))
+    np.testing.assert_allclose(scored.quality, expit(scored.mean_margin), rtol=1e-14)
     np.testing.assert_allclose(scored.wrong_share, 1 - right.mean(0))
     np.testing.assert_array_equal(scored.forgotten, (right[:-1] & ~right[1:]).sum(0))
     assert scored.forgotten.any()
@@ -246,7 +246,7 @@ def test_the_classifier_looks_at_every_sample_after_each_epoch(noisy: tuple) -> 
     fitted = small(epochs=3).fit(x, given)
     issues = fitted.label_issues_
     assert tuple(issues.columns[-4:]) == MARGINS
-    np.testing.assert_array_equal(issues["label_quality"], expit(issues["mean_margin"]))
+    np.testing.assert_allclose(issues["label_quality"], expit(issues["mean_margin"]), rtol=1e-14)
     assert set(np.round(issues["wrong_share"] * 3, 9)) <= {0, 1, 2, 3}
 
     experiment, _ = small(epochs=3)._prepared(x, given, None, None, None)

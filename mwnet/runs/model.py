@@ -235,7 +235,7 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
         raise UserError(f"{path} is damaged: {first_line(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / MODEL} is no model of this version (format {FORMAT})")
-    if found.get("digest", digest(content)) != digest(content):
+    if found.get("digest") != digest(content):
         raise UserError(f"{path} is damaged, or of another run than {MODEL}: its digest differs")
     if found.get("own_network") and network is None:
         raise UserError(
