@@ -249,7 +249,7 @@ def test_the_classifier_looks_at_every_sample_after_each_epoch(noisy: tuple) -> 
     np.testing.assert_allclose(issues["label_quality"], expit(issues["mean_margin"]), rtol=1e-14)
     assert set(np.round(issues["wrong_share"] * 3, 9)) <= {0, 1, 2, 3}
 
-    experiment, _ = small(epochs=3)._prepared(x, given, None, None, None)
+    experiment, _ = small(epochs=3)._prepared(x, given, None, None, None, None, "leave-out")
     method, batches = experiment.method.train(), experiment.train
     margins = []
     with seeding.seeded(experiment.config.seed, "network"):
