@@ -83,10 +83,7 @@ def samples_of(
         suggested = np.where(predicted == given, -1, predicted)
         probability = np.full(len(given), np.nan)
         if "margin" in issues.columns:
-            margin = _numbers(issues, "margin")
-            # At the lowest margin that is kept the other class is all but certain.
-            log = np.where(margin <= -30, 0, -_numbers(issues, "loss") - margin)
-            probability = np.where(suggested < 0, np.nan, np.exp(np.minimum(log, 0)))
+            probability = np.where(suggested < 0, np.nan, best_other(issues))
     absent = np.full(len(given), np.nan)
     return Samples(
         ids=ids,
@@ -102,6 +99,16 @@ def samples_of(
         looks=handed.looks.rows(rows),
         noise=noise,
     )
+
+
+def best_other(issues: "pd.DataFrame") -> np.ndarray:
+    """Return ``(n,)`` probabilities of the best other class than the given, by loss and margin.
+
+    At the lowest margin that is kept, -30 nats, that class is all but certain.
+    """
+    margin = _numbers(issues, "margin")
+    log = np.where(margin <= -30, 0, -_numbers(issues, "loss") - margin)
+    return np.exp(np.minimum(log, 0))
 
 
 def handed_over(x: Any, image_shape: tuple[int, ...] | None, label_column: str | None) -> Handed:

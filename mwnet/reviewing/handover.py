@@ -12,6 +12,7 @@ import numpy as np
 from mwnet.core import files
 from mwnet.core.arguments import entry, location
 from mwnet.core.errors import UserError, reason
+from mwnet.reviewing.near import components
 from mwnet.reviewing.samples import Listed, of_memory
 
 if TYPE_CHECKING:
@@ -80,15 +81,6 @@ def neighbours(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, distances
 
 
-def _directions(features: np.ndarray) -> np.ndarray:
-    """``(n, k)`` strongest directions, as many as are looked for neighbours in."""
-    from sklearn.decomposition import PCA
-
-    flat = features.reshape(len(features), -1)
-    count = min(DIRECTIONS, *flat.shape)
-    return PCA(count, svd_solver="randomized", random_state=0).fit_transform(flat)
-
-
 def _frame(listed: Listed) -> "pd.DataFrame":
     """What is said about the labels, the map and the samples, a row each."""
     import pandas as pd
@@ -102,7 +94,7 @@ def _frame(listed: Listed) -> "pd.DataFrame":
         "is_label_issue": issues["is_label_issue"].to_numpy(dtype=bool),
         "confidence": listed.confidence,
     }
-    strongest = _directions(listed.features)
+    strongest = components(listed.features, DIRECTIONS)
     second = strongest[:, 1] if strongest.shape[1] > 1 else np.zeros(len(strongest))
     rows, distances = neighbours(strongest)
     columns |= {"x": strongest[:, 0], "y": second}
@@ -132,7 +124,7 @@ def _spotlight(listed: Listed, path: Path) -> dict[Path, bytes]:
     frame = _frame(listed)
     ids = frame["id"].to_numpy()
     frame["neighbors"] = [", ".join(ids[near["ids"]]) for near in frame["neighbors"]]
-    frame["embedding"] = list(_directions(listed.features))
+    frame["embedding"] = list(components(listed.features, DIRECTIONS))
     return _parquet(frame, path)
 
 

@@ -84,7 +84,7 @@ class Chosen:
         rows = np.unique(np.concatenate([self.reviewed, *self.pools.values(), self.background]))
         features = samples.features(rows).astype(np.float32)
         wide = features.shape[1] > WIDTH
-        return Points(rows, _components(features, WIDTH) if wide else features)
+        return Points(rows, components(features, WIDTH) if wide else features)
 
     def beside(self, samples: Samples, points: Points) -> Shown:
         """Find the nearest samples of the given and of the suggested class."""
@@ -117,7 +117,7 @@ def flat(points: np.ndarray, *, umap: bool) -> np.ndarray:
 
         places = np.asarray(umap_learn.UMAP(random_state=0).fit_transform(points))
     else:
-        places = _components(points, 2)
+        places = components(points, 2)
         if places.shape[1] < 2:
             places = np.hstack([places, np.zeros((len(places), 2 - places.shape[1]))])
     low, high = np.quantile(places, (0.01, 0.99), axis=0)
@@ -132,8 +132,8 @@ def _nearest(points: np.ndarray, pool: np.ndarray, count: int) -> np.ndarray:
     return torch.cat(near).numpy()
 
 
-def _components(features: np.ndarray, width: int) -> np.ndarray:
-    """Return the first principal components of ``(n, d)`` features."""
+def components(features: np.ndarray, width: int) -> np.ndarray:
+    """Return ``(n, width)``, the first principal components of ``(n, d)`` features."""
     if len(features) < 2:
         return features[:, :width]
     rows = np.random.default_rng(0).permutation(len(features))[:FITTED]
