@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mwnet.bilevel import BilevelStep, endless
     from mwnet.bilevel.public import StepReport
     from mwnet.detection import metrics
-    from mwnet.estimator import MWNetClassifier, find_label_issues
+    from mwnet.estimator import MWNetClassifier
+    from mwnet.finding import find_label_issues
     from mwnet.loading import load
     from mwnet.losses import LOSSES
     from mwnet.methods import METHODS
@@ -35,7 +36,7 @@ _HOMES = {
     "StepReport": "mwnet.bilevel.public",
     "endless": "mwnet.bilevel",
     "MWNetClassifier": "mwnet.estimator",
-    "find_label_issues": "mwnet.estimator",
+    "find_label_issues": "mwnet.finding",
     "hand_over": "mwnet.reviewing.handover",
     "Run": "mwnet.runs.opened",
     "load": "mwnet.loading",

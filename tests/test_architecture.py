@@ -15,7 +15,7 @@ ORDER = (
     "runs", "reviewing", "search", "reproduce",
 )  # fmt: skip
 LEAVES = ("models", "noise")
-PUBLIC = {"__init__", "__main__", "estimator", "loading", "analysis", "benchmark"}
+PUBLIC = {"__init__", "__main__", "estimator", "finding", "loading", "analysis", "benchmark"}
 LINES = 300
 LONGER = {"estimator.py": "its parameters and their meaning take half of it"}
 
