@@ -96,6 +96,8 @@ class Method(nn.Module):
     """Cost of a step in forward passes of one network for one batch; a backward counts two."""
 
     learner: Learner
+    fell_back: bool = False
+    """Whether the method found that its weights do harm, and went back to weights of 1."""
 
     def __init__(self, *phases: Phase) -> None:
         super().__init__()
@@ -124,11 +126,6 @@ class Method(nn.Module):
         """Return the first epoch of a phase, counted from 0."""
         names = [phase.name for phase in self.phases]
         return sum(phase.epochs for phase in self.phases[: names.index(name)])
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether the method found that its weights do harm, and went back to weights of 1."""
-        return False
 
     @property
     def network(self) -> nn.Module:

@@ -117,7 +117,6 @@ class CrossFit(Method):
             "said": torch.zeros(n, classes),
             "shares": torch.ones(1),
             "judges": torch.ones(1),
-            "weights_hurt": torch.tensor(False),
         }
         for name, value in sums.items():
             self.register_buffer(name, value)
@@ -128,18 +127,12 @@ class CrossFit(Method):
         self.said: Tensor
         self.shares: Tensor
         self.judges: Tensor
-        self.weights_hurt: Tensor
         self.forests = nn.ModuleList()
 
     @property
     def learner(self) -> Learner:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The networks that train now, side by side, with their optimizer."""
         return self.first if self.phase == self.FIRST or self.fell_back else self.second
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether the learnt weights did harm, so that the first round stands."""
-        return bool(self.weights_hurt)
 
     @property
     def network(self) -> nn.Module:
@@ -225,7 +218,7 @@ class CrossFit(Method):
         again = self._grow(self.weight_net(self.features[ids]))
         gain = given_probability(again, labels) - given_probability(first, labels)
         if gain.mean() < -2 * gain.std() / math.sqrt(len(ids)):
-            self.weights_hurt.fill_(True)
+            self.fell_back = True
             self._grow(torch.ones_like(gain))
             return
         self.said[ids] = F.log_softmax((first + again) / 2, -1)
@@ -277,7 +270,7 @@ class CrossFit(Method):
     def label_quality(self, logits: Tensor, labels: Tensor, index: Tensor) -> dict[str, Tensor]:
         own = torch.sigmoid(log_margin(F.log_softmax(logits, -1), labels))
         features = self.features[index]
-        known = features.any(1) & ~self.weights_hurt
+        known = features.any(1) & (not self.fell_back)
         weight = torch.where(known, self.weight_net(features), 1.0)
         return {"own": own, "weight": weight}
 
@@ -285,11 +278,13 @@ class CrossFit(Method):
         return {
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "engine": self.engine.state_dict(),
+            "fell_back": self.fell_back,
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.engine.load_state_dict(state["engine"])
+        self.fell_back = state["fell_back"]
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
         """Restore a checkpoint, whose forests may be there or not yet."""
