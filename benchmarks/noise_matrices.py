@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from mwnet.noise import NOISES, instance, pmd
-from mwnet.runs.figures import figure
+from mwnet.runs.canvas import figure
 
 RATE = 0.4
 CIFAR10 = ("plane", "auto", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -33,7 +33,7 @@ from mwnet.core.memory import keep_freed_memory
 from mwnet.core.processes import Workers
 from mwnet.losses.loss_file import read_loss
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import figure
+from mwnet.runs.canvas import figure
 from mwnet.search.tasks import HAND_MADE, Job, Loss, Score, Task
 
 _task: list[Task] = []

@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.common import train
 from mwnet.builders.experiment import build
 from mwnet.config.flags import parse_training
-from mwnet.runs.figures import figure, weight_curve_on
+from mwnet.runs.canvas import figure
+from mwnet.runs.figures import weight_curve_on
 
 VARIANTS = {
     "MW-Net: CE, clean meta labels": [],

@@ -22,7 +22,7 @@ from mwnet.reproduce.claims.base import (
     verdict,
 )
 from mwnet.reproduce.claims.command import main
-from mwnet.runs.figures import figure
+from mwnet.runs.canvas import figure
 
 Capture = pytest.CaptureFixture[str]
 SMALL = {"dataset": "digits", "epochs": 2, "model_options": {"width": 8}, "device": "cpu"}

@@ -1,6 +1,7 @@
 """Forests of decision trees, which judge each label by the trees that have not seen it."""
 
 import math
+import multiprocessing
 from typing import Any, Literal
 
 import numpy as np
@@ -98,7 +99,7 @@ class Forest(Fitted):
             bootstrap=True,
             max_samples=sample,
             oob_score=lambda y, predicted: 0.0,  # only the votes behind it are wanted
-            n_jobs=torch.get_num_threads(),
+            n_jobs=_threads(),
             random_state=seed % 2**32,
         )
         array, given = x.flatten(1).cpu().numpy(), labels.cpu().numpy()
@@ -145,3 +146,14 @@ class Forest(Fitted):
             right = x.gather(1, self.column[node]) > self.threshold[node]
             node = self.below[node, right.long()].long()
         return self.values[node].mean(1)
+
+
+def _threads() -> int:
+    """Threads that grow trees: all CPUs, or in one of several processes as many as torch has.
+
+    They never wait for each other in the middle of a tree, so a busy machine does not lock them up.
+    """
+    from joblib import cpu_count
+
+    alone = multiprocessing.parent_process() is None
+    return cpu_count() if alone else torch.get_num_threads()

@@ -1,61 +1,20 @@
-"""The pictures of a run. Drawn without pyplot, so no global state and no display is needed."""
+"""The pictures of a run."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-from mwnet.core import files
 from mwnet.core.names import short_names
 from mwnet.detection import Scored
+from mwnet.runs.canvas import NEUTRAL, RIGHT, WRONG, Margins, figure
 
-# Blue and orange of Okabe and Ito's palette: told apart by everyone, also in grey.
-RIGHT, WRONG, NEUTRAL = "#0072b2", "#d55e00", "#555555"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's colours, to tell several things apart."""
 NAMED = 100
 """Classes, at most, that have their names at the axes of ``labels.png``."""
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 130,
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
-
-
-@contextmanager
-def figure(path: Path, width: float, height: float, columns: int = 1, rows: int = 1) -> Iterator:
-    """A figure with its axes, written to ``path`` when the block ends well."""
-    with matplotlib.rc_context(STYLE):
-        canvas = Figure(figsize=(width, height), layout="constrained")
-        yield canvas, canvas.subplots(rows, columns, squeeze=False).ravel()
-        with files.atomic(path) as file:
-            canvas.savefig(file, format="png")
-
-
-def panels(count: int) -> tuple[int, int]:
-    """Columns and rows of a figure with some panels: one line of up to three, else two."""
-    return (count, 1) if count <= 3 else ((count + 1) // 2, 2)
-
-
-def without(axes: Iterable[Axes]) -> None:
-    """Leave out the panels that stay empty."""
-    for axis in axes:
-        axis.set_axis_off()
 
 
 def draw_all(
@@ -93,7 +52,7 @@ def weight_curve(
     path: Path, scored: Scored, clean: np.ndarray | None, *, by_loss: bool = True
 ) -> None:
     """The weight against the loss, over the density of the losses."""
-    with figure(path, 6.2, 4.2) as (_, (axes,)):
+    with figure(path, 6.2, 4.2, margins=Margins(right=0.75)) as (_, (axes,)):
         weight_curve_on(axes, scored, clean, by_loss=by_loss)
 
 
@@ -131,7 +90,7 @@ def weight_curve_on(
 
 def quality_histogram(path: Path, scored: Scored, clean: np.ndarray | None) -> None:
     """How the label-quality score separates right from wrong labels."""
-    with figure(path, 6.2, 3.8) as (_, (axes,)):
+    with figure(path, 6.2, 3.8, margins=Margins()) as (_, (axes,)):
         bins = np.linspace(0, max(float(scored.quality.max()), 1e-9), 41).tolist()
         for label, color, part in _groups(clean, len(scored.quality)):
             axes.hist(scored.quality[part], bins=bins, color=color, alpha=0.6, label=label)
@@ -152,7 +111,7 @@ def _reported(clean: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def detection_curves(path: Path, scored: Scored, clean: np.ndarray) -> None:
     """ROC and precision-recall curves of finding the wrong labels, for each score."""
-    with figure(path, 9, 4.2, columns=2) as (_, (roc, precision)):
+    with figure(path, 9, 4.2, columns=2, margins=Margins()) as (_, (roc, precision)):
         styles = {"label_quality": "-", "own": "--", "loss": ":"}
         for name, color in zip(styles, (RIGHT, WRONG, NEUTRAL), strict=True):
             values = scored.scores()[name]
@@ -189,7 +148,8 @@ def training_curves(path: Path, history: list[dict[str, Any]]) -> None:
     """Losses, accuracy, detection AUC and weights over the epochs."""
     epochs = [line["epoch"] for line in history]
     marker = "o" if len(epochs) < 3 else None
-    with figure(path, 9, 6.4, columns=2, rows=2) as (_, (losses, accuracy, auc, weights)):
+    panels = figure(path, 9, 6.4, columns=2, rows=2, margins=Margins())
+    with panels as (_, (losses, accuracy, auc, weights)):
 
         def curve(axes: Axes, values: list, label: str, color: str, style: str = "-") -> None:
             known = [np.nan if value is None else value for value in values]

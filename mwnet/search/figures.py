@@ -11,7 +11,7 @@ from torch import Tensor
 from mwnet.losses import LOSSES
 from mwnet.losses.loss_file import TaylorLoss
 from mwnet.losses.taylor import taylor
-from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure
+from mwnet.runs.canvas import NEUTRAL, RIGHT, WRONG, figure
 
 if TYPE_CHECKING:
     from mwnet.search.loop import Compared, Generation

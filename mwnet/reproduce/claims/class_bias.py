@@ -32,7 +32,7 @@ from mwnet.reproduce.claims.class_accuracy import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure
+from mwnet.runs.canvas import NEUTRAL, RIGHT, WRONG, figure
 
 
 def watch(experiment: Experiment, _: Scored) -> dict[str, Any]:

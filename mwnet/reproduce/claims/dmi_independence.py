@@ -32,7 +32,7 @@ from mwnet.reproduce.claims.information import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import RIGHT, WRONG, figure
+from mwnet.runs.canvas import RIGHT, WRONG, figure
 
 PERMUTATIONS = 200
 DRAWS = 10

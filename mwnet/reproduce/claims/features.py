@@ -30,7 +30,7 @@ from mwnet.reproduce.claims.base import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import figure, panels, without
+from mwnet.runs.canvas import figure, panels, without
 
 SAMPLES, NEIGHBOURS, PANELS = 2000, 10, 6
 ORDER = ("CE", "FW", "Taylor")

@@ -26,7 +26,7 @@ from mwnet.reproduce.claims.base import (
     verdict,
 )
 from mwnet.reproduce.document import markdown_table
-from mwnet.runs.figures import PALETTE, RIGHT, WRONG, figure
+from mwnet.runs.canvas import PALETTE, RIGHT, WRONG, figure
 
 DRAWS = 10
 """Random target classes for each run."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from mwnet.losses import LOSSES, OF_BATCH, STATEFUL
 from mwnet.reproduce.claims.base import LI, Analysis, Finding, Runs, verdict
 from mwnet.reproduce.document import markdown_table
-from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure
+from mwnet.runs.canvas import NEUTRAL, RIGHT, WRONG, figure
 
 CLASSES = 10
 """In the picture and in the comparison of losses; the closed forms hold for any number."""

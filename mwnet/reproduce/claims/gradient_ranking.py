@@ -26,7 +26,7 @@ from mwnet.reproduce.claims.base import (
 from mwnet.reproduce.claims.features import PANELS, head, some
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure, panels, without
+from mwnet.runs.canvas import NEUTRAL, RIGHT, WRONG, figure, panels, without
 
 SAMPLES = 1000
 NORMS = ("last layer, L1", "last layer, L2", "all parameters, L1", "all parameters, L2")

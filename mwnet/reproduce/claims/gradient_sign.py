@@ -31,7 +31,7 @@ from mwnet.reproduce.claims.base import (
 from mwnet.reproduce.claims.gradient_magnitude import LEFT_OUT, PURE, logit_gradients
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import RIGHT, WRONG, figure
+from mwnet.runs.canvas import RIGHT, WRONG, figure
 
 ZERO = 1e-12
 """What is smaller counts as zero: gradients are of the order of 1, in float64."""

@@ -13,7 +13,7 @@ from mwnet.losses.loss_file import TaylorLoss, read_loss
 from mwnet.losses.taylor import taylor
 from mwnet.reproduce.claims.base import GAO, Analysis, Finding, Runs
 from mwnet.reproduce.document import markdown_table
-from mwnet.runs.figures import PALETTE, figure
+from mwnet.runs.canvas import PALETTE, figure
 
 CLASSES = (2, 10)
 """The paper draws two classes; the found losses come from data of ten."""

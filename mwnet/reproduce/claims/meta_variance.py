@@ -25,7 +25,7 @@ from mwnet.reproduce.claims.base import (
 )
 from mwnet.reproduce.claims.meta_gradients import contributions_of
 from mwnet.reproduce.document import markdown_table
-from mwnet.runs.figures import NEUTRAL, RIGHT, WRONG, figure
+from mwnet.runs.canvas import NEUTRAL, RIGHT, WRONG, figure
 
 RATES = (0.0, 0.2, 0.4, 0.6, 0.8)
 SIZES = (1, 4, 16, 64, 256)

@@ -22,7 +22,7 @@ from mwnet.reproduce.claims.information import (
     without_noise,
 )
 from mwnet.reproduce.document import markdown_table
-from mwnet.runs.figures import PALETTE, figure
+from mwnet.runs.canvas import PALETTE, figure
 
 DRAWS = 20
 

@@ -19,7 +19,7 @@ from mwnet.reproduce.claims.base import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import PALETTE, figure
+from mwnet.runs.canvas import PALETTE, figure
 
 FOUND = "Taylor"
 USUAL = "the recipe's weight decay"

@@ -24,7 +24,7 @@ from mwnet.reproduce.claims.base import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import NEUTRAL, PALETTE, figure
+from mwnet.runs.canvas import NEUTRAL, PALETTE, figure
 
 NEAR = 0.005
 """Rates are printed with two digits: 0.67 stands for two thirds, on whichever side it lies."""

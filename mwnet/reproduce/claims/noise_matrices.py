@@ -13,7 +13,7 @@ from mwnet.core.seeding import generator
 from mwnet.noise import NOISES, corrupt
 from mwnet.reproduce.claims.base import GHOSH, Analysis, Finding, Runs
 from mwnet.reproduce.document import markdown_table
-from mwnet.runs.figures import figure
+from mwnet.runs.canvas import figure
 
 CLASSES, RATE = 5, 0.4  # those of the paper's figure
 SEEDS = range(5)

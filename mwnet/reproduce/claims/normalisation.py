@@ -23,7 +23,7 @@ from mwnet.reproduce.claims.loss_shapes import shipped
 from mwnet.reproduce.claims.noise_levels import SETTINGS, parted
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import NEUTRAL, PALETTE, figure
+from mwnet.runs.canvas import NEUTRAL, PALETTE, figure
 from mwnet.search.space import Space
 
 CLASSES = 10

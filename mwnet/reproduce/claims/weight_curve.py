@@ -27,7 +27,7 @@ from mwnet.reproduce.claims.base import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import figure
+from mwnet.runs.canvas import figure
 
 POINTS = 41
 

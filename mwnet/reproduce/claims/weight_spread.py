@@ -22,7 +22,7 @@ from mwnet.reproduce.claims.base import (
 )
 from mwnet.reproduce.document import markdown_table
 from mwnet.reproduce.tables.statistics import spread
-from mwnet.runs.figures import PALETTE, figure
+from mwnet.runs.canvas import PALETTE, figure
 
 ROBUST, CLEAN = "RMNW-Net", "MW-Net*"
 

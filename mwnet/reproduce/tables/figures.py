@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from mwnet.reproduce.tables.records import Record
 from mwnet.reproduce.tables.statistics import Ranks
 from mwnet.reproduce.tables.table import Table
-from mwnet.runs.figures import figure
+from mwnet.runs.canvas import figure
 from mwnet.runs.folder import METRICS, RunFolder
 
 log = logging.getLogger(__name__)
