@@ -31,13 +31,13 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
         config, resume = parse(argv, program, mode)
         # Only now, so that --help and a wrong flag need no torch.
-        from mwnet.core import dynamo
+        from mwnet.core import compiler
         from mwnet.core.launch import launched, leads
         from mwnet.core.memory import keep_freed_memory
 
         keep_freed_memory()
         if not getattr(config, "compile", False):
-            dynamo.defer()
+            compiler.defer()
         if launched() and (isinstance(config, SearchConfig) or config.seeds > 1):
             raise UserError("a search and `seeds` above 1 are for one process: leave torchrun out")
         if isinstance(config, SearchConfig):

@@ -30,12 +30,13 @@ def test_the_main_command_imports_what_it_uses(tmp_path: Path) -> None:
     for slow in (
         "sklearn",
         "pandas",
-        "scipy.stats",
-        "scipy.optimize",
+        "scipy",
         "torch._dynamo.convert_frame",
+        "sympy",
+        "torch._decomp.decompositions_for_jvp",
     ):
         assert slow not in found, slow
-    assert len(found) < 2600
+    assert len(found) < 1920
 
 
 def test_help_imports_no_torch() -> None:
@@ -46,13 +47,13 @@ def test_help_imports_no_torch() -> None:
 
 COMPILED = """
 import torch
-from mwnet.core import dynamo
-dynamo.defer()
+from mwnet.core import compiler
+compiler.defer()
 weight = torch.nn.Parameter(torch.ones(3))
 optimizer = torch.optim.SGD([weight], lr=0.1)
 weight.sum().backward()
 optimizer.step()
-assert not dynamo.is_imported()
+assert not compiler.is_imported()
 assert torch.allclose(weight, torch.full((3,), 0.9))
 """
 
@@ -64,10 +65,13 @@ assert torch.allclose(weight, torch.full((3,), 0.9))
         "import torch._dynamo.config as config; assert config.cache_size_limit",
         "from torch._dynamo import allow_in_graph; assert callable(allow_in_graph)",
         "with torch.compiler.set_stance('force_eager'): pass",
+        "from torch.fx.experimental.symbolic_shapes import ShapeEnv, expect_true, sym_eq\n"
+        "assert expect_true(sym_eq(torch.Size([2]), torch.Size([2]))); ShapeEnv()\n"
+        "assert torch.compile(lambda x: x * 2, dynamic=True)(torch.ones(3)).sum() == 6",
     ],
 )
 def test_the_compiler_is_there_when_it_is_wanted(use: str) -> None:
-    code = COMPILED + use + "\nassert dynamo.is_imported()\noptimizer.step()"
+    code = COMPILED + use + "\nassert compiler.is_imported()\noptimizer.step()"
     assert "torch._dynamo.convert_frame" in modules_of(code)
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mwnet.core import dynamo
+from mwnet.core import compiler
 
 
 def as_written() -> AbstractContextManager[Any]:
     """Return a context within which compiled functions run as written."""
-    if not dynamo.is_imported():  # then nothing is compiled
+    if not compiler.is_imported():  # then nothing is compiled
         return nullcontext()
     return torch.compiler.set_stance("force_eager")
 

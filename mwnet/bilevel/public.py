@@ -22,7 +22,6 @@ from mwnet.bilevel.checks import (
 from mwnet.bilevel.choice import ENGINES, FAST, EngineChoice
 from mwnet.bilevel.inputs import Input
 from mwnet.bilevel.step import Bilevel, bilevel_step
-from mwnet.bilevel.tangents import load_rules
 from mwnet.bilevel.weighting import NORMALISATIONS, WeightNet, papers_optimizer
 from mwnet.core.arguments import count, entry, rate, switch, whole
 from mwnet.core.errors import UserError
@@ -152,8 +151,6 @@ class BilevelStep:
                     f"{inner_steps}: take `engine='higher'`"
                 )
             engine = "higher"
-        if engine != "higher":
-            load_rules()
         check_optimizer(network, optimizer, virtual_step)
         check_weight_net(weight_net, weight_optimizer)
         if weight_net is None:

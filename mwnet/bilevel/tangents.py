@@ -71,12 +71,6 @@ def tangent(
         return torch.zeros_like(value) if slope is None else slope
 
 
-def load_rules() -> None:
-    """Let torch compile its forward-mode rules (0.3 s) now instead of in the first step."""
-    with forward_ad.dual_level():
-        forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
-
-
 class _Rules(TorchFunctionMode):
     """Takes the rules of this module where there is one."""
 

@@ -7,7 +7,6 @@ from torch.optim import Adam, Optimizer
 
 from mwnet.bilevel import EngineChoice
 from mwnet.bilevel.cuda_graphs import Captured
-from mwnet.bilevel.tangents import load_rules
 from mwnet.bilevel.weighting import NORMALISATIONS, papers_optimizer
 from mwnet.builders.hyper import bound
 from mwnet.builders.losses import Sizes, pure_loss, training_loss
@@ -101,8 +100,6 @@ def weighting(
     options: TrainingOptions, sizes: Sizes, precision: str | None, queue: ConfidentBatches | None
 ) -> Weighting:
     """Build what methods with a meta-gradient share."""
-    if options.engine != "higher":
-        load_rules()
 
     def weight_optimizer(weight_net: nn.Module) -> Optimizer:
         rate, decay = options.weight_net_lr, options.weight_net_weight_decay

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from mwnet.data.tables.cells import empty
 from mwnet.data.tables.columns import Column, Table
@@ -141,6 +140,8 @@ class Usual:
             rest = np.flatnonzero(missing)
         else:
             rest = np.arange(len(values))
+        from scipy.special import ndtri  # pictures and texts need no scipy
+
         known_far: dict[tuple[int, str | None], float] = {}
         for row in rest:
             told = (int(given[row]), None if missing[row] else str(values[row]))

@@ -234,7 +234,10 @@ def confusion_on(
     if count <= 15:
         for (row, column), number in np.ndenumerate(counts):
             color = "white" if number > counts.max() / 2 else "black"
-            axes.text(column, row, str(number), ha="center", va="center", color=color, size=8)
+            cell = axes.text(
+                column, row, str(number), ha="center", va="center", color=color, size=8
+            )
+            cell.set_in_layout(False)  # it is within the axes: no need to measure it
     axes.set_xlabel("given label")
     axes.set_ylabel(f"{what} label")
     axes.set_title(title, parse_math=False)

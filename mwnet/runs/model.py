@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load, save
-from scipy.sparse import issparse
 from torch import Tensor, nn
 
 from mwnet.builders.experiment import Experiment
@@ -110,7 +109,7 @@ class TrainedModel:
             x = features_of_photos(list(map(Path, x)), self.extractor)
         elif hasattr(x, "iloc"):
             x = x.to_numpy()
-        array = x.toarray() if issparse(x) else np.asarray(x)
+        array = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
         if array.dtype.kind not in "iufb":
             raise UserError(f"`X` must hold numbers, got {array.dtype}")
         if array.dtype != np.uint8:
@@ -134,7 +133,7 @@ class TrainedModel:
             return channels_first(preparation.transform(x))
         names = list(preparation.names)
         if not hasattr(x, "iloc"):
-            array = x.toarray() if issparse(x) else np.asarray(x)
+            array = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
             if array.ndim == 1 and len(names) == 1:
                 array = array[:, None]
             if array.ndim != 2 or array.shape[1] != len(names):
