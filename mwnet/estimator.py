@@ -5,6 +5,7 @@ import logging
 import math
 import numbers
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -483,9 +484,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
 
     def _columns(self, frame: Any, *, reset: bool) -> None:
         """Remember the names of the columns, or compare them, as scikit-learn does."""
-        twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+        names = Counter(str(name) for name in frame.columns)
+        twice = sorted(name for name, count in names.items() if count > 1)
         if twice:
             raise UserError(f"`X` has more than one column {', '.join(map(repr, twice))}")
+        if len({isinstance(name, str) for name in frame.columns}) > 1:  # scikit-learn takes no mix
+            frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
         with naming("X"):
             validate_data(self, frame, skip_check_array=True, reset=reset)
 

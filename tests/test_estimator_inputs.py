@@ -94,3 +94,13 @@ def test_a_missing_text_is_named() -> None:
     with pytest.raises(ValueError, match="list of texts, but sample 0 is no text"):
         as_table([None, "a text", "another"])
     assert as_table([Path("a.jpg")]) is None
+
+
+def test_columns_may_be_named_by_words_and_numbers() -> None:
+    named = FRAME.set_axis([0, "a", ("b", 1)], axis=1)
+    plain = FRAME.set_axis(["0", "a", "('b', 1)"], axis=1)
+    classifier = fitted(named, Y)
+    assert list(classifier.feature_names_in_) == list(plain.columns)
+    assert np.array_equal(classifier.predict_proba(named), classifier.predict_proba(plain))
+    with pytest.raises(ValueError, match="`X` has more than one column '0'"):
+        fitted(FRAME.set_axis([0, "0", "b"], axis=1), Y)

@@ -181,3 +181,23 @@ def test_numbers_that_a_parquet_calls_categories_are_some(tmp_path: Path) -> Non
     data = load_table(path)
     assert data.table is not None
     assert [column.kind for column in data.table.columns] == ["category", "numeric"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "noticed"),
+    [
+        ([*range(20), -999, -999, -999], ["'a' has -999 in 3 cells"]),
+        ([*range(20), 999, 999, 999, -99, -99, -99], ["'a' has -99 in", "'a' has 999 in"]),
+        ([*range(0, 2000, 100), -99, -99, -99], []),  # as near as the others are to each other
+        ([*range(20), -999, -999], []),  # twice may be chance
+        ([*range(20), -500, -500, -500], []),
+        ([-999] * 20, []),  # there is no other number
+    ],
+)
+def test_numbers_that_may_stand_for_a_missing_cell(numbers: list, noticed: list[str]) -> None:
+    table = features_of(pd.DataFrame({"a": numbers, "b": np.arange(len(numbers)) / 7}))
+    found = [note for note in table.notes if "far from its other numbers" in note]
+    assert len(found) == len(noticed)
+    assert all(note.startswith(start) for note, start in zip(found, noticed, strict=True))
+    if noticed:
+        assert table.columns[0].values.tolist() == numbers  # they are read as numbers

@@ -13,6 +13,7 @@ from mwnet.core.errors import UserError, nearest
 from mwnet.data.tables.cells import FEW_ROWS, Kind, empty, read_cells
 from mwnet.data.tables.reading import unique_names
 from mwnet.data.tables.spelling import AS_IT_IS, Mark, Spelling
+from mwnet.data.tables.stand_ins import stand_ins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def features_of(
         for column in found
         if column.name not in kept
     ]
-    return Table(tuple(used), (*notes, *_missing(used)))
+    return Table(tuple(used), (*notes, *_missing(used), *_stand_ins(used)))
 
 
 def of_numbers(x: np.ndarray, names: Sequence[str] | None = None) -> Table:
@@ -154,7 +155,7 @@ def of_numbers(x: np.ndarray, names: Sequence[str] | None = None) -> Table:
     values = x if x.dtype.kind == "f" else x.astype(np.float64)
     named = map(str, range(x.shape[1])) if names is None else names
     columns = [Column(name, "numeric", values[:, place]) for place, name in enumerate(named)]
-    return Table(tuple(columns), tuple(_missing(columns)))
+    return Table(tuple(columns), (*_missing(columns), *_stand_ins(columns)))
 
 
 def copies(table: Table, labels: np.ndarray) -> list[str]:
@@ -206,6 +207,11 @@ def _missing(columns: Sequence[Column]) -> list[str]:
         f"{total} missing cell{'s' * (total > 1)} in {names}: filled with the median or as a "
         "category of their own, and marked"
     ]
+
+
+def _stand_ins(columns: Sequence[Column]) -> list[str]:
+    numeric = [(each.name, each.values) for each in columns if each.kind == "numeric"]
+    return stand_ins([(name, values) for name, values in numeric if not np.isnan(values).all()])
 
 
 def read_column(
