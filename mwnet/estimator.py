@@ -2,53 +2,38 @@
 
 import json
 import logging
-import math
-import numbers
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from mwnet.builders.experiment import Experiment, build
-from mwnet.config.checks import validate
-from mwnet.config.schema import Config
 from mwnet.config.words import in_own_words, naming, own_words
 from mwnet.core import files
-from mwnet.core.arguments import location, mapping
+from mwnet.core.arguments import location
 from mwnet.core.errors import UserError
 from mwnet.core.plain import plain
 from mwnet.data.corrections import Review, review_of
 from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.inputs import as_photos, as_table, check_rows, unwrapped
 from mwnet.data.labels import look_alikes
-from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.remarks import remarks
-from mwnet.data.source import Source, channels_first
-from mwnet.data.split import default_meta_size
-from mwnet.data.tables.columns import Table, copies, features_of, of_numbers
+from mwnet.data.source import Source
+from mwnet.data.tables.columns import copies
 from mwnet.data.verdicts import words
 from mwnet.detection import health_of, noise_words, warnings_of
-from mwnet.methods import METHODS
+from mwnet.handing import check_columns, checked, handed, weights_of
+from mwnet.parameters import check_clean, check_meta, config_of
 from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.in_memory import train_in_memory
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import of_experiment
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +41,6 @@ CLASSIFIER = "classifier.json"
 FORMAT = 2
 CORRECTING = ("corrections", "unsure")
 """Arguments of ``fit`` that a run has as options."""
-NOT_OPTIONS = frozenset({"model", "random_state"})
-"""Parameters of the estimator that are not passed on as they are."""
 
 
 class MWNetClassifier(ClassifierMixin, BaseEstimator):
@@ -251,7 +234,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         if source.test_ids is None:  # then no samples are kept for testing
             source = replace(source, test_ids=torch.arange(0))
         with own_words({*self.get_params(deep=False), *CORRECTING}):
-            config = self._config(clean=False, count=len(rated), unsure=unsure)
+            config = config_of(self, clean=False, count=len(rated), unsure=unsure)
             network = None if isinstance(self.model, str) else self.model
             experiment = build(config, replace(source, truth=None), network)
             self.classes_ = np.array(source.classes)
@@ -277,15 +260,16 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         X = unwrapped(X)  # noqa: N806
         frame = as_table(X)
         if frame is not None and self.model_.preparation is not None:
-            self._columns(frame, reset=False)
+            check_columns(self, frame, reset=False)
             names = list(self.model_.preparation.names)
             if self._names() is None and {*map(str, frame.columns)}.isdisjoint(names):
                 X = frame.to_numpy()  # noqa: N806, trained on an array, whose columns have no names
             else:
                 return self.model_.predict_proba(frame)
         photos = as_photos(X)
-        checked = self._checked(X if photos is None else photos, reset=False)
-        return self.model_.predict_proba(checked)
+        return self.model_.predict_proba(
+            checked(self, X if photos is None else photos, reset=False)
+        )
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Predict ``(n,)`` class labels; see ``predict_proba``."""
@@ -367,9 +351,9 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"`model` must be a name or a function that builds a network, got {self.model!r}"
             )
-        clean_only = self._check_meta(x_meta, review)
+        clean_only = check_meta(self, x_meta, review)
         check_rows(x, y)
-        given = self._handed(x, x_meta)
+        given = handed(self, x, x_meta)
         if y is None:
             raise UserError("fit requires y to be passed, but the target y is None: give `y`")
         if isinstance(y, str):
@@ -388,12 +372,12 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             for note in copies(given.table, codes):
                 log.warning("%s", in_own_words(note, self.get_params(deep=False)))
         if weights is not None:
-            weights = _weights(weights, codes, classes)
+            weights = weights_of(weights, codes, classes)
         if (x_meta is None) != (y_meta is None):
             raise UserError("`X_meta` and `y_meta` go together: give both or neither")
         meta_ids, clean = None, x_meta is not None
         if clean:
-            self._check_clean()
+            check_clean(self)
             known = {label: code for code, label in enumerate(classes.tolist())}
             with naming("y_meta"):
                 more_codes = known_codes(y_meta, "y_meta", given.clean, known)
@@ -420,7 +404,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
             more = [f"X_meta, row {row}" for row in range(given.clean)]
             source = replace(source, names=(*map(str, index), *more), review=review)
         used = len(codes) if weights is None else int((weights > 0).sum())
-        config = self._config(clean or clean_only, used, unsure)
+        config = config_of(self, clean or clean_only, used, unsure)
         network = None if isinstance(self.model, str) else self.model
         return build(config, source, network), classes
 
@@ -434,147 +418,10 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         for note in remarks(source):
             log.warning("%s", note)
 
-    def _handed(self, x: Any, x_meta: Any) -> "_Handed":
-        """What the caller hands over, the clean samples after the noisy ones."""
-        frame = as_table(x)
-        if frame is not None:
-            frames = [frame]
-            if x_meta is not None:
-                clean = as_table(x_meta)
-                if clean is None:
-                    raise UserError("`X` is a table and `X_meta` is none: give both in one form")
-                frames.append(clean)
-            for place, one in enumerate(frames):
-                self._columns(one, reset=place == 0)
-            import pandas as pd
-
-            table = features_of(frame if x_meta is None else pd.concat(frames, ignore_index=True))
-            log.info("%s", table.counted())
-            for note in table.notes:
-                log.warning("%s", note)
-            sizes = [len(one) for one in frames]
-            return _Handed(torch.empty(len(table), 0, 1, 1), sizes[0], sum(sizes[1:]), table)
-        photos = as_photos(x)
-        if photos is None:
-            numbers = self._numbers(x, x_meta)
-            if numbers is not None:
-                return numbers
-        parts = [self._checked(x if photos is None else photos, reset=True)]
-        if x_meta is not None:
-            more = as_photos(x_meta)
-            parts.append(self._checked(x_meta if more is None else more, "X_meta", reset=False))
-            if parts[1].dtype != parts[0].dtype:  # pixels and numbers meet as numbers
-                parts = [part.astype(np.float32) for part in parts]
-        together = torch.from_numpy(np.concatenate(parts))
-        extractor = None if photos is None else DEFAULT
-        own = len(parts[0])
-        return _Handed(channels_first(together), own, len(together) - own, extractor=extractor)
-
-    def _numbers(self, x: Any, x_meta: Any) -> "_Handed | None":
-        """An array of ``(n, features)`` as the table that it is; None for images."""
-        parts = [self._checked(x, reset=True)]
-        if parts[0].ndim != 2:
-            return None
-        if x_meta is not None:
-            parts.append(self._checked(x_meta, "X_meta", reset=False))
-        together = np.concatenate(parts)
-        own = len(parts[0])
-        empty = torch.empty(len(together), 0, 1, 1)
-        return _Handed(empty, own, len(together) - own, of_numbers(together))
-
-    def _columns(self, frame: Any, *, reset: bool) -> None:
-        """Remember the names of the columns, or compare them, as scikit-learn does."""
-        names = Counter(str(name) for name in frame.columns)
-        twice = sorted(name for name, count in names.items() if count > 1)
-        if twice:
-            raise UserError(f"`X` has more than one column {', '.join(map(repr, twice))}")
-        if len({isinstance(name, str) for name in frame.columns}) > 1:  # scikit-learn takes no mix
-            frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-        with naming("X"):
-            validate_data(self, frame, skip_check_array=True, reset=reset)
-
-    def _check_meta(self, x_meta: Any, review: Review | None) -> bool:
-        """Refuse clean samples that the method does not look at, and a method without those.
-
-        Returns:
-            Whether the method takes clean samples alone.
-        """
-        wanted = METHODS.get(self.method) if isinstance(self.method, str) else None
-        clean_only = wanted is not None and wanted.meta == "clean"
-        if clean_only and x_meta is None and review is None:
-            raise UserError(
-                f"`method={self.method!r}` learns from clean samples: give `X_meta` and `y_meta`"
-            )
-        if wanted is not None and wanted.meta == "none" and x_meta is not None:
-            takes = ", ".join(name for name, one in METHODS.items() if one.meta != "none")
-            raise UserError(
-                f"`method={self.method!r}` has no meta set: leave `X_meta` out, or take one of "
-                f"{takes}"
-            )
-        return clean_only
-
-    def _check_clean(self) -> None:
-        """Refuse parameters that a clean meta set would leave without a meaning."""
-        if self.meta_size is not None:
-            raise UserError(
-                f"`meta_size={self.meta_size!r}` is for a meta set that is held out of `X`, and "
-                "`X_meta` is used as it is: leave one of them out"
-            )
-        if self.meta_source != "held-out":
-            raise UserError(
-                f"`meta_source={self.meta_source!r}` takes the meta set from `X`, and there is "
-                "`X_meta`: leave one of them out"
-            )
-
     def _names(self) -> tuple[str, ...] | None:
         """Names of the features, where ``X`` had some."""
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else tuple(map(str, names))
-
-    def _config(self, clean: bool, count: int, unsure: str) -> Config:
-        """The parameters as the options of a run."""
-        values = self.get_params(deep=False)
-        options = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
-        for name, value in options.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UserError(f"`{name}` got {value}: input should be a finite number")
-        for name in ("method_options", "model_options", "loss_options", "meta_loss_options"):
-            options[name] = mapping(options[name], name)
-        options["lr_milestones"] = _milestones(self.lr_milestones)
-        if isinstance(self.model, str):
-            options["model"] = self.model
-        if self.method == "auto":
-            options["method"] = "mwnet" if clean else "cross-fit"
-        if self.meta_size is None and options["method"] != "cross-fit":
-            options["meta_size"] = max(1, default_meta_size(count))  # also few samples need one
-        seed = {"seed": _seed(self.random_state), "unsure": unsure}
-        return validate({**options, **seed, "dataset": "memory", "meta_noisy": not clean})
-
-    def _checked(self, x: Any, name: str = "X", *, reset: bool) -> np.ndarray:
-        """Samples after scikit-learn's checks; images as float32 or uint8."""
-        with naming(name):
-            checked: Any = validate_data(
-                self,
-                x,
-                accept_sparse="csr",
-                allow_nd=True,
-                ensure_all_finite="allow-nan",
-                dtype=[np.float32, np.uint8, np.float64, np.int64, np.int32],
-                reset=reset,
-            )
-        array = checked.toarray() if hasattr(checked, "toarray") else np.asarray(checked)
-        if array.ndim > 4:
-            raise UserError(
-                f"`{name}` must be (n, features), (n, h, w) or (n, c, h, w), got {array.shape}"
-            )
-        if array.ndim == 2:  # a table, of any precision
-            return array
-        array = array if array.dtype == np.uint8 else array.astype(np.float32)
-        if np.isinf(array).any():
-            raise UserError(f"`{name}` has values that are infinite in float32")
-        if np.isnan(array).any():
-            raise UserError(f"`{name}` holds NaN: images have no missing pixels")
-        return array
 
     def _keep(self, experiment: Experiment, rated: Tensor, index: Any) -> None:
         """What is left of the training: the network, and scores of some samples."""
@@ -607,58 +454,3 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         )
         self.label_quality_ = self.label_issues_["label_quality"].to_numpy()
         self.sample_weight_ = self.label_issues_["weight"].to_numpy()
-
-
-@dataclass(frozen=True)
-class _Handed:
-    """What the caller hands over.
-
-    Attributes:
-        x: ``(n, c, h, w)`` samples, the clean ones last; without features where there is a table.
-        own: number of noisy samples.
-        clean: number of clean ones.
-        table: the features of a table.
-        extractor: name of the frozen network that photos went through.
-    """
-
-    x: Tensor
-    own: int
-    clean: int
-    table: Table | None = None
-    extractor: str | None = None
-
-
-def _seed(random_state: Any) -> int:
-    if random_state is None:
-        return secrets.randbits(31)
-    if isinstance(random_state, numbers.Integral):
-        return int(random_state)
-    try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError:
-        raise UserError(
-            "`random_state` must be a whole number from 0, a numpy.random.RandomState or None, got "
-            f"{random_state!r}"
-        ) from None
-
-
-def _milestones(epochs: Any) -> list[Any]:
-    if isinstance(epochs, (str, bytes, Mapping)) or not isinstance(epochs, Iterable):
-        raise UserError(f"`lr_milestones` must be a list of epochs, got {epochs!r}")
-    return list(epochs)
-
-
-def _weights(weights: Any, codes: np.ndarray, classes: np.ndarray) -> Tensor:
-    """``(n,)`` weights of the caller, checked."""
-    with naming("sample_weight"):
-        checked = _check_sample_weight(weights, codes[:, None]).astype(np.float64)
-    if not np.isfinite(checked).all() or (checked < 0).any() or not checked.any():
-        raise UserError("`sample_weight` must be finite, from 0, and above 0 for some samples")
-    empty = np.bincount(codes, checked > 0, len(classes)) == 0
-    if empty.any():
-        names = ", ".join(repr(label) for label in classes[empty].tolist())
-        raise UserError(
-            f"`sample_weight` is 0 for every sample of the class {names}: give some a weight "
-            "above 0, or leave the class out of `y`"
-        )
-    return torch.from_numpy(checked).float()

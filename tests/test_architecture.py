@@ -15,7 +15,10 @@ ORDER = (
     "runs", "reviewing", "search", "reproduce",
 )  # fmt: skip
 LEAVES = ("models", "noise")
-PUBLIC = {"__init__", "__main__", "estimator", "finding", "loading", "analysis", "benchmark"}
+PUBLIC = {
+    "__init__", "__main__", "estimator", "handing", "parameters", "finding", "loading", "analysis",
+    "benchmark",
+}  # fmt: skip
 LINES = 300
 LONGER = {"estimator.py": "its parameters and their meaning take half of it"}
 
