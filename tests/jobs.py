@@ -44,3 +44,8 @@ def waits(job: tuple[str, str]) -> str:
     while not end.exists():
         time.sleep(0.02)
     return begun.name
+
+
+def does(job: str | int) -> str | tuple[int, int, int]:
+    """What ``dies`` does with a word; the square of a number, of which 1 is a defect."""
+    return dies(job) if isinstance(job, str) else square(raises(job))

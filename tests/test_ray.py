@@ -7,24 +7,28 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jobs
 import pytest
 import tables
-from searches import QUICK, SMALL, TWO_TASKS, result, search
+from searches import TWO_TASKS, result, search
 
-import train
 from mwnet.core.cluster import RayWorkers
 from mwnet.core.cluster_start import QUIET
-from mwnet.core.errors import UserError
+from mwnet.core.errors import Interrupted, UserError
 from mwnet.core.scheduling import Place, scheduler
+from mwnet.reproduce.tables import runner
+from mwnet.reproduce.tables.cells import plan
+from mwnet.reproduce.tables.latex import latex
+from mwnet.reproduce.tables.records import records as records_of
+from mwnet.reproduce.tables.table import load_table
 from mwnet.search.log import Log
 
 pytest.importorskip("ray", reason="there is no Ray: pip install 'mwnet[ray]'")
 
-Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 CONNECT = socket.socket.connect
 OBJECTS = 80 * 2**20
@@ -85,27 +89,20 @@ def own_machine(no_network: None, monkeypatch: Patch) -> None:
 def test_results_are_those_of_processes(nodes: Nodes, tmp_path: Path) -> None:
     """And a job that ends its process is tried once more, without harm to the others."""
     nodes.two()
-    place = Place(None, nodes.address)
-    wanted = ["a", str(tmp_path / "marker"), "b", "always", *"cdefgh"]
-    with scheduler(jobs.dies, place) as workers:
-        results = dict(workers.results(wanted))
-        assert results == {n: None if job == "always" else job for n, job in enumerate(wanted)}
-        assert (tmp_path / "marker").exists()
-        assert dict(workers.results([])) == {}
+    marker = str(tmp_path / "marker")
+    wanted = ["a", marker, "b", "always", *range(2, 60)]
     handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
-    with RayWorkers(jobs.square, place, jobs.begin) as workers:
-        numbers = list(range(100))
-        found = dict(workers.results(numbers))
+    with scheduler(jobs.does, Place(None, nodes.address), jobs.begin) as workers:
+        results = dict(workers.results(wanted))
         assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
-    squares, prepared, processes = zip(*(found[n] or () for n in numbers), strict=True)
-    assert squares == tuple(n**2 for n in numbers)
+        assert dict(workers.results([])) == {}
+        with pytest.raises(ValueError, match="defect in job 1"):
+            list(workers.results([1]))
+    assert [results[n] for n in range(4)] == ["a", marker, "b", None]
+    squares, prepared, processes = zip(*(results[n] for n in range(4, 62)), strict=True)
+    assert squares == tuple(n**2 for n in range(2, 60))
     assert set(prepared) == {1}  # each process once
     assert os.getpid() not in processes
-    with (
-        RayWorkers(jobs.raises, place) as workers,
-        pytest.raises(ValueError, match="defect in job 1"),
-    ):
-        list(workers.results([0, 1, 2]))
 
 
 def test_what_a_lost_node_ran_is_run_again(
@@ -131,13 +128,12 @@ def test_what_a_lost_node_ran_is_run_again(
 
 
 def test_a_table_that_loses_a_node_is_that_of_one_process(
-    nodes: Nodes, tmp_path: Path, monkeypatch: Patch
+    nodes: Nodes, tmp_path: Path, monkeypatch: Patch, caplog: pytest.LogCaptureFixture
 ) -> None:
     nodes.two()
-    folders = tmp_path / "quiet", tmp_path / "cluster"
-    for folder in folders:
-        folder.mkdir()
-    assert tables.benchmark(tables.write(folders[0])) == 0
+    table = load_table(tables.write(tmp_path, seeds=[0, 1, 2]))
+    quiet, cluster = tmp_path / "quiet", tmp_path / "cluster"
+    assert runner.run_cells(plan(table, quiet), Place(1)) == []
     records: list[logging.LogRecord] = []
 
     def lose(record: logging.LogRecord) -> bool:
@@ -146,20 +142,17 @@ def test_a_table_that_loses_a_node_is_that_of_one_process(
             nodes.one()
         return True
 
-    logger = logging.getLogger("mwnet.reproduce.tables.runner")
-    monkeypatch.setattr(logger, "filters", [lose])
-    assert tables.benchmark(tables.write(folders[1]), "--ray", nodes.address, "--jobs", "4") == 0
+    caplog.set_level(logging.INFO, runner.log.name)
+    monkeypatch.setattr(runner.log, "filters", [lose])
+    assert runner.run_cells(plan(table, cluster), Place(4, nodes.address)) == []
     assert nodes.second is None
-    assert [record.getMessage()[:6] for record in records] == [f"[{n}/4] " for n in range(1, 5)]
-    for cell in tables.summaries(folders[0] / "out"):
+    assert [record.getMessage()[:6] for record in records] == [f"[{n}/6] " for n in range(1, 7)]
+    assert latex(table, records_of(table, quiet)) == latex(table, records_of(table, cluster))
+    for cell in plan(table, cluster):
+        assert cell.state() == "finished"
+        folder = quiet / cell.folder.relative_to(cluster)
         for name in SAME:
-            quiet, cluster = ((folder / "out" / cell / name).read_bytes() for folder in folders)
-            assert quiet == cluster, (cell, name)
-    quiet, cluster = ((folder / "out" / "table.tex").read_text() for folder in folders)
-    assert quiet == cluster
-    # Nothing is run again.
-    assert tables.benchmark(folders[1] / "small.yaml", "--ray", nodes.address) == 0
-    assert len(records) == 4
+            assert (folder / name).read_bytes() == (cell.folder / name).read_bytes(), (cell, name)
 
 
 def test_a_search_that_loses_a_node_is_that_of_one_process(
@@ -177,41 +170,35 @@ def test_a_search_that_loses_a_node_is_that_of_one_process(
             nodes.one()
 
     monkeypatch.setattr(Log, "add", lose)
-    argv = [flag for flag in (*QUICK, *SMALL, *small) if flag not in ("--workers", "1")]
-    out = tmp_path / "cluster"
-    assert train.main([*argv, "--ray", nodes.address, "--out", str(out)]) == 0
+    search(tmp_path / "cluster", *small, "--ray", nodes.address, "--workers", "2")
     assert nodes.second is None
-    assert result(out) == result(tmp_path / "quiet")
+    assert result(tmp_path / "cluster") == result(tmp_path / "quiet")
 
 
 def test_ctrl_c_writes_checkpoints_and_the_same_command_continues(
-    nodes: Nodes, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    nodes: Nodes, tmp_path: Path
 ) -> None:
-    folders = tmp_path / "quiet", tmp_path / "cluster"
-    for folder in folders:
-        folder.mkdir()
-    long = ["--epochs", "60", "--only", "row=RMNW-Net", "--seeds", "2"]
-    cell = tmp_path / "cluster/out/RMNW-Net/uniform-40/seed-0"
-    table = tables.write(folders[1])
+    rows = {"RMNW-Net": tables.TABLE["rows"]["RMNW-Net"]}
+    table = load_table(tables.write(tmp_path, rows=rows, seeds=[0, 1]))
+    table = replace(table, base={**table.base, "epochs": 20})
+    place, (first, second) = Place(1, nodes.address), plan(table, tmp_path / "cluster")
 
     def stop() -> None:
-        while not (cell / "last.pt").exists():
+        while not (first.folder / "last.pt").exists():
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=stop)
     thread.start()
-    command = ["--ray", nodes.address, "--jobs", "1", *long]
-    assert tables.benchmark(table, *command) == 130
+    with pytest.raises(Interrupted, match="the same command continues"):
+        runner.run_cells([first, second], place)
     thread.join()
-    assert "the same command continues" in capsys.readouterr().err
-    assert (cell / "last.pt").exists()
-    assert not (cell / "summary.json").exists()
-    assert tables.benchmark(table, *command) == 0
-    assert tables.benchmark(tables.write(folders[0]), *long) == 0
+    assert (first.state(), second.state()) == ("interrupted", "new")
+    assert runner.run_cells([first], place) == []
+    [quiet, _] = plan(table, tmp_path / "quiet")
+    assert runner.run_cells([quiet], Place(1)) == []
     for name in SAME:
-        quiet = (tmp_path / "quiet/out/RMNW-Net/uniform-40/seed-0" / name).read_bytes()
-        assert (cell / name).read_bytes() == quiet, name
+        assert (quiet.folder / name).read_bytes() == (first.folder / name).read_bytes(), name
 
 
 @pytest.mark.parametrize(
