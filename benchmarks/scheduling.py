@@ -2,11 +2,11 @@
 
     python -m benchmarks.scheduling [--cells 200] [--epochs 5] [--jobs 1000] [--processes 2]
 
-The first table hands out jobs that do nothing (`abs` of a number): seconds until the first result, jobs a second after
-that, and what one costs. Ray has it twice:
-each job a task, and batches of jobs, as the commands cut them. The second table trains cells of a
-table of digits, Meta-Weight-Net with an MAE meta loss on different seeds, one thread each, and says
-whether the label qualities are the same bytes.
+The first table hands out jobs that do nothing (`abs` of a number): seconds until the first result,
+jobs a second after that, and what one costs. Ray has it twice: each job a task, and batches of
+jobs, as the commands cut them. The second table trains cells of a table of digits, Meta-Weight-Net
+with an MAE meta loss on different seeds, one thread each, and says whether the label qualities are
+the same bytes.
 """
 
 import argparse
