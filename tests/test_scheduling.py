@@ -38,6 +38,7 @@ def work(run: object, **changes: object) -> Work:
     [
         (["--ray"], ["--ray=local"]),
         (["--ray", "small.yaml"], ["--ray=local", "small.yaml"]),
+        (["--ray", "none"], ["--ray=none"]),
         (["--ray", "auto", "a"], ["--ray=auto", "a"]),
         (["a", "--ray", "head:6379"], ["a", "--ray=head:6379"]),
         (["--ray=head:6379", "--jobs", "1"], ["--ray=head:6379", "--jobs", "1"]),

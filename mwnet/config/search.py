@@ -64,7 +64,7 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
         "search",
         None,
         "Run on Ray: the cluster at HOST:PORT or auto, or a Ray that is started here where no "
-        "address follows (docs/DISTRIBUTED.md).",
+        "address follows; none: processes (docs/DISTRIBUTED.md).",
         resumable=True,
     )
     task_cpus: float = option(

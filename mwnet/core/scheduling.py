@@ -19,6 +19,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 LOCAL = "local"
 """Ray's word for an instance of its own on this machine."""
+WORDS = (LOCAL, "auto", "none")
+"""What may stand for an address; with ``none`` a resumed search leaves Ray."""
 FLAGS = ("jobs", "ray", "task_cpus", "task_gpus")
 """What ``add_flags`` adds."""
 
@@ -126,7 +128,7 @@ def place_of(args: argparse.Namespace, jobs: int) -> Place:
     Raises:
         UserError: a number that is out of range.
     """
-    place = Place(args.jobs, args.ray, args.task_cpus, args.task_gpus)
+    place = Place(args.jobs, address_of(args.ray), args.task_cpus, args.task_gpus)
     if place.ray is not None:
         return place
     return Place(min(place.processes or _half(), max(1, jobs)))
@@ -145,10 +147,15 @@ def with_address(argv: Sequence[str]) -> list[str]:
     while rest:
         argument = rest.pop(0)
         if argument == "--ray":
-            follows = bool(rest) and (rest[0] in (LOCAL, "auto") or ":" in rest[0])
+            follows = bool(rest) and (rest[0] in WORDS or ":" in rest[0])
             argument = f"--ray={rest.pop(0) if follows else LOCAL}"
         found.append(argument)
     return found
+
+
+def address_of(ray: str | None) -> str | None:
+    """Return the address that an option names; None for no Ray."""
+    return None if ray == "none" else ray
 
 
 def _half() -> int:

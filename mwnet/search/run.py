@@ -11,7 +11,7 @@ import torch
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory
-from mwnet.core.scheduling import Place, scheduler
+from mwnet.core.scheduling import Place, address_of, scheduler
 from mwnet.core.signals import StopSignal
 from mwnet.runs.begin import run_folder
 from mwnet.search import report
@@ -127,10 +127,10 @@ def _identity(config: SearchConfig, tasks: list[Task]) -> dict[str, Any]:
 
 def _place(config: SearchConfig, device: torch.device) -> Place:
     """Where the jobs run: on Ray, or in one process for each core, on a GPU in this one."""
-    count = config.workers
-    if count is None and config.ray is None:
+    count, ray = config.workers, address_of(config.ray)
+    if count is None and ray is None:
         count = _cores() if device.type == "cpu" else 1
-    return Place(count, config.ray, config.task_cpus, config.task_gpus)
+    return Place(count, ray, config.task_cpus, config.task_gpus)
 
 
 def _cores() -> int:
