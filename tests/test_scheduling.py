@@ -17,7 +17,7 @@ from mwnet.core.errors import UserError
 from mwnet.core.scheduling import Place, with_address
 from mwnet.core.signals import StopSignal
 from mwnet.reproduce.tables.cells import Cell, plan
-from mwnet.reproduce.tables.elsewhere import Sent, arrived, marked, run_there
+from mwnet.reproduce.tables.elsewhere import Mark, Sent, arrived, marked, run_there
 from mwnet.reproduce.tables.outcome import Outcome
 from mwnet.reproduce.tables.runner import attempt
 from mwnet.reproduce.tables.table import load_table
@@ -25,6 +25,7 @@ from mwnet.reproduce.tables.table import load_table
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
+UNSEEN = Mark(Path("nowhere") / "mark", "secret")
 SAME = ("config.yaml", "metrics.jsonl", "label_quality.csv", "pred_probs.npy", "model.safetensors")
 """Files of a run that hold no time."""
 
@@ -149,7 +150,7 @@ def cell_of(folder: Path) -> Cell:
 def test_a_node_that_does_not_see_the_folder_sends_the_files(tmp_path: Path) -> None:
     here, there = cell_of(tmp_path / "here"), cell_of(tmp_path / "there")
     assert attempt(here).state == "done"
-    back = run_there(Sent(there, tmp_path / "no mark"), attempt)
+    back = run_there(Sent(there, UNSEEN), attempt)
     assert not there.folder.exists()
     outcome = arrived(back)
     assert (outcome.state, outcome.cell) == ("done", there)
@@ -167,7 +168,7 @@ def test_a_checkpoint_goes_to_such_a_node_and_comes_back(tmp_path: Path) -> None
     begun = there.config.model_copy(update={"max_steps": 5})
     assert attempt(replace(there, config=begun)).state == "done"
     (there.folder / "summary.json").unlink()  # as after an interruption
-    back = run_there(Sent(there, tmp_path / "no mark"), attempt)
+    back = run_there(Sent(there, UNSEEN), attempt)
     assert arrived(back).state == "done"
     for name in SAME[1:]:
         assert (there.folder / name).read_bytes() == (here.folder / name).read_bytes(), name
@@ -180,7 +181,7 @@ def test_a_defect_on_such_a_node_leaves_its_log_here(tmp_path: Path, monkeypatch
         raise RuntimeError("a defect")
 
     monkeypatch.setattr("mwnet.reproduce.tables.runner._start", breaks)
-    outcome = arrived(run_there(Sent(there, tmp_path / "no mark"), attempt))
+    outcome = arrived(run_there(Sent(there, UNSEEN), attempt))
     log = there.folder.with_suffix(".log")
     assert outcome.text == f"RuntimeError: a defect (see {log})"
     assert "a defect" in log.read_text()
@@ -199,3 +200,5 @@ def test_the_mark_shows_who_sees_the_folder(tmp_path: Path) -> None:
     assert list((tmp_path / "runs").iterdir()) == []
     assert run_there(Sent(cell, mark), notes).files == {}
     assert folders[0] == cell.folder != folders[1]
+    mark.path.write_text("of another disk at the same path")
+    assert run_there(Sent(cell, mark), notes).files == {}

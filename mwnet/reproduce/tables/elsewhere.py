@@ -16,8 +16,25 @@ from mwnet.runs.folder import RunFolder
 
 Files = dict[str, bytes]
 """Contents by path, relative to the folder that a run folder lies in."""
+MARK = ".seen-by-nodes"
+"""A name that the next command takes again, should this one be killed."""
 PATIENCE = 60.0
 """Seconds that the process of a lost node may take to let go of a run folder."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A file with a secret, by which a node knows that it sees a folder."""
+
+    path: Path
+    secret: str
+
+    def seen(self) -> bool:
+        """Whether this node sees the folder."""
+        try:
+            return self.path.read_text() == self.secret
+        except OSError:
+            return False
 
 
 class Sent:
@@ -25,10 +42,10 @@ class Sent:
 
     Args:
         cell: to be run.
-        mark: a file beside the runs; a node that sees it writes there.
+        mark: of the folder of all runs.
     """
 
-    def __init__(self, cell: Cell, mark: Path) -> None:
+    def __init__(self, cell: Cell, mark: Mark) -> None:
         self.cell, self.mark, self.before = cell, mark, pack(cell.folder)
 
 
@@ -41,21 +58,21 @@ class Back:
 
 
 @contextmanager
-def marked(folder: Path) -> Iterator[Path]:
-    """Within the block a folder has a file by which a node knows that it sees it."""
+def marked(folder: Path) -> Iterator[Mark]:
+    """Within the block a folder has a mark."""
+    mark = Mark(folder / MARK, uuid.uuid4().hex)
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / f".{uuid.uuid4().hex}.tmp"  # a name that is swept up after a killed process
-    mark.touch()
+    mark.path.write_text(mark.secret)
     try:
         yield mark
     finally:
-        mark.unlink(missing_ok=True)
+        mark.path.unlink(missing_ok=True)
 
 
 def run_there(sent: Sent, attempt: Callable[[Cell], Outcome]) -> Back:
     """Run a cell in its folder if this node sees it, else in one of its own."""
     cell = sent.cell
-    if sent.mark.exists():
+    if sent.mark.seen():
         _wait_for(cell.folder)
         return Back(attempt(cell))
     if cell.command in OWN_COMMANDS:
