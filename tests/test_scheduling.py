@@ -69,6 +69,7 @@ def test_what_cannot_be_is_refused(
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert all(part in message for part in parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 def test_without_ray_one_sentence_says_what_to_install(

@@ -41,6 +41,27 @@ def start(cpus: int | None) -> Any:
     return ray
 
 
+def check(address: str) -> None:
+    """Find out whether Ray is there, before anything is written.
+
+    Args:
+        address: as for ``join``; ``local`` and ``auto`` need Ray to be installed.
+
+    Raises:
+        UserError: Ray is not installed, or nobody answers.
+    """
+    _ray()
+    what = f"cannot join Ray at {address}"
+    if "://" in address:
+        raise UserError(f"{what}: give HOST:PORT, or auto on a node of the cluster")
+    host, colon, port = address.rpartition(":")
+    if colon:
+        try:
+            socket.create_connection((host, int(port)), PATIENCE).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise UserError(f"{what}: {reason(error)}") from None
+
+
 def join(address: str) -> Any:
     """Join a cluster of Ray, of which this machine is a node.
 
@@ -53,17 +74,9 @@ def join(address: str) -> Any:
     Raises:
         UserError: Ray is not installed, or the cluster does not answer.
     """
-    what = f"cannot join Ray at {address}"
+    check(address)
     ray = _ray()
-    if "://" in address:
-        raise UserError(f"{what}: give HOST:PORT, or auto on a node of the cluster")
-    host, colon, port = address.rpartition(":")
-    if colon:
-        try:
-            socket.create_connection((host, int(port)), PATIENCE).close()
-        except (OSError, ValueError, OverflowError) as error:
-            raise UserError(f"{what}: {reason(error)}") from None
-    _connect(ray, address, what, {})
+    _connect(ray, address, f"cannot join Ray at {address}", {})
     return ray
 
 

@@ -46,6 +46,7 @@ def _report(argv: list[str]) -> int:
 
 def _table(argv: list[str]) -> int:
     args, flags = _parser().parse_known_args(with_address(argv))
+    from mwnet.core.cluster_start import check
     from mwnet.core.memory import keep_freed_memory
     from mwnet.reproduce.own_data.prepare import prepare_all
     from mwnet.reproduce.tables.cells import plan
@@ -84,6 +85,8 @@ def _table(argv: list[str]) -> int:
     keep_freed_memory()
     left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
     place = place_of(args, len(left))
+    if place.ray is not None and left:
+        check(place.ray)
     if table.kind == OWN_DATA and left:
         files = [(cell.column, cell.seed, cell.config.data) for cell in left if cell.config.data]
         prepare_all(files, left[0].config.data_root, place.processes or 1)

@@ -94,8 +94,8 @@ def _on_nodes(
     run = functools.partial(run_there, attempt=attempted)
     root = Path(os.path.commonpath([cell.folder.parent for cell in cells]))
     with (
-        marked(root) as mark,
         scheduler(run, place, keep_freed_memory, lambda: stop.signum) as workers,
+        marked(root) as mark,
     ):
         for position, back in workers.results([Sent(cell, mark) for cell in cells]):
             yield position, None if back is None else arrived(back)
