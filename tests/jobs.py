@@ -35,3 +35,17 @@ def raises(job: int) -> int:
 def sleeps(seconds: int) -> int:
     time.sleep(seconds)
     return seconds
+
+
+def waits(job: tuple[str, str]) -> str:
+    """Say in a file that the job has begun, and wait for another file before it ends."""
+    begun, end = map(Path, job)
+    begun.write_text(str(os.getpid()))
+    while not end.exists():
+        time.sleep(0.02)
+    return begun.name
+
+
+def does(job: str | int) -> str | tuple[int, int, int]:
+    """What ``dies`` does with a word; the square of a number, of which 1 is a defect."""
+    return dies(job) if isinstance(job, str) else square(raises(job))

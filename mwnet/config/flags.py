@@ -16,6 +16,7 @@ from mwnet.config.section import GROUPS
 from mwnet.core.commands import with_remedy
 from mwnet.core.errors import UserError, nearest
 from mwnet.core.formats import dataset_of
+from mwnet.core.scheduling import with_address
 
 EPILOG = """\
 Defaults are those of the recipe of the data set (configs/DATASET.yaml; to search a loss
@@ -96,7 +97,7 @@ def parse(
         UserError: an unknown flag, key or data set, a value of the wrong type or range.
         SystemExit: after ``--help``.
     """
-    argv, options = _split_options(argv)
+    argv, options = _split_options(with_address(argv))
     ahead = _look_ahead(argv)
     recipe, source = _recipe(ahead, mode or ahead.mode)
     asked = mode or ahead.mode or recipe.get("mode", "train")

@@ -55,8 +55,21 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
     workers: int | None = option(
         "search",
         None,
-        "Processes, one thread each; default: one for each core.",
+        "Processes, one thread each; default: one for each core, on Ray what it has room for.",
         ge=1,
         le=1024,
         resumable=True,
+    )
+    ray: str | None = option(
+        "search",
+        None,
+        "Run on Ray: the cluster at HOST:PORT or auto, or a Ray that is started here where no "
+        "address follows; none: processes (docs/DISTRIBUTED.md).",
+        resumable=True,
+    )
+    task_cpus: float = option(
+        "search", 1.0, "CPUs that Ray reserves for each job.", gt=0, resumable=True
+    )
+    task_gpus: float = option(
+        "search", 0.0, "GPUs that Ray reserves for each job, as in 0.25.", ge=0, resumable=True
     )

@@ -21,7 +21,10 @@ class StopSignal:
 
     Attributes:
         signum: the signal that was received, or None.
+        heard: how many signals any such block of this process has received.
     """
+
+    heard = 0
 
     def __init__(self, *, at_once: bool = False) -> None:
         self.at_once = at_once
@@ -44,6 +47,7 @@ class StopSignal:
 
     def _note(self, signum: int, frame: object) -> None:
         self.signum = signum
+        StopSignal.heard += 1
         self._restore()
         if self.at_once:
             raise KeyboardInterrupt

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from mwnet.config.search import SearchConfig
 from mwnet.core.device import warn_slow_bfloat16
+from mwnet.core.scheduling import Place
 from mwnet.losses.loss_file import FILE
 from mwnet.runs.folder import RunFolder
 from mwnet.search.loop import Generation
@@ -30,7 +31,7 @@ class Console:
     """Shows a search: a progress bar where stdout is a terminal, else a line a generation."""
 
     def announce(
-        self, config: SearchConfig, tasks: list[Task], workers: int, folder: RunFolder
+        self, config: SearchConfig, tasks: list[Task], place: Place, folder: RunFolder
     ) -> None:
         """Say what is about to run."""
         if config.amp == "bf16":
@@ -38,7 +39,7 @@ class Console:
         print(
             f"searching a Taylor loss of order {config.search_order}: "
             f"{config.search_generations} generations of {config.search_population}, each loss "
-            f"trained for {config.epochs} epochs; workers: {workers}"
+            f"trained for {config.epochs} epochs; {place}"
         )
         for task in tasks:
             sizes = f"{task.samples} training, {len(task.data.parts.validation)} clean validation"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mwnet.config.search import SearchConfig
-from mwnet.core.processes import Workers
+from mwnet.core.scheduling import Scheduler
 from mwnet.core.seeding import derive
 from mwnet.losses.loss_file import TaylorLoss
 from mwnet.search.log import Log
@@ -70,7 +70,7 @@ class Search:
         tasks: list[Task],
         hand_made: list[str],
         log: Log,
-        workers: Workers[Job, list[Score]],
+        workers: Scheduler[Job, list[Score]],
     ) -> None:
         self.config, self.tasks, self.hand_made = config, tasks, hand_made
         self.log, self.workers = log, workers

@@ -119,7 +119,8 @@ def write(found: "Found", search: "Search", folder: RunFolder) -> dict[str, Any]
 
 def provenance(search: "Search", chosen: "Compared") -> dict[str, Any]:
     """How a loss was found: what ``taylor.yaml`` has beside it."""
-    where = {"out", "data", "data_root", "device", "threads", "workers", "figures", "tensorboard"}
+    where = {"out", "data", "data_root", "device", "threads", "figures", "tensorboard"}
+    where |= {"workers", "ray", "task_cpus", "task_gpus"}
     options = search.config.model_dump(mode="json", exclude_defaults=True, exclude=where)
     return {
         "found": {

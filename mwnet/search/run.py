@@ -11,7 +11,7 @@ import torch
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory
-from mwnet.core.processes import Workers
+from mwnet.core.scheduling import Place, address_of, scheduler
 from mwnet.core.signals import StopSignal
 from mwnet.runs.begin import run_folder
 from mwnet.search import report
@@ -84,18 +84,16 @@ def run(
         raise
     except ValueError as error:
         raise UserError(str(error)) from error
-    count = config.workers or _cores()
-    if tasks[0].device.type != "cpu":
-        count = config.workers or 1
+    place = _place(config, tasks[0].device)
     rate = f"{config.noise_rate:g}" if config.noise_rate else ""
-    workers = Workers[Job, list[Score]](evaluate, count, functools.partial(prepare, configs))
+    workers = scheduler(evaluate, place, functools.partial(prepare, configs))
     name = f"{config.dataset}-loss-search-{config.noise}{rate}-seed{config.seed}"
     with StopSignal(at_once=True), run_folder(config, resume, name=name) as folder:
         if resume is not None:  # perhaps for more generations
             folder.write_config(config)
         log = Log(folder.evaluations, _identity(config, tasks))
         if view is not None:
-            view.announce(config, tasks, count, folder)
+            view.announce(config, tasks, place, folder)
         with workers:
             search = Search(config, tasks, hand_made, log, workers)
             reached = search.cross_entropy()
@@ -125,6 +123,14 @@ def _identity(config: SearchConfig, tasks: list[Task]) -> dict[str, Any]:
     data = {task.config.dataset: task.digest() for task in tasks}
     options = config.model_dump(mode="json", exclude={"out", *config.resumable()})
     return {"versions": report.versions(), "options": options, "contents of the data": data}
+
+
+def _place(config: SearchConfig, device: torch.device) -> Place:
+    """Where the jobs run: on Ray, or in one process for each core, on a GPU in this one."""
+    count, ray = config.workers, address_of(config.ray)
+    if count is None and ray is None:
+        count = _cores() if device.type == "cpu" else 1
+    return Place(count, ray, config.task_cpus, config.task_gpus)
 
 
 def _cores() -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from mwnet.config.search import SearchConfig
+from mwnet.core.scheduling import Place
 from mwnet.runs.folder import RunFolder
 from mwnet.search.loop import Generation
 from mwnet.search.tasks import Task
@@ -13,7 +14,7 @@ class View(Protocol):
     """Shows a search."""
 
     def announce(
-        self, config: SearchConfig, tasks: list[Task], workers: int, folder: RunFolder
+        self, config: SearchConfig, tasks: list[Task], place: Place, folder: RunFolder
     ) -> None:
         """The search is about to begin or to go on."""
         ...

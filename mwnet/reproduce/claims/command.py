@@ -5,7 +5,6 @@ mwnet claim NAME [options] [flags of mwnet train]
 """
 
 import argparse
-import os
 import shlex
 import sys
 from dataclasses import replace
@@ -14,11 +13,12 @@ from pathlib import Path
 from mwnet.config.schema import Config
 from mwnet.core.commands import Parser, as_flags, guarded
 from mwnet.core.errors import UserError, nearest
+from mwnet.core.scheduling import FLAGS, add_flags, place_of, with_address
 from mwnet.reproduce.claims import NAMES
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
-OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "into", "run"}
+OPTIONS = {*Config.model_fields, "config", "resume", "only", "into", "run", *FLAGS}
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +38,7 @@ def _list(argv: list[str]) -> int:
 
 
 def _analyse(argv: list[str]) -> int:
-    args, flags = _parser().parse_known_args(argv)
+    args, flags = _parser().parse_known_args(with_address(argv))
     name = args.name
     if name not in NAMES:
         raise UserError(f"unknown analysis '{name}' ({nearest(name, NAMES)})")
@@ -72,7 +72,7 @@ def _analyse(argv: list[str]) -> int:
         left = [cell for cell in cells if cell.state() != "finished"]
         if left:
             print(f"{len(left)} of {len(cells)} runs to train; {out}", flush=True)
-        failed = run_cells(left, max(1, min(args.jobs, len(left))), analysis.watch)
+        failed = run_cells(left, place_of(args, len(left)), analysis.watch)
         if failed:
             for outcome in failed:
                 text = as_flags(outcome.text, OPTIONS)
@@ -111,12 +111,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--seeds", help="0,1,2 or how many; default: those of the analysis")
     parser.add_argument("--only", help="runs for which all holds, as in 'row=CE,noise=uniform'")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=max(1, (os.cpu_count() or 1) // 2),
-        help="processes; default: one for two cores, here %(default)s (give 1 on a GPU)",
-    )
+    add_flags(parser)
     parser.add_argument("--out", type=Path, help="folder; default: runs/analysis/NAME")
     parser.add_argument(
         "--into", type=Path, metavar="DOCUMENT.md", help="replace the part about it there"

@@ -4,7 +4,6 @@ mwnet table FILE [options] [flags of mwnet train]
 mwnet table report FOLDER [--into DOCUMENT.md]
 """
 
-import os
 import shlex
 import sys
 from collections import Counter
@@ -13,11 +12,11 @@ from pathlib import Path
 
 from mwnet.config.schema import Config
 from mwnet.core.commands import Parser, as_flags, guarded
-from mwnet.core.errors import UserError
+from mwnet.core.scheduling import FLAGS, add_flags, place_of, with_address
 
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
-OPTIONS = {*Config.model_fields, "config", "resume", "only", "jobs", "protocol", "into", "half"}
+OPTIONS = {*Config.model_fields, "config", "resume", "only", "protocol", "into", "half", *FLAGS}
 
 
 def main(argv: list[str]) -> int:
@@ -46,7 +45,8 @@ def _report(argv: list[str]) -> int:
 
 
 def _table(argv: list[str]) -> int:
-    args, flags = _parser().parse_known_args(argv)
+    args, flags = _parser().parse_known_args(with_address(argv))
+    from mwnet.core.cluster_start import check
     from mwnet.core.memory import keep_freed_memory
     from mwnet.reproduce.own_data.prepare import prepare_all
     from mwnet.reproduce.tables.cells import plan
@@ -82,17 +82,17 @@ def _table(argv: list[str]) -> int:
             print(f"{state:11}  {cell}  {cell.command} {shlex.join(cell.flags)}")
         print(", ".join(f"{count} {state}" for state, count in Counter(states).items()))
         return 0
-    if args.jobs < 1:
-        raise UserError(f"`jobs` must be at least 1, got {args.jobs}")
     keep_freed_memory()
     left = [cell for cell, state in zip(cells, states, strict=True) if state != "finished"]
-    jobs = min(args.jobs, max(1, len(left)))
+    place = place_of(args, len(left))
+    if place.ray is not None and left:
+        check(place.ray)
     if table.kind == OWN_DATA and left:
         files = [(cell.column, cell.seed, cell.config.data) for cell in left if cell.config.data]
-        prepare_all(files, left[0].config.data_root, jobs)
+        prepare_all(files, left[0].config.data_root, place.processes or 1)
     save_table(table, out)
     print(f"{len(cells)} cells, {len(cells) - len(left)} of them finished; {out}", flush=True)
-    failed = run_cells(left, jobs)
+    failed = run_cells(left, place)
     if len(failed) < len(cells):
         print("\n" + report(out), end="")
     for outcome in failed:
@@ -115,12 +115,7 @@ def _parser() -> Parser:
         help="table file, or the name of one that ships: digits_main, wacv_table1_cifar10",
     )
     parser.add_argument("--seeds", help="0,1,2 or how many; default: those of the table")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=max(1, (os.cpu_count() or 1) // 2),
-        help="processes; default: one for two cores, here %(default)s (give 1 on a GPU)",
-    )
+    add_flags(parser)
     parser.add_argument(
         "--only", help="cells for which all holds, as in 'method=mwnet*,noise=uniform'"
     )

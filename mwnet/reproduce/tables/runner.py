@@ -2,11 +2,12 @@
 
 import functools
 import logging
+import os
 import signal
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 from mwnet.config.schema import Config
 from mwnet.core import files
@@ -14,16 +15,20 @@ from mwnet.core.commands import muted
 from mwnet.core.device import find_device, warn_slow_bfloat16
 from mwnet.core.errors import Interrupted, UserError, first_line
 from mwnet.core.memory import keep_freed_memory
-from mwnet.core.processes import Workers
+from mwnet.core.scheduling import Place, scheduler
 from mwnet.core.signals import StopSignal
 from mwnet.reproduce import clean_learning
 from mwnet.reproduce.own_data import cells as own_data
 from mwnet.reproduce.tables.cells import OWN_COMMANDS, Cell
+from mwnet.reproduce.tables.elsewhere import Sent, arrived, marked, run_there
+from mwnet.reproduce.tables.outcome import Outcome
 from mwnet.runs.folder import RunFolder
 from mwnet.runs.run import Watch
 from mwnet.runs.run import run as train
 
 log = logging.getLogger(__name__)
+
+Attempt = Callable[[Cell], Outcome]
 
 RUNNERS: dict[str, Callable[..., dict[str, Any]]] = {
     "train": train,
@@ -32,28 +37,18 @@ RUNNERS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a cell: its result, why it failed, or that it was asked to stop."""
-
-    cell: Cell
-    state: Literal["done", "failed", "stopped"]
-    text: str
-
-
-def run_cells(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[Outcome]:
+def run_cells(cells: list[Cell], place: Place, watch: Watch | None = None) -> list[Outcome]:
     """Run cells, log a line for each, and return those that failed.
 
     Args:
         cells: none of them finished.
-        jobs: how many processes; with 1 it is this one.
+        place: where; with one process and no Ray it is this process.
         watch: looks at every training when it is measured; a function of a module.
 
     Raises:
+        UserError: there is no such place.
         Interrupted: on Ctrl-C or SIGTERM, after every running cell has written a checkpoint.
     """
-    for device in {cell.config.device for cell in cells if cell.config.amp == "bf16"}:
-        warn_slow_bfloat16(find_device(device))
     outcomes: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:
@@ -62,17 +57,18 @@ def run_cells(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[
         log.info("[%d/%d] %s: %s", len(outcomes), len(cells), outcome.cell, text)
 
     attempted = functools.partial(attempt, watch=watch)
-    if jobs == 1:
+    if place.ray is None:
+        for device in {cell.config.device for cell in cells if cell.config.amp == "bf16"}:
+            warn_slow_bfloat16(find_device(device))
+    if place.ray is None and place.processes == 1:
         for cell in cells:
             note(attempted(cell))
             if outcomes[-1].state == "stopped":
                 break
-    else:
-        with (
-            StopSignal() as stop,
-            Workers(attempted, jobs, keep_freed_memory, lambda: stop.signum) as workers,
-        ):
-            for position, outcome in workers.results(cells):
+    elif cells:
+        with StopSignal() as stop:
+            run = _on_nodes if place.ray else _in_processes
+            for position, outcome in run(cells, attempted, place, stop):
                 if outcome is None and stop.signum is not None:
                     outcome = Outcome(cells[position], "stopped", "continues at the next start")
                 died = Outcome(cells[position], "failed", "a process died, out of memory?")
@@ -82,6 +78,27 @@ def run_cells(cells: list[Cell], jobs: int, watch: Watch | None = None) -> list[
     if any(outcome.state == "stopped" for outcome in outcomes):
         raise Interrupted("stopped; the same command continues", signal.SIGINT)
     return [outcome for outcome in outcomes if outcome.state == "failed"]
+
+
+def _in_processes(
+    cells: list[Cell], attempted: Attempt, place: Place, stop: StopSignal
+) -> Iterator[tuple[int, Outcome | None]]:
+    with scheduler(attempted, place, keep_freed_memory, lambda: stop.signum) as workers:
+        yield from workers.results(cells)
+
+
+def _on_nodes(
+    cells: list[Cell], attempted: Attempt, place: Place, stop: StopSignal
+) -> Iterator[tuple[int, Outcome | None]]:
+    """Run cells on nodes, some of which may not see the folder of the runs."""
+    run = functools.partial(run_there, attempt=attempted)
+    root = Path(os.path.commonpath([cell.folder.parent for cell in cells]))
+    with (
+        scheduler(run, place, keep_freed_memory, lambda: stop.signum) as workers,
+        marked(root) as mark,
+    ):
+        for position, back in workers.results([Sent(cell, mark) for cell in cells]):
+            yield position, None if back is None else arrived(back)
 
 
 def attempt(cell: Cell, watch: Watch | None = None) -> Outcome:
