@@ -1,6 +1,5 @@
 """The scikit-learn classifier."""
 
-import json
 import logging
 import math
 import numbers
@@ -26,10 +25,10 @@ from mwnet.builders.experiment import Experiment, build
 from mwnet.config.checks import validate
 from mwnet.config.schema import Config
 from mwnet.config.words import in_own_words, naming, own_words
-from mwnet.core import files
 from mwnet.core.arguments import location, mapping
 from mwnet.core.errors import UserError
 from mwnet.core.plain import plain
+from mwnet.core.sealed import write_sealed
 from mwnet.data.corrections import Review, review_of
 from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.inputs import as_photos, as_table, check_rows, unwrapped
@@ -342,7 +341,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         }
         folder.mkdir(parents=True, exist_ok=True)
         self.model_.save(folder)
-        files.write_text(folder / CLASSIFIER, json.dumps(described) + "\n")
+        write_sealed(folder / CLASSIFIER, described)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -30,6 +30,11 @@ POINTS = {
         "No code of a file runs (a marker file would show it). Every file is read, or refused by "
         "name in one sentence.",
     ),
+    "fuzz": (
+        "Fuzzing",
+        "Files that hypothesis makes, nearly right ones: each is read to a result that makes "
+        "sense, or refused in one sentence. A refused command leaves no folder.",
+    ),
     "bad_input": (
         "Bad input",
         "Exit code 2, or ValueError in Python, with one sentence that names the culprit and a "
