@@ -31,10 +31,12 @@ SCALARS = (
 )  # fmt: skip
 
 words = st.one_of(st.sampled_from(CELLS), st.text(max_size=8))
-mutations = st.lists(
+some_mutations = st.lists(
     st.tuples(st.floats(0, 1), st.sampled_from(("put", "cut", "flip")), st.binary(max_size=4)),
+    min_size=1,
     max_size=3,
 )
+mutations = st.just([]) | st.just([]) | some_mutations
 
 
 def mutate(content: bytes, changes: list[tuple[float, str, bytes]]) -> bytes:
@@ -51,22 +53,21 @@ def mutate(content: bytes, changes: list[tuple[float, str, bytes]]) -> bytes:
 def tables(draw: st.DrawFn) -> bytes:
     """Text with separators: a header, 20 to 40 rows, cells of all kinds."""
     names = draw(st.lists(st.sampled_from(NAMES) | words, min_size=1, max_size=5))
-    # Often one label column and columns of one kind, so that a table is read to its end.
-    right = draw(st.booleans())
+    # Mostly one label column of a few classes, so that a table is read to its end.
+    right = draw(st.sampled_from((True, True, True, False)))
+    cells = st.sampled_from(CELLS) if right else words
+    pools = [draw(st.lists(cells, min_size=1, max_size=4)) for _ in names]
     if right:
-        names = [f"c{place}" for place in range(len(names))] + ["label"]
-    pools = [
-        draw(st.lists(st.sampled_from(CELLS) if right else words, min_size=1, max_size=4))
-        for _ in names
-    ]
+        names = [*(f"c{place}" for place in range(len(names))), "label"]
+        pools.append(draw(st.lists(cells, min_size=2, max_size=4, unique=True)))
     separator = draw(st.sampled_from((",", ";", "\t", "|")))
     end = draw(st.sampled_from(("\n", "\r\n", "\r")))
-    ragged = draw(st.integers(0, 5)) == 0
+    ragged = draw(st.integers(0, 9)) == 0
     lines = [separator.join(map(quoted, names))]
     for row in range(draw(st.integers(20, 40)) if right else draw(st.integers(0, 25))):
         cells = [quoted(pool[(row * 7 + place) % len(pool)]) for place, pool in enumerate(pools)]
         lines.append(separator.join(cells[: -1 if ragged and row % 9 == 8 else None]))
-    coded = draw(st.sampled_from(("utf-8", "utf-8-sig", "latin-1", "utf-16", "cp1252")))
+    coded = draw(st.sampled_from(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "cp1252")))
     return mutate(end.join(lines).encode(coded, errors="replace"), draw(mutations))
 
 
@@ -121,8 +122,13 @@ def npz(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def npy(draw: st.DrawFn) -> bytes:
-    """One array."""
-    return mutate(saved(draw(array())), draw(mutations))
+    """One array of any kind, or 30 numbers, words or rows of numbers."""
+    if draw(st.booleans()):
+        return mutate(saved(draw(array(draw(st.sampled_from((None, 30)))))), draw(mutations))
+    plain = st.sampled_from((np.dtype("i8"), np.dtype("f4"), np.dtype("U2"), np.dtype("?")))
+    cells = draw(hnp.arrays(draw(plain), draw(st.integers(2, 4))))
+    shape = draw(st.sampled_from(((30,), (30,), (30, 1), (30, 2))))
+    return mutate(saved(np.resize(cells, shape)), draw(mutations))
 
 
 @st.composite

@@ -88,7 +88,7 @@ def of_data(folder: Path) -> dict[str, Reader]:
             load("arrays", path=written(folder / "data.npz", c)))),
         ".npy of samples": (files.npy(), lambda c: usable(
             load("arrays", path=written(folder / "data.npy", c),
-                 labels=written(folder / "lines.txt", b"a\nb\n" * 3)))),
+                 labels=written(folder / "lines.txt", b"a\nb\n" * 15)))),
         "labels in a text file": (files.label_lines(), labels),
         "labels in an .npy": (files.npy(), label_array),
         "an array by its key": (

@@ -275,7 +275,7 @@ def _model(
         if name.startswith("preparation.")
     }
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
-    mean, std = (state.pop(name).reshape(channels, 1, 1) for name in ("mean", "std"))
+    mean, std = (state.pop(name).float().reshape(channels, 1, 1) for name in ("mean", "std"))
     built.load_state_dict(state)
     names = found["feature_names"]
     return TrainedModel(
