@@ -52,7 +52,11 @@ POINTS = {
         "Long runs and odd circumstances",
         "The files are those of a run in an ordinary place. Memory and open files do not grow.",
     ),
-    "supply": ("Supply", "Every dependency has a free licence and no known weakness."),
+    "supply": (
+        "Supply",
+        "Every dependency has a free licence and no known weakness, and has wheels for every "
+        "Python that setup.py allows.",
+    ),
 }
 
 

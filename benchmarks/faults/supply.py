@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from benchmarks.faults.commands import ROOT
 from benchmarks.faults.point import Point, Size
 
@@ -37,7 +39,8 @@ def run(point: Point, size: Size, seed: int) -> None:
         resolve(point, python)
     point.notes.append(interpreters())
     point.passed_over.append(
-        "The suite with the oldest versions that setup.py allows: `.ci/lower-bounds` runs it."
+        "The suite with the oldest versions that setup.py allows is no part of the campaign: "
+        "`.ci/lower-bounds` runs it."
     )
 
 
@@ -148,13 +151,15 @@ def resolve(point: Point, python: str) -> None:
         name = re.split(r"[<>=]", each)[0]
         said.append(pip("index", "versions", name, *where))
         newest = re.search(rf"^{name} \((\S+)\)", said[-1].stdout, re.MULTILINE)
-        chosen |= {name: newest[1]} if newest else {}
+        fits = newest and newest[1] in Requirement(each).specifier
+        chosen |= {name: newest[1]} if newest and fits else {}
     if any("NewConnectionError" in one.stderr for one in said):
         point.passed_over.append(f"Python {python}: the index could not be asked.")
         return
     failed = [one.stderr.strip().splitlines()[-1:] for one in said if one.returncode]
-    point.saw("wheels for a Python", not failed, f"{python}: {failed}")
-    if not failed:
+    missing = {re.split(r"[<>=]", each)[0] for each in wanted} - chosen.keys()
+    point.saw("wheels for a Python", not failed and not missing, f"{python}: {failed} {missing}")
+    if not failed and not missing:
         shown = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow")
         point.notes.append(
             f"Python {python}: {', '.join(f'{name} {chosen[name]}' for name in shown)}."
