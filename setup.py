@@ -27,7 +27,7 @@ setup(
         "torchvision>=0.25,<1",
         "higher>=0.2.1",
         "numpy>=1.26",
-        "scipy>=1.11",
+        "scipy>=1.11.1",
         "scikit-learn>=1.6",
         "tensorboard>=2.16.2",  # 2.16.0 brings a nightly TensorFlow
         "matplotlib>=3.8",

@@ -88,7 +88,7 @@ def environments(point: Point, folder: Path, right: Any) -> None:
         else:
             cases["a read-only HOME"] = {"HOME": str(home), "MWNET_CACHE": None}
         for what, variables in cases.items():
-            said = outside(*ARGV, "--out", str(folder / what), **variables)
+            said = outside(*ARGV, "--out", str(folder / what), cwd=ROOT, **variables)
             kept(point, "odd environments", what, said, folder / what, right)
 
 

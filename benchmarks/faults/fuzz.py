@@ -49,6 +49,7 @@ def fuzzed(
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
     from hypothesis import seed as seeded
 
+    quiet = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
     tried = refused = 0
 
     def one(file: Any) -> None:
@@ -66,7 +67,7 @@ def fuzzed(
             database=None,
             verbosity=Verbosity.quiet,
             phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=quiet,
             report_multiple_bugs=False,
         )
         try:

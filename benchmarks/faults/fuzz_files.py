@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ some_mutations = st.lists(
 mutations = st.just([]) | st.just([]) | some_mutations
 
 
-def mutate(content: bytes, changes: list[tuple[float, str, bytes]]) -> bytes:
+def mutate(content: bytes, changes: Sequence[tuple[float, str, bytes]]) -> bytes:
     """Put bytes in, cut them out or change them, at shares of the length."""
     found = bytearray(content)
     for share, what, extra in changes:

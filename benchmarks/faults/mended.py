@@ -27,6 +27,7 @@ CLOSED = (
     "trips over; bounds of setup.py tried, .ci/lower-bounds; sockets closed by an audit hook; long "
     "test files divided"
 )
+WHEELS = "The lower bound of scipy is a release that was not withdrawn"
 
 MENDED = {
     "kills": [
@@ -70,6 +71,7 @@ MENDED = {
         ),
     ],
     "supply": [
+        ("scipy 1.11.0, the lower bound, had been withdrawn for a licence that it broke", WHEELS),
         ("TensorBoard 2.16.0, the lower bound, brought a nightly TensorFlow", CLOSED),
         (
             "onnxscript 0.5, the lower bound, wrote a file that ONNX Runtime refuses; the export "
