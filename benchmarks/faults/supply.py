@@ -118,7 +118,7 @@ def asked(command: list[str], names: list[str], service: str) -> tuple[list[tupl
         # Local versions, such as 2.13.0+cpu, are on no index.
         lines = [f"{name}=={importlib.metadata.version(name).split('+')[0]}\n" for name in names]
         pinned.write_text("".join(lines))
-        argv = ["-r", str(pinned), "--no-deps", "--disable-pip", "--service", service]
+        argv = ["-r", str(pinned), "--no-deps", "--disable-pip", "-s", service]
         done = subprocess.run(
             [*command, *argv, "--format", "json", "--progress-spinner", "off"],
             capture_output=True, text=True, check=False, timeout=600,
@@ -127,7 +127,7 @@ def asked(command: list[str], names: list[str], service: str) -> tuple[list[tupl
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
-        return [], last.rpartition("Caused by ")[2][:120]
+        return [], last.rpartition("Caused by ")[2].partition("(")[0][:120]
     skipped = [entry["skip_reason"] for entry in found if "skip_reason" in entry]
     answered = [
         (plain(entry["name"]), ", ".join(each["id"] for each in entry["vulns"]))
