@@ -28,9 +28,9 @@ setup(
         "torchvision>=0.25,<1",
         "higher>=0.2.1",
         "numpy>=1.26",
-        "scipy>=1.11",
+        "scipy>=1.11.1",
         "scikit-learn>=1.6",
-        "tensorboard>=2.16",
+        "tensorboard>=2.16.2",  # 2.16.0 brings a nightly TensorFlow
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "pillow>=10.1",
@@ -51,7 +51,7 @@ setup(
             "scikit-posthocs>=0.12",
             "onnx>=1.17",
             "onnxruntime>=1.20",
-            "onnxscript>=0.5",
+            "onnxscript>=0.6.2",
             "cleanlab>=2.7.1",
             "playwright==1.65.2",  # the review page in a browser
             "axe-playwright-python==0.1.8",
@@ -66,7 +66,7 @@ setup(
         "excel": EXCEL,
         "text": TEXT,
         "ray": RAY,
-        "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.6.2"],
         "bench": ["cleanlab>=2.7.1", "scikit-posthocs>=0.12"],
         "docs": [
             "mkdocs==1.6.1",

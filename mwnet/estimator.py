@@ -1,6 +1,5 @@
 """The scikit-learn classifier."""
 
-import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,10 +14,10 @@ from torch import Tensor, nn
 
 from mwnet.builders.experiment import Experiment, build
 from mwnet.config.words import in_own_words, naming, own_words
-from mwnet.core import files
 from mwnet.core.arguments import location
 from mwnet.core.errors import UserError
 from mwnet.core.plain import plain
+from mwnet.core.sealed import write_sealed
 from mwnet.data.corrections import Review, review_of
 from mwnet.data.hashable import encode_hashable, known_codes
 from mwnet.data.inputs import as_photos, as_table, check_rows, unwrapped
@@ -326,7 +325,7 @@ class MWNetClassifier(ClassifierMixin, BaseEstimator):
         }
         folder.mkdir(parents=True, exist_ok=True)
         self.model_.save(folder)
-        files.write_text(folder / CLASSIFIER, json.dumps(described) + "\n")
+        write_sealed(folder / CLASSIFIER, described)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,6 +11,7 @@ from torch import nn
 from mwnet.core.arguments import location
 from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.plain import restored
+from mwnet.core.sealed import check_sealed
 from mwnet.data.hashable import label_array
 from mwnet.estimator import CLASSIFIER, FORMAT, MWNetClassifier
 from mwnet.runs.folder import MARGINS, RunFolder
@@ -70,11 +71,12 @@ def load(path: str | Path, model: Callable[..., nn.Module] | None = None) -> Any
 def load_classifier(folder: Path, model: Callable[..., nn.Module] | None = None) -> MWNetClassifier:
     """Read a classifier that ``save`` has written; see ``load``."""
     try:
-        found = json.loads((folder / CLASSIFIER).read_text())
-    except (OSError, ValueError) as error:
+        found = json.loads((folder / CLASSIFIER).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{folder} holds no readable classifier: {reason(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / CLASSIFIER} is no classifier of this version ({FORMAT})")
+    check_sealed(folder / CLASSIFIER, found)
     try:
         return _classifier(found, load_model(folder, model), model)
     except UserError:

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,9 +30,9 @@ def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace")])
 def test_full_disk_leaves_the_last_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, call: str
 ) -> None:
     checkpoint.save(tmp_path, {"value": torch.ones(2)}, best=True)
 
@@ -39,7 +40,7 @@ def test_full_disk_leaves_the_last_checkpoint(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, full)
+        patch.setattr(owner, call, full)
         with pytest.raises(OSError, match="No space left"):
             checkpoint.save(tmp_path, {"value": torch.zeros(2)}, best=True)
     assert names(tmp_path) == ["best.pt", "last.pt"]
@@ -111,6 +112,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
+from typing import Any
 import torch
 from mwnet.training import checkpoint
 from mwnet.core import files

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from estimators import small
 
 import mwnet
+from mwnet.core.errors import UserError
 
 
 @pytest.mark.parametrize("labels", ["numbers", "words", "tuples"])
@@ -53,6 +55,28 @@ def test_a_damaged_model_is_one_sentence(noisy: tuple, tmp_path: Path) -> None:
         mwnet.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["classifier.json", "model.json"])
+def test_any_other_entry_of_a_saved_file_is_damage(noisy: tuple, tmp_path: Path, name: str) -> None:
+    x, given, _ = noisy
+    small(epochs=1).fit(x, given).save(tmp_path)
+    whole = json.loads((tmp_path / name).read_text())
+    (tmp_path / name).write_text(json.dumps(dict(reversed(whole.items()))))
+    mwnet.load(tmp_path)  # the order of entries says nothing
+    for key in whole:
+        (tmp_path / name).write_text(json.dumps({**whole, key: [whole[key]]}))
+        with pytest.raises(UserError, match=r"classifier|model"):
+            mwnet.load(tmp_path)
+
+
+def test_a_network_that_gives_no_probabilities(noisy: tuple, tmp_path: Path) -> None:
+    x, given, _ = noisy
+    fitted = small(epochs=1).fit(x, given)
+    with torch.no_grad():
+        next(fitted.model_.network.parameters()).fill_(float("nan"))
+    with pytest.raises(UserError, match="the network gives NaN or infinity"):
+        fitted.predict(x)
+
+
 def test_no_run_is_overwritten(noisy: tuple, tmp_path: Path) -> None:
     x, given, _ = noisy
     (tmp_path / "config.yaml").write_text("seed: 0")
@@ -84,6 +108,8 @@ def test_whatever_is_missing_in_a_saved_file_is_one_sentence(noisy: tuple, tmp_p
     small(epochs=1).fit(x, given).save(tmp_path)
     for name in ("classifier.json", "model.json"):
         whole = json.loads((tmp_path / name).read_text())
+        seal = whole.pop("seal")
+        assert len(seal) == 32
         for key in whole:
             for damaged in ({k: v for k, v in whole.items() if k != key}, {**whole, key: 7}):
                 (tmp_path / name).write_text(json.dumps(damaged))

@@ -30,6 +30,11 @@ POINTS = {
         "No code of a file runs (a marker file would show it). Every file is read, or refused by "
         "name in one sentence.",
     ),
+    "fuzz": (
+        "Fuzzing",
+        "Files that hypothesis makes, nearly right ones: each is read to a result that makes "
+        "sense, or refused in one sentence. A refused command leaves no folder.",
+    ),
     "bad_input": (
         "Bad input",
         "Exit code 2, or ValueError in Python, with one sentence that names the culprit and a "
@@ -47,7 +52,11 @@ POINTS = {
         "Long runs and odd circumstances",
         "The files are those of a run in an ordinary place. Memory and open files do not grow.",
     ),
-    "supply": ("Supply", "Every dependency has a free licence and no known weakness."),
+    "supply": (
+        "Supply",
+        "Every dependency has a free licence and no known weakness, and has wheels for every "
+        "Python that setup.py allows.",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -74,6 +75,20 @@ def outside(*argv: str, cwd: Path = ROOT, **more: str | None) -> Said:
     process = started(*argv, cwd=cwd, **more)
     out, err = process.communicate(timeout=600)
     return Said(process.returncode, out, err)
+
+
+def train(folder: Path, *argv: str) -> Said:
+    """Train for a step on somebody's data."""
+    out = folder / "hostile-run"
+    shutil.rmtree(out, ignore_errors=True)
+    return inside("train", "--epochs=1", "--max-steps=1", *SMALL[:6], "--out", str(out), *argv)
+
+
+def predict(run_folder: Path, folder: Path, data: str = "right.csv") -> Said:
+    """Apply a network to new data."""
+    out = folder / "predicted.csv"
+    out.unlink(missing_ok=True)
+    return inside("predict", str(run_folder), "--data", str(folder / data), "--out", str(out))
 
 
 def complaint(said: Said, culprits: tuple[str, ...], *, remedy: bool = True) -> str:

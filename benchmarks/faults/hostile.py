@@ -1,24 +1,19 @@
-"""Files that would run code, fill the memory or leave their folder; and files changed at random."""
+"""Files that would run code, fill the memory or leave their folder."""
 
-import gzip
-import io
-import json
 import pickle
 import random
 import shutil
-import struct
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.faults.bad_input import prepare
-from benchmarks.faults.commands import SMALL, Said, complaint, inside
+from benchmarks.faults.bombs import bombs
+from benchmarks.faults.changed import changed
+from benchmarks.faults.commands import SMALL, Said, complaint, inside, predict, train
 from benchmarks.faults.point import Point, Size
-from mwnet.core.errors import UserError
 
 MARKER = "code-ran"
 FORMULAS = ('=cmd|"/c calc"!A1', "+1+1", "@SUM(1)", "=HYPERLINK(0)")
@@ -69,13 +64,6 @@ def run(point: Point, size: Size, seed: int) -> None:
         changed(point, folder, whole, size, random.Random(seed))
 
 
-def train(folder: Path, *argv: str) -> Said:
-    """Train for a step on hostile data."""
-    out = folder / "hostile-run"
-    shutil.rmtree(out, ignore_errors=True)
-    return inside("train", "--epochs=1", "--max-steps=1", *SMALL[:6], "--out", str(out), *argv)
-
-
 def code(point: Point, folder: Path, whole: Path, marker: Path) -> None:
     """Pickles and YAML tags where arrays, networks, checkpoints and recipes are expected."""
     payload = pickle.dumps(Runs(marker))
@@ -119,93 +107,6 @@ def code(point: Point, folder: Path, whole: Path, marker: Path) -> None:
     said = inside("resume", str(run_folder), "--max-steps=2")
     fault = "code ran" if marker.exists() else complaint(said, ("last.pt",), remedy=False)
     point.saw("code in a file", not fault, f"a pickle inside a checkpoint: {fault}")
-
-
-def predict(run_folder: Path, folder: Path, data: str = "right.csv") -> Said:
-    """Apply a network to new data."""
-    out = folder / "predicted.csv"
-    out.unlink(missing_ok=True)
-    return inside("predict", str(run_folder), "--data", str(folder / data), "--out", str(out))
-
-
-def bombs(point: Point, folder: Path, whole: Path) -> None:
-    """Small files that say or unpack to far more than a memory holds."""
-    row = b"1,2,3,4,1\n" * 100_000
-    part = gzip.compress(row)
-    with (folder / "bomb.csv.gz").open("wb") as file:
-        file.write(gzip.compress(b"a,b,c,d,label\n"))
-        for _ in range(1200):
-            file.write(part)
-    with (
-        zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("table.csv", "w", force_zip64=True) as inner,
-    ):
-        for _ in range(1200):
-            inner.write(row)
-    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (%d, 4), }" % 10**13
-    header += b" " * (117 - len(header)) + b"\n"
-    claims = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
-    (folder / "claims.npy").write_bytes(claims)
-    with zipfile.ZipFile(folder / "claims.npz", "w") as archive:
-        archive.writestr("x.npy", claims)
-        archive.writestr("y.npy", claims)
-    photos = folder / "photos"
-    for label in ("a", "b"):
-        (photos / label).mkdir(parents=True)
-        for number in range(3):
-            (photos / label / f"{number}.png").write_bytes(png(200_000, 200_000))
-    tries: list[tuple[str, tuple[str, ...], Callable[[], Said]]] = [
-        ("claims.npy", ("claims.npy",), lambda: train(
-            folder, "--data", str(folder / "claims.npy"), "--labels", str(folder / "claims.npy"))),
-        ("a picture of 40,000 megapixels", (".png",), lambda: train(
-            folder, "--data", str(photos), "--features", "none")),
-    ]  # fmt: skip
-    tries += [
-        (file, (file,), lambda f=file: train(folder, "--data", str(folder / f)))
-        for file in ("bomb.csv.gz", "bomb.zip", "claims.npz")
-    ]
-    victim = folder / "oversized"
-    shutil.copytree(whole, victim)
-    right = (victim / "model.safetensors").read_bytes()
-    length = struct.unpack("<Q", right[:8])[0]
-    head = json.loads(right[8 : 8 + length])
-    for what, changed_head in (
-        ("a header of an exabyte", struct.pack("<Q", 2**60) + right[8:]),
-        ("offsets beyond the end", of_offsets(head, right[8 + length :], 2**40)),
-        ("offsets before the begin", of_offsets(head, right[8 + length :], -64)),
-        ("a header that is no JSON", right[:8] + b"x" * length + right[8 + length :]),
-    ):
-        tries.append(
-            (what, ("model",), lambda c=changed_head: (
-                (victim / "model.safetensors").write_bytes(c), predict(victim, folder))[1])
-        )  # fmt: skip
-    for what, culprits, attempt in tries:
-        fault = complaint(attempt(), culprits, remedy=False)
-        point.saw("bombs and false headers", not fault, f"{what}: {fault}")
-
-
-def of_offsets(head: dict[str, dict[str, list[int]]], body: bytes, by: int) -> bytes:
-    """A safetensors file whose tensors lie elsewhere."""
-    moved = {
-        name: {**entry, "data_offsets": [each + by for each in entry["data_offsets"]]}
-        for name, entry in head.items()
-        if "data_offsets" in entry
-    }
-    text = json.dumps(moved).encode()
-    return struct.pack("<Q", len(text)) + text + body
-
-
-def png(width: int, height: int) -> bytes:
-    """The beginning of a PNG that claims so many pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = zlib.compress(b"\0" * 10_000)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def names(point: Point, folder: Path) -> None:
@@ -261,82 +162,3 @@ def formulas(point: Point, folder: Path) -> None:
     bad = [cell for cell in text.to_numpy().ravel() if str(cell)[:1] in ("=", "+", "@")]
     point.saw("formulas", not bad, f"predictions.csv: {bad[:2]}")
     point.saw("formulas", mwnet.load(folder / "hostile-run").summary is not None, "not opened")
-
-
-def changed(point: Point, folder: Path, whole: Path, size: Size, draws: random.Random) -> None:
-    """Right files with bytes changed, cut out or put in at random: read, or refused by name."""
-    import pandas as pd
-    from PIL import Image
-
-    import mwnet
-    from mwnet.config.recipes import load_yaml
-    from mwnet.data.corrections import read_corrections
-    from mwnet.data.load import load
-    from mwnet.data.picture import open_rgb
-    from mwnet.runs.folder import RunFolder
-
-    frame = pd.read_csv(folder / "right.csv")
-    four = frame.iloc[:3, :4]
-    frame.to_parquet(folder / "right.parquet")
-    frame.to_feather(folder / "right.feather")
-    np.save(folder / "right.npy", frame.to_numpy())
-    (folder / "right.csv.gz").write_bytes(gzip.compress((folder / "right.csv").read_bytes()))
-    (folder / "right.yaml").write_text("lr: 0.1\nmodel: mlp2\nmodel_options: {width: 3}\n")
-    lines = "id,given,verdict,label,note\n0,0,correct,1,a\n1,1,keep,,b\n"
-    (folder / "corrections.csv").write_text(lines)
-    picture = io.BytesIO()
-    Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(picture, "png")
-    (folder / "right.png").write_bytes(picture.getvalue())
-    victim = folder / "changed"
-    shutil.copytree(whole, victim)
-    readers: list[tuple[Path, Callable[[Path], object]]] = [
-        *((folder / f"right.{kind}", lambda path: load("table", path=path))
-          for kind in ("csv", "csv.gz", "parquet", "feather")),
-        (folder / "right.npz", lambda path: load("arrays", path=path)),
-        (folder / "right.npy", lambda path: load("arrays", path=path, labels=path)),
-        (folder / "right.png", open_rgb),
-        (folder / "right.yaml", load_yaml),
-        (folder / "corrections.csv", read_corrections),
-        (victim / "metrics.jsonl", lambda path: RunFolder(path.parent).history()),
-        (victim / "label_quality.csv", lambda path: RunFolder(path.parent).label_quality()),
-        (victim / "pred_probs.npy", lambda path: RunFolder(path.parent).predictions()),
-        (victim / "config.yaml", lambda path: RunFolder(path.parent).config()),
-        (victim / "summary.json", lambda path: mwnet.load(path.parent)),
-        (victim / "model.json", lambda path: mwnet.load(path.parent).predict_proba(four)),
-    ]  # fmt: skip
-    times = 20 if size == "quick" else 3000
-    for path, read in readers:
-        right = path.read_bytes()
-        for _ in range(times):
-            content = mutated(right, draws)
-            path.write_bytes(content)
-            try:
-                read(path)
-                fault = ""
-            except (UserError, ValueError) as error:
-                fault = "not one sentence" if "\n" in str(error) else ""
-            except Exception as error:
-                fault = f"{type(error).__name__}: {error}"
-            point.saw("files changed at random", not fault, f"{path.name}: {fault[:300]}")
-        path.write_bytes(right)
-
-
-def mutated(content: bytes, draws: random.Random) -> bytes:
-    """A few bytes changed, cut out, repeated or put in."""
-    found = bytearray(content)
-    for _ in range(draws.choice([1, 1, 2, 5, 20])):
-        place, length = draws.randrange(len(found) + 1), draws.choice([1, 1, 4, 30])
-        match draws.randrange(5):
-            case 0:
-                found[place : place + length] = draws.randbytes(length)
-            case 1:
-                del found[place : place + length]
-            case 2:
-                found[place:place] = found[place : place + length]
-            case 3:
-                found[place:place] = draws.choice(
-                    [b"\0", b",", b'"', b"\n", b"[", b"{", b"-1", b"1e999"]
-                )
-            case _:
-                found = found[: max(1, place)]
-    return bytes(found)

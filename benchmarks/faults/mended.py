@@ -14,6 +14,20 @@ ENDS = (
 )
 HEADERS = "Whatever a damaged array leads numpy to is one sentence"
 BOMBS = "Files that unpack to far more than they are have a limit and a sentence"
+FUZZED = (
+    "Fuzzing of every reader; YAML dates that do not exist, changed descriptions and empty label "
+    "matrices are one sentence"
+)
+BREAKS = (
+    "Line breaks of names stay out of messages; a text of one term, means of another type; odd "
+    "circumstances: clocks, decimal commas, closed outputs, many runs at once"
+)
+CLOSED = (
+    "Outputs that are closed from the start, an export that cannot be run and flags that YAML "
+    "trips over; bounds of setup.py tried, .ci/lower-bounds; sockets closed by an audit hook; long "
+    "test files divided"
+)
+WHEELS = "The lower bound of scipy is a release that was not withdrawn"
 
 MENDED = {
     "kills": [
@@ -38,5 +52,32 @@ MENDED = {
         ("NaN as a hyper-parameter was called no boolean", LIMITS),
         ("A recipe whose `model_options` is a list ended in a traceback", SUMS),
         ("Running out of memory ended in a traceback", BOMBS),
+    ],
+    "fuzz": [
+        ("A day that does not exist in a recipe, or as a hyper-parameter, was a traceback", FUZZED),
+        ("A changed entry of model.json or classifier.json could end in a traceback", FUZZED),
+        ("A network whose weights are NaN gave NaN as probabilities, in silence", FUZZED),
+        ("Labels of shape (0, 0) in an .npy ended in a traceback", FUZZED),
+        ("A table whose texts have a single term ended in a traceback", BREAKS),
+        ("A line break in the name of a column made several lines of a message", BREAKS),
+        ("A mean of float64 in model.safetensors ended in a traceback", BREAKS),
+    ],
+    "circumstances": [
+        ("A command whose stdout was closed from the start ended in a traceback", CLOSED),
+        (
+            "The rows of decimal commas and of a HOME without write permission tried nothing where "
+            "the locale was missing and root ran them",
+            BREAKS,
+        ),
+    ],
+    "supply": [
+        ("scipy 1.11.0, the lower bound, had been withdrawn for a licence that it broke", WHEELS),
+        ("TensorBoard 2.16.0, the lower bound, brought a nightly TensorFlow", CLOSED),
+        (
+            "onnxscript 0.5, the lower bound, wrote a file that ONNX Runtime refuses; the export "
+            "left it behind",
+            CLOSED,
+        ),
+        ("A dependency that pip-audit had passed over was counted as free of weaknesses", FUZZED),
     ],
 }

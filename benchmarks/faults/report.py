@@ -27,6 +27,9 @@ def document(points: list[Point], size: Size, seed: int) -> str:
         "",
         f"    python -m benchmarks.faults{quick} --seed {seed}",
         "",
+        "Continuous integration does not run the campaign. It runs `tests/test_faults.py` and "
+        "`tests/test_faults_files.py`, which keep what the campaign has found.",
+        "",
         f"**{tried} attempts, {lost} lost**, in {seconds:.0f} s on {machine()}.",
         "",
         "| point | tried | survived | lost |",

@@ -206,7 +206,7 @@ def _split_options(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
             value = queue.pop(0)
         try:
             parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, AttributeError):  # no YAML, or a date that is none
             parsed = value
         if not isinstance(parsed, (int, float, str)):
             raise UserError(f"{flag} got '{value}', expected a number or a word")

@@ -93,6 +93,7 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
         else:  # torchrun ends all once one has ended: the first process has to speak before that
             time.sleep(GRACE)
 
+    _open_streams()
     with _spoken(options):
         try:
             return command()
@@ -111,6 +112,18 @@ def guarded(program: str, command: Callable[[], int], options: Collection[str] =
         except KeyboardInterrupt:
             complain("stopped")
             return 128 + signal.SIGINT
+
+
+def _open_streams() -> None:
+    """Open what the caller has closed, as ``>&-`` does, or a file of ours gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 class _Speaker(logging.Handler):

@@ -12,6 +12,10 @@ class UserError(ValueError):
 
     exit_code = 2
 
+    def __init__(self, message: object = "") -> None:
+        # A name out of the data may hold line breaks.
+        super().__init__(" ".join(str(message).splitlines()))
+
 
 class WrongType(UserError, TypeError):
     """An argument of another type, where a caller may also look for a TypeError."""

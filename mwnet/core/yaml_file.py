@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from mwnet.core.errors import UserError, reason
+from mwnet.core.errors import UserError, first_line, reason
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,10 +30,12 @@ def read_yaml(path: Path, kind: str) -> Any:
         UserError: it cannot be read, is no YAML or has a key twice.
     """
     try:
-        return yaml.load(path.read_text(), Loader=_Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the {kind} {path}: {reason(error)}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    except Exception as error:  # whatever a value leads YAML to, such as the 30th of February
+        raise UserError(f"{path} is no valid YAML: {first_line(error)}") from None

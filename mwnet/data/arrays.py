@@ -229,7 +229,7 @@ def _column(name: str, labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
         return labels[:, 0], [f"{name}: a column of shape {labels.shape}, read as one label a row"]
     if labels.ndim == 1:
         return labels, []
-    if labels.ndim != 2 or labels.dtype.kind not in "iufb":
+    if labels.ndim != 2 or labels.dtype.kind not in "iufb" or not labels.size:
         raise UserError(f"{name} must be one label per sample, got shape {labels.shape}")
     if np.isin(labels, (0, 1)).all():
         if (labels.sum(1) == 1).all():

@@ -24,7 +24,7 @@ def find_part(document: Path, name: str) -> tuple[str, str, str]:
         UserError: the document cannot be read, or has no such part, or several.
     """
     try:
-        text = document.read_text()
+        text = document.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {document}: {reason(error)}") from None
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"

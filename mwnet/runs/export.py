@@ -54,22 +54,24 @@ def export_onnx(model: TrainedModel, path: Path) -> float:
     whole = WithPreprocessing(model).eval()
     generator = torch.Generator().manual_seed(0)
     x = torch.randn((3, *model.shape), generator=generator) * model.pixels.std + model.pixels.mean
-    with files.atomic(path) as file:
-        try:
-            program = torch.onnx.export(
-                whole,
-                (x,),
-                dynamo=True,
-                input_names=["x"],
-                output_names=["probabilities"],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                verbose=False,
-            )
-        except Exception as error:  # one of many classes
-            raise UserError(f"this network cannot be exported: {first_line(error)}") from error
+    try:
+        program = torch.onnx.export(
+            whole,
+            (x,),
+            dynamo=True,
+            input_names=["x"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            verbose=False,
+        )
         assert program is not None
-        file.write(program.model_proto.SerializeToString())
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        content = program.model_proto.SerializeToString()
+        # Before anything is written: some versions export what none can run.
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except Exception as error:  # one of many classes
+        raise UserError(f"this network cannot be exported: {first_line(error)}") from error
+    with files.atomic(path) as file:
+        file.write(content)
     with torch.no_grad():
         wanted = whole(x).numpy()
     (got,) = session.run(None, {"x": x.numpy()})

@@ -107,8 +107,8 @@ class RunFolder:
         """
         path = self.path / METRICS
         try:
-            lines = [json.loads(line) for line in path.read_text().splitlines()]
-        except (OSError, ValueError) as error:
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"cannot read {path}: {reason(error)}") from None
         if not all(isinstance(line, dict) for line in lines):
             raise UserError(f"{path} is damaged: a line of it is no object")
@@ -172,13 +172,14 @@ class RunFolder:
     def _summary(self, key: str, what: str) -> dict[str, Any]:
         path = self.path / SUMMARY
         try:
-            summary = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"cannot read {path}: {reason(error)}") from None
         if not isinstance(summary, dict) or key not in summary:
             raise UserError(f"{path} is no summary of {what}")
         if "seeds" in summary:
-            one = self.path / f"seed-{summary['seeds'][0]}"
+            seeds = summary["seeds"]
+            one = self.path / f"seed-{seeds[0] if isinstance(seeds, list) and seeds else 0}"
             raise UserError(f"{self} holds a run of several seeds: take one of them, {one}")
         return summary
 

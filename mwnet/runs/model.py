@@ -5,7 +5,6 @@ them runs no code.
 """
 
 import copy
-import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from mwnet.builders.whole import saved_whole
 from mwnet.config.schema import NetworkOptions
 from mwnet.core import files
 from mwnet.core.errors import UserError, first_line, reason
+from mwnet.core.sealed import check_sealed, digest, write_sealed
 from mwnet.data.batches import Pixels
 from mwnet.data.decoding import BATCH
 from mwnet.data.inputs import are_files
@@ -38,6 +38,7 @@ from mwnet.runs.described import backbone_of, check_known
 log = logging.getLogger(__name__)
 MODEL, TENSORS = "model.json", "model.safetensors"
 FORMAT = 3
+NOT_FINITE = "the network gives NaN or infinity: `X` is too large, or the weights are damaged"
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,12 @@ class TrainedModel:
             ``(n, K)`` float32 probabilities, columns in the order of ``classes``.
 
         Raises:
-            ValueError: samples of another shape than those that were trained on, or not finite.
+            ValueError: samples of another shape than those trained on, not finite, or too large.
         """
-        return self.logits(x).softmax(-1).numpy()
+        probabilities = self.logits(x).softmax(-1)
+        if not probabilities.isfinite().all():
+            raise UserError(NOT_FINITE)
+        return probabilities.numpy()
 
     def logits(self, x: Any) -> Tensor:
         """Compute ``(n, K)`` logits; see ``predict_proba``."""
@@ -176,12 +180,7 @@ class TrainedModel:
         described["digest"] = digest(content)
         with files.atomic(folder / TENSORS) as file:
             file.write(content)
-        files.write_text(folder / MODEL, json.dumps(described, indent=2) + "\n")
-
-
-def digest(content: bytes) -> str:
-    """Tell the bytes of a file from others."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+        write_sealed(folder / MODEL, described, indent=2)
 
 
 def of_experiment(experiment: Experiment, *, own_network: bool = False) -> TrainedModel:
@@ -224,7 +223,7 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
     """
     path = folder / MODEL
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         path = folder / TENSORS
         content = path.read_bytes()
         tensors = load(content)
@@ -234,6 +233,7 @@ def load_model(folder: Path, network: BuildNetwork | None = None) -> TrainedMode
         raise UserError(f"{path} is damaged: {first_line(error)}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{folder / MODEL} is no model of this version (format {FORMAT})")
+    check_sealed(folder / MODEL, found)
     if found.get("digest") != digest(content):
         raise UserError(f"{path} is damaged, or of another run than {MODEL}: its digest differs")
     if found.get("own_network") and network is None:
@@ -275,7 +275,7 @@ def _model(
         if name.startswith("preparation.")
     }
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
-    mean, std = (state.pop(name).reshape(channels, 1, 1) for name in ("mean", "std"))
+    mean, std = (state.pop(name).float().reshape(channels, 1, 1) for name in ("mean", "std"))
     built.load_state_dict(state)
     names = found["feature_names"]
     return TrainedModel(

@@ -72,7 +72,7 @@ class Log:
 
     def _read(self) -> None:
         try:
-            text = self.path.read_text()
+            text = self.path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"cannot read {self.path}: {reason(error)}") from None
         whole = text[: text.rfind("\n") + 1]

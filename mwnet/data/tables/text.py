@@ -64,9 +64,12 @@ class TextFeatures:
         terms = vectoriser.get_feature_names_out()
         most = DIRECTIONS_ALONE if alone else DIRECTIONS_BESIDE
         width = max(1, min(most, len(terms) - 1, len(texts) - 1))
-        with np.errstate(invalid="ignore"):  # of texts without any variance
-            svd: Any = TruncatedSVD(width, random_state=0).fit(counts)
-        directions = np.ascontiguousarray(svd.components_, dtype=np.float32)
+        if len(terms) == 1:  # which has one direction
+            directions = np.ones((1, 1), dtype=np.float32)
+        else:
+            with np.errstate(invalid="ignore"):  # of texts without any variance
+                svd: Any = TruncatedSVD(width, random_state=0).fit(counts)
+            directions = np.ascontiguousarray(svd.components_, dtype=np.float32)
         idf = np.asarray(vectoriser.idf_, dtype=np.float32)
         scale = _scale(np.asarray(counts @ directions.T))
         return TextFeatures("", tuple(terms.tolist()), idf, directions, scale, width)

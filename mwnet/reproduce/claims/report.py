@@ -63,7 +63,7 @@ def put_into(document: Path, name: str, out: Path) -> None:
     place = f"{ARCHIVE}/{name}.png"
     picture = document.parent / place
     picture.parent.mkdir(exist_ok=True)
-    text = (out / REPORT).read_text().split("\n", 1)[1]
+    text = (out / REPORT).read_text(encoding="utf-8").split("\n", 1)[1]
     text = text.replace("## ", "### ", 1)  # there it stands under the heading of a document
     replace_part(document, name, text.replace(f"]({FIGURE})", f"]({place})"))
     shutil.copyfile(out / FIGURE, picture)

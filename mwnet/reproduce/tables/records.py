@@ -116,7 +116,7 @@ def _value(summary: dict[str, Any], keys: tuple[str, ...], path: Path) -> Any:
 def _from_csv(path: Path, fields: Fields) -> list[Record]:
     kinds = {**LABELS, **{name: kind for name, (kind, _) in fields.items()}, **PLACES}
     try:
-        lines = list(csv.DictReader(path.read_text().splitlines()))
+        lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         return [
             {name: kind(line[name]) if line[name] else None for name, kind in kinds.items()}
             for line in lines

@@ -69,7 +69,7 @@ def load_table(path: Path) -> Table:
         UserError: whatever is wrong with it, in one sentence.
     """
     values = read_yaml(path, "table")
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if not isinstance(values, dict):
         raise UserError(f"{path} is no table: it needs columns:, rows: and seeds:")
     kind = values.get("kind", RUNS)
