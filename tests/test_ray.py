@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,10 +26,9 @@ from mwnet.reproduce.tables.records import records as records_of
 from mwnet.reproduce.tables.table import load_table
 from mwnet.search.log import Log
 
-pytest.importorskip("ray", reason="there is no Ray: pip install 'mwnet[ray]'")
+ray = pytest.importorskip("ray", reason="there is no Ray: pip install 'mwnet[ray]'")
 
 Patch = pytest.MonkeyPatch
-CONNECT = socket.socket.connect
 OBJECTS = 80 * 2**20
 SAME = ("metrics.jsonl", "label_quality.csv", "pred_probs.npy", "model.safetensors")
 
@@ -65,25 +63,12 @@ def nodes() -> Iterator[Nodes]:
         for name, value in QUIET.items():
             patch.setenv(name, value)
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("OWN_ADDRESS", ray.util.get_node_ip_address())
         root = Path(__file__).parents[1]
         patch.setenv("PYTHONPATH", f"{root}:{root}/tests:{os.environ.get('PYTHONPATH', '')}")
         made = Nodes()
         yield made
         made.cluster.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def own_machine(no_network: None, monkeypatch: Patch) -> None:
-    """The cluster lies at the address of this machine."""
-    import ray
-
-    own = {"127.0.0.1", "localhost", "::1", ray.util.get_node_ip_address()}
-
-    def connect(self: socket.socket, address: Any) -> None:
-        assert isinstance(address, str) or address[0] in own, f"network access to {address}"
-        CONNECT(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
 
 
 def test_results_are_those_of_processes(nodes: Nodes, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Refuse connections to other machines, in the suite and in every Python process that it starts.
 
 Python imports this module by its name at its start, where this folder is on ``PYTHONPATH``. The
-loopback and sockets that are files stay allowed: processes of one training talk through them.
+loopback and sockets that are files stay allowed: processes of one training talk through them. So
+does the address in ``OWN_ADDRESS``, at which a test that needs it has a cluster on this machine.
 """
 
+import os
 import sys
 
 ASKS = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo")
@@ -18,6 +20,8 @@ def refuse(event: str, arguments: tuple) -> None:
     host = address[0] if isinstance(address, tuple) else address
     host = host.decode(errors="replace") if isinstance(host, bytes) else host
     if host is None or host in ("", "::1", "::", "0.0.0.0", "localhost"):
+        return
+    if host == os.environ.get("OWN_ADDRESS"):
         return
     if host.startswith(("127.", "/", "\0")):
         return
