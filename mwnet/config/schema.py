@@ -54,8 +54,8 @@ class DataOptions(CorrectionOptions):
     features: str = option(
         "data",
         "auto",
-        "auto; of photos efficientnet-lite0 (auto), torchvision:NAME, timm:NAME, or none to train "
-        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own .npy, .npz.",
+        "auto; of images efficientnet-lite0 (auto of photos), also @96 for 96 pixels a side, or "
+        "torchvision:NAME, timm:NAME, none; of texts tfidf, sentence-transformers:NAME; or .npy.",
     )
     image_size: int = option(
         "data", 32, "Pixels a side with --features none, and of Clothing1M.", ge=4, le=4096
