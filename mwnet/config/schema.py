@@ -161,8 +161,8 @@ class TrainingOptions(OptimizerOptions):
         "mwnet",
         "Training method: erm (plain training), fine-tuning, reed-hard, reed-soft, s-model, "
         "self-paced, focal, co-teaching, d2l, mentornet, mentornet-dd, l2rw, glc, jocor, "
-        "forward-correction, mwnet, cmw-net, elr, cross-fit; --method.ramp and the like set its "
-        "hyper-parameters (docs/METHODS.md).",
+        "forward-correction, mwnet, cmw-net, elr, cross-fit, refurbish; --method.ramp and the like "
+        "set its hyper-parameters (docs/METHODS.md).",
     )
     loss: str = option(
         "classifier",
