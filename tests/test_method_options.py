@@ -39,6 +39,17 @@ HYPER: dict[str, dict[str, tuple]] = {
     "cmw-net": {"clusters": (2, 0), "ratio": (1.5, 0.5)},
     "elr": {"weight": (1.0, -1), "beta": (0.9, 1)},
     "cross-fit": {"folds": (3, 1), "slope": (3.0, -1)},
+    "refurbish": {
+        "folds": (3, 1),
+        "slope": (3.0, -1),
+        "judging": (2.0, 0),
+        "trust": (0.0, 2),
+        "memory": (0.5, 2),
+        "vote": (0.0, 2),
+        "mixup": (0.0, -1),
+        "average": (0.5, 1),
+        "strong": (0.0, -1),
+    },
 }
 CASES = [(method, key) for method, table in HYPER.items() for key in table]
 

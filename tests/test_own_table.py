@@ -12,9 +12,9 @@ from commands import ROOT
 
 from mwnet.reproduce.own_data import report as own_report
 from mwnet.reproduce.own_data import rivals
-from mwnet.reproduce.own_data.cells import Prepared, measured
+from mwnet.reproduce.own_data.cells import Prepared, measured, source_of
 from mwnet.reproduce.own_data.prepare import half_of
-from mwnet.reproduce.own_data.sets import FILES, NOISY
+from mwnet.reproduce.own_data.sets import ANSWERED, FILES, PEOPLE
 from mwnet.reproduce.tables import runner
 from mwnet.reproduce.tables.cells import plan
 from mwnet.reproduce.tables.command import main
@@ -98,10 +98,11 @@ def test_a_table_is_run_once_and_reported_from_what_is_kept(
 def test_halves_and_cells_of_the_table_that_ships(tmp_path: Path) -> None:
     table = load_table(ROOT / "configs/tables/own_data.yaml")
     names = list(dict.fromkeys(column.partition(", ")[0] for column in table.columns))
-    assert set(names) == FILES.keys()
+    assert set(names) == FILES.keys() - PEOPLE.keys()
     assert half_of(names, "even")[:3] == ["letter", "satimage", "spambase"]
     assert half_of(names, "odd")[-1] == "wine"
-    assert len(table.columns) == 4 * (30 - len(NOISY)) + len(NOISY)
+    real = [*ANSWERED, "jira_defects_a"]
+    assert len(table.columns) == 4 * (30 - len(real)) + len(real)
     assert "jira_defects_a, real" in table.columns
     cell = plan(table, tmp_path)[0]
     assert cell.config.data == tmp_path / "sets" / "letter" / "uniform-0.2" / "seed-0.npz"
@@ -244,3 +245,28 @@ def test_ranks_leave_out_columns_that_a_row_lacks() -> None:
     short = [of for of in found if (of["row"], of["column"][:4]) != ("ours", "wine")]
     ranks = own_report.mean_ranks(table, short, "accuracy")
     assert ranks == pytest.approx({"ours": 1, "cleanlab, a": 2.5, "cleanlab, b": 2.5})
+
+
+def test_a_row_of_true_labels_and_a_clean_meta_set_get_the_truth(tmp_path: Path) -> None:
+    rows = {
+        "true": {"command": "true-labels"},
+        "MW-Net*": {"method": "mwnet", "meta_loss": "ce", "meta_noisy": False},
+    }
+    assert run(write(tmp_path, rows=rows, sets=["iris"], noises=["uniform 0.6"])) == 0
+    (true,) = (tmp_path / "own").glob("true/*/seed-0/summary.json")
+    summary = json.loads(true.read_text())
+    assert summary["method"] == "true-labels"
+    assert summary["accuracy"] > 0.8
+    assert summary["auc"] > 0.9
+    (clean,) = (tmp_path / "own").glob("MW-Net/*/seed-0/summary.json")
+    assert json.loads(clean.read_text())["method"] == "mwnet"
+    assert "### Each set" in own_report.markdown(*made_up())
+
+
+def test_truth_enters_no_source_but_that_of_a_clean_meta_set() -> None:
+    x, y, wrong = toy()
+    data = Prepared(x, y, x, y, wrong, np.repeat(np.arange(3), 60))
+    assert source_of(data).truth is None
+    truth = source_of(data, with_truth=True).truth
+    assert truth is not None
+    assert truth[: len(y)].tolist() == np.repeat(np.arange(3), 60).tolist()

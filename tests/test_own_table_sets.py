@@ -9,6 +9,8 @@ from shared import SHARED, needs
 
 from mwnet.core.errors import UserError
 from mwnet.core.seeding import generator
+from mwnet.data import Source
+from mwnet.reproduce.own_data import sets
 from mwnet.reproduce.own_data.prepare import (
     TEST,
     TRAIN,
@@ -89,6 +91,29 @@ def test_one_answer_of_each_item_is_drawn_by_the_seed() -> None:
     assert other is not None
     assert torch.equal(first, second)
     assert 0.1 < float((first != other)[:700].float().mean()) < 0.7
+
+
+def test_labels_of_people_are_those_of_the_training_images_and_all_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = torch.arange(50_010) % 10
+    x = torch.zeros(len(truth), 1, 1, 1)
+    test = torch.arange(50_000, 50_010)
+    source = Source("cifar10", x, truth, truth, tuple("0123456789"), test_ids=test)
+    monkeypatch.setattr(sets, "load", lambda *_, **__: source)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "test_batch").touch()
+    people = (truth[:50_000] + 1) % 10
+    np.savez(tmp_path / "cifar10n.npz", worse_label=people.numpy().astype(np.uint8))
+    found = read_set("cifar10n_worse", tmp_path, generator(0))
+    assert found.given is not None
+    assert torch.equal(found.given[:50_000], people)
+    assert torch.equal(found.given[test], truth[test])
+    train, held_out = divide(found, "cifar10n_worse", 0)
+    assert torch.equal(train, torch.arange(50_000))
+    assert torch.equal(held_out, test)
+    with pytest.raises(UserError, match="no aggre_label of 50,000 labels; it has worse_label"):
+        read_set("cifar10n_aggre", tmp_path, generator(0))
 
 
 def test_an_unknown_set_is_named(tmp_path: Path) -> None:

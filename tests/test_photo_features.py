@@ -14,7 +14,7 @@ from torch import nn
 
 from mwnet.core.errors import UserError
 from mwnet.data import decoding, efficientnet_lite, photo_features, photo_networks
-from mwnet.data.images import class_folders, fitted
+from mwnet.data.images import class_folders, square
 from mwnet.models.torchvision_import import torchvision
 
 features_of = photo_features.photo_features
@@ -52,17 +52,16 @@ class Counted:
 
     def load(self, download: bool) -> photo_networks.Network:
         self.loads += 1
-        read = fitted(8)
 
-        def counted(file: Path) -> np.ndarray:
+        def counted(image: Image.Image) -> np.ndarray:
             self.reads += 1
-            return read(file)
+            return square(image, 8)
 
         class Mean(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 return x.float().mean((2, 3))
 
-        return photo_networks.Network(Mean(), counted)
+        return photo_networks.Network(Mean(), counted, 8)
 
 
 @pytest.fixture

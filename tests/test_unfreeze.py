@@ -1,5 +1,6 @@
 """After its head the whole network of photos is trained, as if it had always been one."""
 
+import functools
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from mwnet.builders.whole import Whole, unfrozen
 from mwnet.config.checks import validate
 from mwnet.core.errors import UserError
 from mwnet.data import photo_networks, photo_pixels
-from mwnet.data.images import fitted
+from mwnet.data.images import fitted, square
 from mwnet.methods import METHODS
 from mwnet.methods.base import predict
 from mwnet.runs.run import finished
@@ -45,7 +46,8 @@ def small(_: bool) -> photo_networks.Network:
         with torch.no_grad():
             module(torch.randint(0, 256, (64, 3, SIDE, SIDE)))
     module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return photo_networks.Network(module.eval().requires_grad_(False), fitted(SIDE))
+    see = functools.partial(square, side=SIDE)
+    return photo_networks.Network(module.eval().requires_grad_(False), see, SIDE)
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def _check_unfreeze(config: Config, source: Source) -> None:
         return
     if world().size > 1:
         raise UserError("`unfreeze` is for one process: leave it out")
-    if source.extractor is None or config.data is None:
+    if source.extractor is None or config.data is None or source.names is None:
         raise UserError(
             "`unfreeze` trains the network that photos in class folders went through, and this "
             "data has no features of one: leave it out"

@@ -54,8 +54,8 @@ class DataOptions(CorrectionOptions):
     features: str = option(
         "data",
         "auto",
-        "auto; of photos efficientnet-lite0 (auto), torchvision:NAME, timm:NAME, or none to train "
-        "on pixels; of texts tfidf (auto) or sentence-transformers:NAME; or your own .npy, .npz.",
+        "auto; of images efficientnet-lite0 (auto of photos), also @96 for 96 pixels a side, or "
+        "torchvision:NAME, timm:NAME, none; of texts tfidf, sentence-transformers:NAME; or .npy.",
     )
     image_size: int = option(
         "data", 32, "Pixels a side with --features none, and of Clothing1M.", ge=4, le=4096
@@ -161,8 +161,8 @@ class TrainingOptions(OptimizerOptions):
         "mwnet",
         "Training method: erm (plain training), fine-tuning, reed-hard, reed-soft, s-model, "
         "self-paced, focal, co-teaching, d2l, mentornet, mentornet-dd, l2rw, glc, jocor, "
-        "forward-correction, mwnet, cmw-net, elr, cross-fit; --method.ramp and the like set its "
-        "hyper-parameters (docs/METHODS.md).",
+        "forward-correction, mwnet, cmw-net, elr, cross-fit, refurbish; --method.ramp and the like "
+        "set its hyper-parameters (docs/METHODS.md).",
     )
     loss: str = option(
         "classifier",

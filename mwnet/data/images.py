@@ -176,11 +176,15 @@ def fitted(size: int) -> Callable[[Path], np.ndarray]:
     """A function that reads a file as ``(3, size, size)`` uint8, see ``pixels``."""
 
     def read(file: Path) -> np.ndarray:
-        image = open_rgb(file, size)
-        small = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-        return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+        return square(open_rgb(file, size), size)
 
     return read
+
+
+def square(image: Image.Image, side: int) -> np.ndarray:
+    """Scale the shorter side of an RGB picture, keep the centre: ``(3, side, side)`` uint8."""
+    small = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 
 def _try(file: Path) -> np.ndarray:

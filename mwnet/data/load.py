@@ -11,6 +11,10 @@ from mwnet.data.source import Source
 
 DATASETS = ("digits", *builtin.TORCHVISION, "clothing1m", "folder", "arrays", "table")
 SENTENCES = "sentence-transformers:"
+EXTRACTORS = ("efficientnet-lite0", "efficientnet-lite0@", "torchvision:", "timm:")
+"""Frozen networks that images in arrays go through; a name goes on behind : or @."""
+FILES = (".npy", ".npz")
+"""Endings of features that the user has computed."""
 
 
 def load(
@@ -50,21 +54,25 @@ def load(
     if name == "digits":
         return builtin.digits()
     if name in builtin.TORCHVISION:
-        return builtin.torchvision_set(name, root, download)
+        source = builtin.torchvision_set(name, root, download)
+        if features.endswith(FILES):
+            return _with_features(source, Path(features))
+        _check_features(features, name, ("auto", "none", *EXTRACTORS))
+        return _seen(source, features, download=download, progress=progress)
     if name == "clothing1m":
         from mwnet.data.clothing1m import clothing1m
 
         return clothing1m(root, image_size)
     if path is None or name not in ("folder", "arrays", "table"):
         raise ValueError(f"unknown data set '{name}' ({nearest(name, DATASETS)})")
-    own = Path(features) if features.endswith((".npy", ".npz")) else None
+    own = Path(features) if features.endswith(FILES) else None
     if own is not None:
         features = "none" if name == "folder" else "auto"
     if name == "arrays":
         from mwnet.data.arrays import arrays
 
-        _check_features(features, name, ("auto", "none"))
-        source = arrays(path, labels)
+        _check_features(features, name, ("auto", "none", *EXTRACTORS))
+        source = _seen(arrays(path, labels), features, download=download, progress=progress)
     elif name == "table":
         from mwnet.data.tables.loading import load_table
 
@@ -95,12 +103,21 @@ def load(
 def _check_features(features: str, name: str, known: Sequence[str]) -> None:
     """Refuse features of another kind of data."""
     if not any(
-        features == one or (one.endswith(":") and features.startswith(one)) for one in known
+        features == one or (one.endswith((":", "@")) and features.startswith(one)) for one in known
     ):
         raise UserError(
             f"`features={features!r}` does not fit data of the kind {name}: take one of "
             f"{', '.join(known)}, or an .npy or .npz of your own"
         )
+
+
+def _seen(source: Source, features: str, *, download: bool, progress: bool) -> Source:
+    """The source with features of a frozen network, where that is asked for."""
+    if features in ("auto", "none"):
+        return source
+    from mwnet.data.array_features import with_features
+
+    return with_features(source, features, download=download, progress=progress)
 
 
 def _with_features(source: Source, path: Path) -> Source:

@@ -30,6 +30,7 @@ from mwnet.methods.mentornet import MentorNet
 from mwnet.methods.mentornet_dd import MentorNetDD
 from mwnet.methods.mwnet import MWNet
 from mwnet.methods.own_loss import Focal, ReedHard, ReedSoft
+from mwnet.methods.refurbish import Refurbish
 from mwnet.methods.s_model import SModel
 from mwnet.methods.self_paced import SelfPaced
 
@@ -53,6 +54,7 @@ METHODS: dict[str, type[Method]] = {
     "cmw-net": CMWNet,
     "elr": EarlyLearning,
     "cross-fit": CrossFit,
+    "refurbish": Refurbish,
 }
 
 __all__ = ["METHODS", "Context", "Learner", "Method", "Parts", "Phase", "Weighting"]

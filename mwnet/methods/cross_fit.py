@@ -149,7 +149,7 @@ class CrossFit(Method):
     def begin_epoch(self, context: Context) -> None:
         if self.epoch != self.start_of(self.SECOND):
             return
-        ids = self._ids()
+        ids = self.ids()
         said = self._grow(None)
         self.said[ids] = said
         margin = log_margin(said, self.train_batches.labels[ids])
@@ -158,7 +158,7 @@ class CrossFit(Method):
         for sums in (self.judged, self.wrong, self.looks):
             sums.zero_()
 
-    def _ids(self) -> Tensor:
+    def ids(self) -> Tensor:
         return self.train_batches.ids.to(self.fold.device)
 
     def _grow(self, weights: Tensor | None) -> Tensor:
@@ -170,7 +170,7 @@ class CrossFit(Method):
         Returns:
             ``(m, C)`` log probabilities.
         """
-        train, ids = self.train_batches, self._ids()
+        train, ids = self.train_batches, self.ids()
         networks = F.log_softmax(self.judged[ids] / self.looks, -1)
         if not self.narrow:
             return networks
@@ -190,7 +190,7 @@ class CrossFit(Method):
     @torch.no_grad()
     def _judge(self) -> None:
         """Let each network judge the labels of its fold."""
-        train, ids = self.train_batches, self._ids()
+        train, ids = self.train_batches, self.ids()
         labels, fold = train.labels[ids], self.fold[ids]
         logits = torch.zeros(len(ids), self.judged.shape[1], device=ids.device)
         side = self.learner.network
@@ -213,7 +213,7 @@ class CrossFit(Method):
         Where the weights have made the mean absolute error of unseen given labels worse, by more
         than two standard errors, the first round stands.
         """
-        ids = self._ids()
+        ids = self.ids()
         labels, first = self.train_batches.labels[ids], self.said[ids]
         again = self._grow(self.weight_net(self.features[ids]))
         gain = given_probability(again, labels) - given_probability(first, labels)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from mwnet.core import seeding
 from mwnet.core.errors import UserError
-from mwnet.data.batches import Batch, Batches, in_order
+from mwnet.data.batches import Batch, Batches
 from mwnet.losses.targets import bootstrap_hard
 from mwnet.methods.base import Context, Method, Phase
+from mwnet.methods.hidden import hidden, last_linear
 from mwnet.methods.learner import Parts
 
 NEIGHBOURS = 20
@@ -100,28 +101,16 @@ class D2L(Method):
             setattr(self, name, value)
 
 
-@torch.no_grad()
 def penultimate(network: nn.Module, samples: Batches, rng: torch.Generator) -> Tensor:
     """Compute ``(m, d)`` inputs of the last linear layer for at most 1,280 random samples.
 
     Raises:
         UserError: (a ValueError) a network without a linear layer.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
-    if not layers:
+    if last_linear(network) is None:
         raise UserError("`method='d2l'` needs a network with a linear layer at its end")
     ids = samples.ids[torch.randperm(len(samples.ids), generator=rng)[:SAMPLES]]
-    seen: list[Tensor] = []
-    hook = layers[-1].register_forward_pre_hook(lambda _, x: seen.append(x[0].flatten(1).float()))
-    mode = network.training
-    network.eval()
-    try:
-        for x in in_order(samples.pixels, ids):
-            network(x)
-    finally:
-        hook.remove()
-        network.train(mode)
-    return torch.cat(seen)
+    return hidden(network, samples.pixels, ids)
 
 
 def dimensionality(features: Tensor, neighbours: int = NEIGHBOURS) -> float:

@@ -75,10 +75,24 @@ def votes(x: Tensor, labels: Tensor, num_classes: int, weights: Tensor | None = 
         >>> votes(x, given, 2)[0].exp()
         tensor([0.9902, 0.0098])
     """
-    direction = F.normalize(x.flatten(1), dim=1)
-    vote = F.one_hot(labels, num_classes).to(direction.dtype)
+    vote = F.one_hot(labels, num_classes).to(x.dtype)
     if weights is not None:
         vote = vote * weights[:, None]
+    return of_neighbours(x, vote).log()
+
+
+def of_neighbours(x: Tensor, vote: Tensor) -> Tensor:
+    """Sum the votes of the 50 samples with the most similar direction, and one vote for all.
+
+    Args:
+        x: ``(n, ...)`` samples, which are flattened; similarity is the cosine.
+        vote: ``(n, K)`` of each sample, from 0.
+
+    Returns:
+        ``(n, K)`` probabilities.
+    """
+    direction = F.normalize(x.flatten(1), dim=1)
+    vote = vote.to(direction.dtype)
     nearest = min(NEIGHBOURS, len(x) - 1)
     rows = max(1, PAIRS // len(x))
     parts = []
@@ -87,5 +101,5 @@ def votes(x: Tensor, labels: Tensor, num_classes: int, weights: Tensor | None = 
         own = torch.arange(len(similar), device=x.device)
         similar[own, own + start] = -torch.inf
         parts.append(vote[similar.topk(nearest, 1).indices].sum(1))
-    counted = torch.cat(parts) + 1 / num_classes
-    return (counted / counted.sum(1, keepdim=True)).log()
+    counted = torch.cat(parts) + 1 / vote.shape[1]
+    return counted / counted.sum(1, keepdim=True)

@@ -78,8 +78,8 @@ class TrainedModel:
         Args:
             x: ``(n, features)``, also as a sparse matrix, ``(n, h, w)`` or images with channels
                 first or last, as in training; numbers in the units of the training samples. A
-                DataFrame, or an array with the same columns, where a table was trained on; a list
-                of image files where photos were.
+                DataFrame, or an array with the same columns, where a table was trained on; image
+                files, or images, where a frozen network made features of such.
 
         Returns:
             ``(n, K)`` float32 probabilities, columns in the order of ``classes``.
@@ -107,12 +107,12 @@ class TrainedModel:
         """Bring samples into the shape of those that were trained on, or refuse them."""
         if self.preparation is not None:
             return self._prepared(self.preparation, x)
-        if self.extractor is not None and are_files(x):
-            from mwnet.data.folder import features_of_photos
-
-            x = features_of_photos(list(map(Path, x)), self.extractor)
-        elif hasattr(x, "iloc"):
+        if hasattr(x, "iloc"):
             x = x.to_numpy()
+        if self.extractor is not None and self.shape[1:] == (1, 1):
+            from mwnet.data.array_features import seen_through
+
+            x = seen_through(x, self.extractor)
         array = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
         if array.dtype.kind not in "iufb":
             raise UserError(f"`X` must hold numbers, got {array.dtype}")

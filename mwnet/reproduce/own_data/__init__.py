@@ -13,6 +13,10 @@ A table file of ``kind: own-data`` lists ``sets:`` and ``noises:`` in the place 
       cleanlab, forest: {command: cleanlab-forest}
     seeds: [0, 1, 2]
 
+A row is a method of mwnet with its options, a rival (``rivals.py``), or ``command: true-labels``:
+plain training on the true labels. True labels enter no other row, but for the meta set of a method
+that is given a clean one.
+
 Each set gets each noise, but for those whose given labels are wrong by themselves. ``--half even``
 takes the sets at even positions of the list, the first is at 0. ``--data-root`` is the folder of
 the sets.

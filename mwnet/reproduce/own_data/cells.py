@@ -7,7 +7,7 @@ said about each training label, and the options in ``config.yaml``.
 import csv
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from mwnet import detection
 from mwnet.builders.experiment import Experiment, build
 from mwnet.config.schema import Config
 from mwnet.core.device import find_device
+from mwnet.core.errors import UserError
 from mwnet.data import Source
 from mwnet.data.arrays import read_npz
 from mwnet.data.source import channels_first
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.detection.metrics import average_precision, f1
-from mwnet.methods.base import predict
+from mwnet.methods import METHODS
+from mwnet.methods.base import given_probability, predict
 from mwnet.reproduce.own_data import rivals
 from mwnet.runs.begin import run_folder
 from mwnet.runs.folder import QUALITY, QUALITY_HELD_OUT
@@ -34,6 +36,8 @@ from mwnet.runs.run import prepare_process
 
 METHOD = "own-data"
 """The command of a row that is a method of mwnet."""
+TRUE_LABELS = "true-labels"
+"""The command of a row that trains on the true labels, as an upper bound."""
 SCALED = TablePreparation((), (), (), ())
 """Says that features are on the scale that a network wants, so that they stay as they are."""
 
@@ -68,6 +72,8 @@ class Prepared:
         x_test: ``(m, d)``.
         y_test: ``(m,)`` true labels, -1 for a class that nobody was given.
         wrong: ``(n,)`` whether a given label is wrong; for measuring alone.
+        truth: ``(n,)`` true labels, for a clean meta set and for ``TRUE_LABELS`` alone; None where
+            a true class has no given label.
     """
 
     x: np.ndarray
@@ -75,6 +81,7 @@ class Prepared:
     x_test: np.ndarray
     y_test: np.ndarray
     wrong: np.ndarray
+    truth: np.ndarray | None = None
 
     @property
     def num_classes(self) -> int:
@@ -93,7 +100,10 @@ class Prepared:
         place = np.minimum(np.searchsorted(classes, found["y_test"]), len(classes) - 1)
         y_test = np.where(classes[place] == found["y_test"], place, -1)
         wrong = found["y"] != found["y_true"]
-        return Prepared(found["x"], y.astype(np.int64), found["x_test"], y_test, wrong)
+        truth = None
+        if np.isin(found["y_true"], classes).all():
+            truth = np.searchsorted(classes, found["y_true"])
+        return Prepared(found["x"], y.astype(np.int64), found["x_test"], y_test, wrong, truth)
 
 
 def run(config: Config, resume: Path | None, command: str = METHOD) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def run(config: Config, resume: Path | None, command: str = METHOD) -> dict[str,
     Args:
         config: of the method; its ``data`` is a prepared set. A rival reads data and seed alone.
         resume: its folder if it has been begun; it begins anew.
-        command: ``METHOD`` or the name of a rival.
+        command: ``METHOD``, ``TRUE_LABELS`` or the name of a rival.
 
     Returns:
         The summary; see ``MEASURES``.
@@ -113,12 +123,16 @@ def run(config: Config, resume: Path | None, command: str = METHOD) -> dict[str,
     prepare_process(config)
     assert config.data is not None  # the plan has set it
     data = Prepared.read(config.data)
+    rival = command in rivals.RIVALS
     used = {**versions(), **rivals.versions(command)}  # imports what the row needs
     torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for a second
     with run_folder(config, resume, name=command) as folder, threadpool_limits(1):
         started = time.perf_counter()
         if command == METHOD:
             said, texts = _method(config, data)
+        elif command == TRUE_LABELS:
+            said = _on_true_labels(config, data)
+            texts = {QUALITY: _as_csv(said)}
         else:
             said = rivals.RIVALS[command](data.x, data.y, data.x_test, config.seed)
             texts = {QUALITY: _as_csv(said)}
@@ -133,7 +147,7 @@ def run(config: Config, resume: Path | None, command: str = METHOD) -> dict[str,
             "collapse": said.collapse,
             "noise_rate": float(data.wrong.mean()),
             "samples": len(data.y),
-            "device": device_name(find_device(config.device)) if command == METHOD else "cpu",
+            "device": "cpu" if rival else device_name(find_device(config.device)),
             "threads": torch.get_num_threads(),
             "versions": used,
         }
@@ -157,7 +171,9 @@ def _method(config: Config, data: Prepared) -> tuple[rivals.Said, dict[str, str]
 
     A meta set that was held out is judged too.
     """
-    experiment = build(config, source_of(data))
+    wanted = METHODS[config.method].meta != "none"
+    clean = wanted and not config.meta_noisy and config.meta_source == "held-out"
+    experiment = build(config, source_of(data, with_truth=clean))
     method, parts = experiment.method, experiment.data.parts
     held_out = torch.cat([parts.meta, parts.validation]).sort().values
     train_in_memory(experiment, torch.cat([parts.train, held_out]))
@@ -182,15 +198,42 @@ def _published(experiment: Experiment, scored: detection.Scored) -> str:
     return label_quality_csv(scored, names, experiment.data.source.classes)
 
 
-def source_of(data: Prepared) -> Source:
-    """Return the set without any true label of a training sample."""
+def _on_true_labels(config: Config, data: Prepared) -> rivals.Said:
+    """Train plainly on the true labels; judge the given ones by the predictions.
+
+    Raises:
+        UserError: a true class has no given label.
+    """
+    if data.truth is None:
+        raise UserError("a true class has no given label: leave the row of true labels out")
+    experiment = build(config, source_of(replace(data, y=data.truth)))
+    method, parts = experiment.method, experiment.data.parts
+    train_in_memory(experiment, parts.train)
+    pixels = experiment.data.pixels
+    logits = predict(method, pixels, torch.arange(len(data.y))).cpu()
+    given = torch.from_numpy(data.y)
+    quality, issue = given_probability(logits, given).numpy(), logits.argmax(1) != given
+    predicted = predict(method, pixels, parts.test).argmax(1).cpu().numpy()
+    return rivals.Said(quality, issue.numpy(), predicted)
+
+
+def source_of(data: Prepared, *, with_truth: bool = False) -> Source:
+    """Return the set without any true label of a training sample, but for a clean meta set.
+
+    Args:
+        data: the set.
+        with_truth: a clean meta set will be drawn.
+    """
     x = torch.from_numpy(np.concatenate([data.x, data.x_test]))
     labels = torch.from_numpy(np.concatenate([data.y, np.maximum(data.y_test, 0)]))
+    truth = None
+    if with_truth and data.truth is not None:
+        truth = torch.cat([torch.from_numpy(data.truth), labels[len(data.y) :]])
     return Source(
         name="arrays",
         x=channels_first(x),
         labels=labels,
-        truth=None,
+        truth=truth,
         classes=tuple(map(str, range(data.num_classes))),
         test_ids=torch.arange(len(data.y), len(x)),
         preparation=SCALED,

@@ -24,7 +24,7 @@ from mwnet.reproduce.own_data.sets import NOISY, OwnSet, check_there, read_set
 log = logging.getLogger(__name__)
 
 TRAIN, TEST = 1500, 3000
-"""Rows at most in the two parts."""
+"""Rows at most in the two parts, but for sets that are used whole."""
 TEST_SHARE = 0.3
 REAL = "real"
 """The noise of a set that is noisy already."""
@@ -147,6 +147,8 @@ def divide(found: OwnSet, name: str, seed: int) -> tuple[Tensor, Tensor]:
     else:
         test = found.test.numpy()
         train = np.setdiff1d(np.arange(n), test)
+    if found.whole:
+        return torch.from_numpy(train), torch.from_numpy(test)
     rng = np.random.default_rng(derived)
     parts = rng.permutation(train)[:TRAIN], rng.permutation(test)[:TEST]
     return torch.from_numpy(parts[0]), torch.from_numpy(parts[1])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from mwnet.reproduce.document import markdown_table
+from mwnet.reproduce.own_data.prepare import TRAIN
 from mwnet.reproduce.tables.markdown import run_lines
 from mwnet.reproduce.tables.records import Record, columns_of, known, of_cell
 from mwnet.reproduce.tables.statistics import ranks
@@ -25,6 +26,8 @@ HEADINGS = {
     "seconds": "seconds",
 }
 RANKED = ("accuracy", "average_precision")
+FEW = 4
+"""Columns up to which each has a part of its own."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def markdown(table: Table, found: list[Record]) -> str:
         found: its finished cells.
     """
     parts = [f"## {table.title}", "### Mean ranks and means", _overview(table, found)]
+    if len(columns_of(table, found)) <= FEW:
+        parts += ["### Each set", *_each(table, found)]
     pairs = beside(table, found)
     if pairs:
         row = _row_of(found, OURS)
@@ -122,6 +127,18 @@ def _overview(table: Table, found: list[Record]) -> str:
     return "\n\n".join(text)
 
 
+def _each(table: Table, found: list[Record]) -> Iterator[str]:
+    """For each column a table of rows and measures, means over the seeds that are there."""
+    for column in columns_of(table, found):
+        lines = [[column, *HEADINGS.values(), "seeds"]]
+        for row in table.rows:
+            cells = of_cell(found, row, column)
+            if cells:
+                means = [_written(m, _mean(found, row, column, m)) for m in HEADINGS]
+                lines.append([row, *means, str(len(cells))])
+        yield markdown_table(lines)
+
+
 def _pairs(table: Table, pairs: list[Beside]) -> str:
     lines = [["", "accuracy", "cleanlab", "difference", "AUC", "cleanlab", "difference"]]
     for column in table.columns:
@@ -162,12 +179,13 @@ def _listed(pairs: list[Beside]) -> str:
 
 
 def _footer(table: Table, found: list[Record]) -> Iterator[str]:
+    samples = [record["samples"] for record in found]
+    most = "all" if max(samples) > TRAIN else f"at most {TRAIN:,}"
     yield (
-        "Every row has the same features, prepared once, the same given labels, at most 1,500 "
+        f"Every row has the same features, prepared once, the same given labels, {most} "
         "training rows and true test labels. Seconds: training and scoring on one thread, without "
         "reading and preparing."
     )
-    samples = [record["samples"] for record in found]
     rates = known(found, "noise_rate")
     yield (
         f"Training rows: {min(samples)} to {max(samples)}. Wrong training labels: "

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mwnet.core.errors import UserError, nearest
 from mwnet.data import Source
+from mwnet.data.arrays import read_npz
 from mwnet.data.load import load
 from mwnet.data.source import channels_first
 from mwnet.data.tables.columns import Table, features_of, of_numbers
@@ -29,8 +30,16 @@ ANSWERED = ("music_genre", "movie_reviews")
 TEXTS = ("sms_spam", "trec_questions", "movie_sentences")
 PHOTOS = ("hymenoptera", "flowers5", "weather4")
 SKLEARN = ("breast_cancer", "digits", "iris", "wine")
-NOISY = (*ANSWERED, "jira_defects_a")
+PEOPLE = {
+    "cifar10n_worse": "worse_label",
+    "cifar10n_aggre": "aggre_label",
+    "cifar10n_random1": "random_label1",
+}
+"""CIFAR-10 with labels that people gave (Wei et al., ICLR 2022): the arrays of its file."""
+NOISY = (*ANSWERED, "jira_defects_a", *PEOPLE)
 """Sets whose given labels are wrong by themselves."""
+SEEN_THROUGH = "efficientnet-lite0@128"
+"""What makes features of CIFAR-10's images; ``python -m benchmarks.image_sides`` compares sides."""
 
 FILES: dict[str, tuple[str, ...]] = {
     **{name: (f"tabular/{name}.csv.gz",) for name in TABULAR},
@@ -39,6 +48,7 @@ FILES: dict[str, tuple[str, ...]] = {
     **{name: (f"text/{name}.csv.gz",) for name in TEXTS},
     **{name: (f"photos/{name}.zip",) for name in PHOTOS},
     "usps": ("digits/usps.npz",),
+    **dict.fromkeys(PEOPLE, ("cifar-10-batches-py/test_batch", "cifar10n.npz")),
     **dict.fromkeys(SKLEARN, ()),
 }
 """Files of each set below the folder of the sets; scikit-learn brings its own."""
@@ -53,12 +63,14 @@ class OwnSet:
         truth: ``(n,)`` int64 true class ids.
         given: ``(n,)`` int64 given class ids where they are noisy already, else None.
         test: ids of its own test part, or None.
+        whole: whether all rows are used, however many there are.
     """
 
     source: Source
     truth: Tensor
     given: Tensor | None = None
     test: Tensor | None = None
+    whole: bool = False
 
 
 def check_there(names: list[str], root: Path) -> None:
@@ -93,12 +105,12 @@ def read_set(name: str, root: Path, generator: torch.Generator) -> OwnSet:
     files = [root / file for file in FILES[name]]
     if name in ANSWERED:
         return _answered(name, *files, generator=generator)
-    if name in PHOTOS:
-        return _of(_photos(files[0]))
+    if name in PEOPLE:
+        return _cifar10n(PEOPLE[name], root, files[1])
     if name == "usps":
         return _usps(files[0])
-    if name in SKLEARN:
-        return _of(_sklearn(name))
+    if name in PHOTOS or name in SKLEARN:
+        return _of(_photos(files[0]) if name in PHOTOS else _sklearn(name))
     if name == "jira_defects_a":
         source = load("table", path=files[0], label_column="noisy_label")
         assert source.truth is not None  # its column true_label
@@ -138,6 +150,19 @@ def _usps(path: Path) -> OwnSet:
     classes = tuple(map(str, range(10)))
     source = Source("usps", channels_first(torch.from_numpy(x)), torch.from_numpy(y), None, classes)
     return OwnSet(source, source.labels, test=torch.arange(own, len(y)))
+
+
+def _cifar10n(kind: str, root: Path, path: Path) -> OwnSet:
+    """CIFAR-10 by features, with given labels of people for its 50,000 training images."""
+    found = read_npz(path)
+    labels = found.get(kind)
+    if labels is None or labels.shape != (50_000,):
+        raise UserError(f"{path} has no {kind} of 50,000 labels; it has {', '.join(found)}")
+    source = load("cifar10", root=root, features=SEEN_THROUGH, progress=True)
+    assert source.test_ids is not None
+    people = torch.from_numpy(labels.astype(np.int64))
+    given = torch.cat([people, source.labels[source.test_ids]])
+    return OwnSet(source, source.labels, given=given, test=source.test_ids, whole=True)
 
 
 def _photos(path: Path) -> Source:

@@ -14,7 +14,7 @@ from mwnet.config.schema import Config
 from mwnet.core.errors import UserError, lookup, nearest
 from mwnet.losses import LOSSES
 from mwnet.methods import METHODS
-from mwnet.reproduce.own_data.cells import METHOD
+from mwnet.reproduce.own_data.cells import METHOD, TRUE_LABELS
 from mwnet.reproduce.own_data.prepare import file_of
 from mwnet.reproduce.own_data.rivals import RIVALS
 from mwnet.reproduce.tables.table import OWN_DATA, Table, Values
@@ -25,7 +25,7 @@ State = Literal["new", "interrupted", "finished"]
 PLAIN: Values = {"method": "erm", "meta_size": 0}
 COMMANDS: dict[str, Values] = {"train": {}, "clean-learning": PLAIN}
 """What can make a cell, with the options that it begins from."""
-OWN_COMMANDS: dict[str, Values] = {METHOD: {}, **dict.fromkeys(RIVALS, PLAIN)}
+OWN_COMMANDS: dict[str, Values] = {METHOD: {}, **dict.fromkeys((TRUE_LABELS, *RIVALS), PLAIN)}
 """What can make a cell of a table of own data."""
 
 INDIFFERENT = {"out", "seed"} | Config.resumable() - {"max_steps", "unfreeze"}
