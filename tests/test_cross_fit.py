@@ -16,7 +16,8 @@ from torch import Tensor, nn
 import mwnet
 from mwnet.bilevel.weighting import by_sum
 from mwnet.detection.metrics import roc_auc
-from mwnet.detection.noise_estimate import estimate_noise, transition
+from mwnet.detection.noise_estimate import NoiseEstimate, estimate_noise, transition
+from mwnet.detection.words import noise_words
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
 from mwnet.methods.folds import OutOfFoldWeights, of_each
 from mwnet.methods.forest import LEAF, TREES, Forest
@@ -212,3 +213,30 @@ def test_weights_that_do_harm_are_not_used(
     assert auc is not None
     assert auc > 0.9
     assert misled.score(x_new, y_new) > 0.9
+
+
+def test_the_rate_of_all_classes_helps_one_whose_plainest_samples_are_all_right() -> None:
+    predicted = np.arange(3).repeat(50)
+    given = predicted.copy()
+    wrong = [20, 30, 40, *range(60, 65), *range(110, 115)]
+    given[wrong] = (given[wrong] + 1) % 3
+    q = np.full((150, 3), 0.04)
+    q[np.arange(150), predicted] = 0.92
+    q[:20] = (0.98, 0.01, 0.01)  # the plainest of class 0, none of which is wrong
+    found = estimate_noise(given, q, q[np.arange(150), given])
+    assert found.is_issue.nonzero()[0].tolist() == wrong
+    assert found.interval[0] < len(wrong) / 150 < found.interval[1]
+
+
+def test_a_low_estimate_with_a_wide_interval_is_no_all_clear() -> None:
+    def said(high: float, wrong: int) -> str:
+        issue = np.arange(100) < wrong
+        precision = 0.7 if wrong else None
+        return noise_words(
+            NoiseEstimate(issue / 2, issue, 0.004, (0.0, high), precision, np.eye(2))
+        )
+
+    assert said(0.02, 0) == "no sign of wrong labels (estimate 0.4%)"
+    few = "few of the training labels seem to be wrong, if any (0% to 7%); "
+    assert said(0.07, 0) == few + "none is called wrong"
+    assert said(0.07, 3) == few + "3 are called wrong, of which about 70% are"

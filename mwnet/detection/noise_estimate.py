@@ -13,14 +13,15 @@ import numpy as np
 TOP = 0.2
 """Share of the samples of a predicted class that are taken for plain."""
 LEAST = 20
-"""Plain samples at least; classes with fewer predictions are taken together."""
+"""Plain samples at least; classes with fewer predictions are taken together. As many more samples
+with the rate of all classes are added to those of each."""
 STEPS = 50
 """Steps of EM, each of which raises the likelihood."""
 DRAWS = 30
 """Bootstrap draws behind an interval."""
 DRAWN = 2_000
 """Samples in a draw at most."""
-MANY = 0.08
+MANY = 0.05
 """Noise rate from which as many labels are called wrong as there seem to be."""
 CLEAN = 0.02
 """Noise rate below which there is no sign of wrong labels."""
@@ -32,7 +33,7 @@ class NoiseEstimate:
 
     Attributes:
         wrong: ``(n,)`` probability that the given label is wrong.
-        is_issue: ``(n,)`` whether it is called wrong. With a rate from 8 % these are the n * rate
+        is_issue: ``(n,)`` whether it is called wrong. With a rate from 5 % these are the n * rate
             labels of lowest quality; below, those that are more probably wrong than right.
         rate: share of wrong labels, in [0, 1].
         interval: 90 % bootstrap interval of the rate.
@@ -128,24 +129,41 @@ def _beside_trusted(
 
 
 def transition(given: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Estimate ``(K, K)`` Pr(given | true) from the plain samples of each class."""
+    """Estimate ``(K, K)`` Pr(given | true) from the plain samples of each class.
+
+    A class that happens to have no wrong label among its few plain samples may have some elsewhere:
+    ``LEAST`` more samples are added to each, with the rate of all classes together.
+    """
     classes = q.shape[1]
-    predicted, matrix, few = q.argmax(1), np.eye(classes), []
-    for label in range(classes):
-        of_class = np.flatnonzero(predicted == label)
-        if len(of_class) < LEAST:
-            few.append(label)
-            continue
-        order = np.argsort(-q[of_class, label], kind="stable")
-        plain = of_class[order[: max(LEAST, int(TOP * len(of_class)))]]
-        matrix[label] = np.bincount(given[plain], minlength=classes) / len(plain)
-    of_few = np.flatnonzero(np.isin(predicted, few))
-    if len(of_few):  # one rate for them, spread over the other classes alike
-        order = np.argsort(-q[of_few].max(1), kind="stable")
-        plain = of_few[order[: max(LEAST, int(TOP * len(of_few)))]]
-        rate = float((given[plain] != predicted[plain]).mean())
-        matrix[few] = rate / max(1, classes - 1)
-        matrix[few, few] = 1 - rate
+    predicted = q.argmax(1)
+    of_class = [np.flatnonzero(predicted == label) for label in range(classes)]
+    few = [label for label in range(classes) if len(of_class[label]) < LEAST]
+    plain = [_plainest(members, q) for members in of_class]
+    of_few = _plainest(np.flatnonzero(np.isin(predicted, few)), q)
+    counts = np.zeros((classes, classes))
+    for label in set(range(classes)) - set(few):
+        counts[label] = np.bincount(given[plain[label]], minlength=classes)
+    wrong_of_few = int((given[of_few] != predicted[of_few]).sum())
+    wrong = counts.sum() - np.trace(counts) + wrong_of_few
+    rate = (wrong + 0.5) / (counts.sum() + len(of_few) + 1)
+    matrix = counts + LEAST * _even(rate, classes)
+    matrix /= matrix.sum(1, keepdims=True)
+    # Classes with few predictions have one rate, spread over the other classes alike.
+    rate_of_few = (wrong_of_few + LEAST * rate) / (len(of_few) + LEAST)
+    matrix[few] = _even(rate_of_few, classes)[few]
+    return matrix
+
+
+def _plainest(members: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Those of some samples that are predicted with most confidence."""
+    order = np.argsort(-q[members].max(1), kind="stable")
+    return members[order[: max(LEAST, int(TOP * len(members)))]]
+
+
+def _even(rate: float, classes: int) -> np.ndarray:
+    """``(K, K)`` of symmetric noise: a rate that is spread over the other classes alike."""
+    matrix = np.full((classes, classes), rate / max(1, classes - 1))
+    np.fill_diagonal(matrix, 1 - rate)
     return matrix
 
 

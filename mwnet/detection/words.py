@@ -11,6 +11,8 @@ from mwnet.detection.weights import COLLAPSE
 
 NAMED = 5
 """Classes that a sentence names at most."""
+WIDE = 0.05
+"""End of the rate's interval from which a low estimate is no sign that all labels are right."""
 
 
 def warnings_of(scored: Scored, health: Mapping[str, Any], classes: tuple[str, ...]) -> list[str]:
@@ -50,12 +52,16 @@ def collapse_words(collapse: str, *, out_of_fold: bool) -> str:
 
 def noise_words(noise: NoiseEstimate) -> str:
     """Say how many labels seem to be wrong, in one sentence."""
-    if noise.rate < CLEAN:
-        return f"no sign of wrong labels (estimate {noise.rate:.1%})"
     low, high = noise.interval
-    said = (
-        f"about {noise.rate:.0%} of the training labels seem to be wrong ({low:.0%} to {high:.0%})"
-    )
+    if noise.rate < CLEAN and high < WIDE:
+        return f"no sign of wrong labels (estimate {noise.rate:.1%})"
+    if noise.rate < CLEAN:
+        said = f"few of the training labels seem to be wrong, if any ({low:.0%} to {high:.0%})"
+    else:
+        said = (
+            f"about {noise.rate:.0%} of the training labels seem to be wrong "
+            f"({low:.0%} to {high:.0%})"
+        )
     if noise.precision is None:
         return f"{said}; none is called wrong"
     return (
