@@ -186,7 +186,10 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet18", r"unknown extractor 'resnet18' \(known: efficientnet-lite0, torchvision:NAME"),
+        (
+            "resnet18",
+            r"unknown extractor 'resnet18' \(known: efficientnet-lite0, efficientnet-lite0@SIDE, torchvision:NAME",
+        ),
         ("torchvision:", "unknown extractor"),
         ("torchvision:resnet81", "torchvision has no network 'resnet81'.*did you mean resnet"),
     ],

@@ -36,7 +36,7 @@ class Scale(nn.Module):
         return x.float() / 128 - 1
 
 
-def small(_: bool) -> photo_networks.Network:
+def small(_side: int, _download: bool) -> photo_networks.Network:
     """A pretrained network of one layer, with a batch norm that has statistics."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -110,7 +110,7 @@ def test_a_run_in_two_parts(photos: Path, tmp_path: Path, capsys: Any) -> None:
     whole = finished(out).method.network
     assert isinstance(whole, Whole)
     assert not whole.train().backbone.training
-    before = small(False).module.state_dict()
+    before = small(SIDE, False).module.state_dict()
     after = whole.backbone.state_dict()
     for name in before:
         still = any(part in name for part in ("running", "tracked"))
