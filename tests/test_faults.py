@@ -51,7 +51,9 @@ def test_a_hyper_parameter_of_no_use_is_named(value: Any) -> None:
 
 
 def test_features_of_a_data_set_that_has_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--features is for your own --data" in fails(capsys, "--features", "tfidf")
+    assert "--features is for your own --data and the sets of torchvision" in fails(
+        capsys, "--features", "tfidf"
+    )
 
 
 def test_a_flag_without_a_value(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,9 +97,10 @@ def _check_data(options: DataOptions) -> None:
         for name in ("label_column", "columns", "drop"):
             if getattr(options, name):
                 raise UserError(f"`{name}` is for tables, not for {options.dataset}")
-    if options.features not in ("auto", "none") and options.dataset not in USER_DATASETS:
+    if options.features not in ("auto", "none") and options.dataset in ("digits", "clothing1m"):
         raise UserError(
-            f"`features` is for your own `data`: leave `features={options.features!r}` out"
+            f"`features` is for your own `data` and the sets of torchvision: leave "
+            f"`features={options.features!r}` out"
         )
     if options.labels is not None and options.dataset != "arrays":
         raise UserError("`labels` is for samples in an .npy file")

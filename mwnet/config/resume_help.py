@@ -19,7 +19,7 @@ Every other option is that of the run, in RUN/config.yaml, and cannot change. A 
 (--seeds) is not resumed.
 """
 
-KINDS = {Path: "PATH", int: "INT", str: "STR", bool: ""}
+KINDS = {Path: "PATH", int: "INT", float: "FLOAT", str: "STR", bool: ""}
 
 
 def resume_help() -> str:

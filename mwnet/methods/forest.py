@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -103,7 +104,9 @@ class Forest(Fitted):
             random_state=seed % 2**32,
         )
         array, given = x.flatten(1).cpu().numpy(), labels.cpu().numpy()
-        grown.fit(array, given, None if weights is None else weights.cpu().numpy())
+        # Each tree's thread puts the process's warning filters aside and back, and they overlap.
+        with warnings.catch_warnings():
+            grown.fit(array, given, None if weights is None else weights.cpu().numpy())
         classes = torch.from_numpy(grown.classes_)
         forest = cls()
         forest._keep([tree.tree_ for tree in grown.estimators_], classes, num_classes)
