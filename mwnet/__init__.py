@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mwnet.bilevel import BilevelStep, endless
     from mwnet.bilevel.public import StepReport
     from mwnet.detection import metrics
-    from mwnet.estimator import MWNetClassifier
-    from mwnet.finding import find_label_issues
-    from mwnet.loading import load
+    from mwnet.library.estimator import MWNetClassifier
+    from mwnet.library.finding import find_label_issues
+    from mwnet.library.loading import load
     from mwnet.losses import LOSSES
     from mwnet.methods import METHODS
     from mwnet.models import MODELS
@@ -35,11 +35,11 @@ _HOMES = {
     "BilevelStep": "mwnet.bilevel",
     "StepReport": "mwnet.bilevel.public",
     "endless": "mwnet.bilevel",
-    "MWNetClassifier": "mwnet.estimator",
-    "find_label_issues": "mwnet.finding",
+    "MWNetClassifier": "mwnet.library.estimator",
+    "find_label_issues": "mwnet.library.finding",
     "hand_over": "mwnet.reviewing.handover",
     "Run": "mwnet.runs.opened",
-    "load": "mwnet.loading",
+    "load": "mwnet.library.loading",
     "metrics": "mwnet.detection",
     "LOSSES": "mwnet.losses",
     "METHODS": "mwnet.methods",

@@ -26,7 +26,7 @@ ENTRIES = {
 """A method takes dozens of lines to build, so METHODS is no part of this: its package, the base of
 all methods and Meta-Weight-Net have an example."""
 
-HOMES = {"Run": "mwnet.loading"}
+HOMES = {"Run": "mwnet.library.loading"}
 """Where the example of a public name stands, if neither in its docstring nor in its module's."""
 
 OTHERS = (

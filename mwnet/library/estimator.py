@@ -27,8 +27,8 @@ from mwnet.data.source import Source
 from mwnet.data.tables.columns import copies
 from mwnet.data.verdicts import words
 from mwnet.detection import health_of, noise_words, warnings_of
-from mwnet.handing import check_columns, checked, handed, weights_of
-from mwnet.parameters import check_clean, check_meta, config_of
+from mwnet.library.handing import check_columns, checked, handed, weights_of
+from mwnet.library.parameters import check_clean, check_meta, config_of
 from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.in_memory import train_in_memory
 from mwnet.runs.issues import issue_table

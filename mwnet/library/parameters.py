@@ -17,7 +17,7 @@ from mwnet.data.split import default_meta_size
 from mwnet.methods import METHODS
 
 if TYPE_CHECKING:
-    from mwnet.estimator import MWNetClassifier
+    from mwnet.library.estimator import MWNetClassifier
 
 NOT_OPTIONS = frozenset({"model", "random_state"})
 """Parameters of the estimator that are not passed on as they are."""

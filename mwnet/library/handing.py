@@ -18,7 +18,7 @@ from mwnet.data.photo_networks import DEFAULT
 from mwnet.data.source import channels_first
 from mwnet.data.tables.columns import Table, features_of, of_numbers
 
-log = logging.getLogger("mwnet.estimator")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

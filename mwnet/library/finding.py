@@ -13,7 +13,7 @@ from mwnet.core.errors import UserError, WrongType
 from mwnet.core.formats import dataset_of
 from mwnet.data.corrections import review_of
 from mwnet.data.load import load as load_data
-from mwnet.estimator import CORRECTING, MWNetClassifier
+from mwnet.library.estimator import CORRECTING, MWNetClassifier
 from mwnet.methods import METHODS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mwnet.core.errors import UserError, first_line, reason
 from mwnet.core.plain import restored
 from mwnet.core.sealed import check_sealed
 from mwnet.data.hashable import label_array
-from mwnet.estimator import CLASSIFIER, FORMAT, MWNetClassifier
+from mwnet.library.estimator import CLASSIFIER, FORMAT, MWNetClassifier
 from mwnet.runs.folder import MARGINS, RunFolder
 from mwnet.runs.issues import issue_table
 from mwnet.runs.model import TrainedModel, load_model

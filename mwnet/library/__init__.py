@@ -1,0 +1,1 @@
+"""What a program imports: the scikit-learn classifier, ``find_label_issues``, ``load``."""
