@@ -46,8 +46,8 @@ def train(argv: list[str], program: str = "train.py", mode: str | None = None) -
 
             search(config, resume, SearchConsole())
         elif config.seeds > 1:
+            from mwnet.reproduce.seeds import run as many
             from mwnet.runs.console import SeedsConsole
-            from mwnet.runs.many_seeds import run as many
 
             many(config, resume, SeedsConsole())
         else:

@@ -8,8 +8,9 @@ from commands import ROBUST, ROOT
 from searches import QUICK, SMALL
 
 from mwnet.__main__ import main
+from mwnet.config.command import Command
 from mwnet.config.flags import parse, parse_training
-from mwnet.config.schema import OPTION_FIELDS, Command, Config
+from mwnet.config.schema import OPTION_FIELDS, Config
 from mwnet.config.search import SearchConfig
 from mwnet.runs.many_seeds import run as many
 from mwnet.runs.run import run as one

@@ -11,7 +11,9 @@ import torch
 from commands import fails, run
 
 import train
+from mwnet.config.schema import Config
 from mwnet.methods import METHODS
+from mwnet.runs.many_seeds import why_not
 
 SMALL = ["--method", "erm", "--model.width", "8"]
 # Not even the first one of these is 0.
@@ -146,23 +148,33 @@ def test_the_summary_has_mean_and_standard_deviation(tmp_path: Path, capsys: Cap
 
 
 BAD = [
-    *([["--method", name], ["--method erm", name]] for name in METHODS if name != "erm"),
-    (["--loss", "elr"], ["elr", "memory"]),
-    (["--loss", "forward"], ["forward", "memory"]),
-    (["--loss", "gjs"], ["gjs", "view"]),
-    (["--loss", "dmi"], ["--seeds", "dmi"]),
     (["--loss", "gce", "--loss.q", "7"], ["gce", "7"]),
     (["--loss", "cee"], ["cee", "did you mean ce?"]),
-    (["--max-steps", "9"], ["--max-steps"]),
-    (["--cuda-graphs"], ["--cuda-graphs"]),
-    (["--compile"], ["--compile"]),
     (["--model", "mlp9"], ["mlp9"]),
     (["--lr", "1e30"], ["seed 0", "epoch 1", "--lr"]),
 ]
 
 
+APART: list[dict[str, Any]] = [
+    *({"method": name} for name in METHODS if name != "erm"),
+    *({"loss": name} for name in ("elr", "forward", "gjs", "dmi")),
+    *({name: True} for name in ("cuda_graphs", "compile")),
+    {"max_steps": 9},
+    {"eval_every": 2},
+]
+
+
+@pytest.mark.parametrize("options", APART, ids=str)
+def test_what_one_pass_cannot_train(options: dict[str, Any]) -> None:
+    name, value = next(iter(options.items()))
+    reason = why_not(Config(**{"method": "erm", **options}))
+    assert reason is not None
+    assert (str(value) if isinstance(value, str) else name) in reason
+    assert why_not(Config(method="erm")) is None
+
+
 @pytest.mark.parametrize(("argv", "parts"), BAD, ids=lambda value: " ".join(value)[:30])
-def test_what_is_not_trained_at_once_is_refused_and_leaves_nothing(
+def test_bad_input_leaves_nothing(
     tmp_path: Path, capsys: Capture, argv: list[str], parts: list[str]
 ) -> None:
     message = fails(

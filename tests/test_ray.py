@@ -10,11 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import jobs
 import pytest
 import tables
+from commands import ROBUST, run
 from searches import TWO_TASKS, result, search
+from sklearn.datasets import load_digits
+from sklearn.model_selection import cross_val_score
 
+from mwnet import MWNetClassifier
 from mwnet.core.cluster import RayWorkers
 from mwnet.core.cluster_start import QUIET
 from mwnet.core.errors import Interrupted, UserError
@@ -27,6 +32,7 @@ from mwnet.reproduce.tables.table import load_table
 from mwnet.search.log import Log
 
 ray = pytest.importorskip("ray", reason="there is no Ray: pip install 'mwnet[ray]'")
+from ray.util.joblib import register_ray  # noqa: E402
 
 Patch = pytest.MonkeyPatch
 OBJECTS = 80 * 2**20
@@ -198,3 +204,30 @@ def test_a_place_that_is_not_there_is_refused(nodes: Nodes, place: Place, messag
     place = Place(1, place.ray or nodes.address, place.cpus, place.gpus)
     with pytest.raises(UserError, match=message), RayWorkers(jobs.square, place):
         pass
+
+
+def test_seeds_on_a_cluster_are_those_of_one_process(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.two()
+    argv = [*ROBUST, "--seeds", "2"]
+    here = run(tmp_path / "here", *argv)
+    there = run(tmp_path / "there", *argv, "--ray", nodes.address)
+    assert here["test_accuracy"] == there["test_accuracy"]
+    for seed in (0, 1):
+        for name in SAME:
+            ours, theirs = (tmp_path / of / f"seed-{seed}" / name for of in ("here", "there"))
+            assert ours.read_bytes() == theirs.read_bytes(), (seed, name)
+
+
+def test_cross_validation_on_a_cluster_has_the_scores_of_one_process(nodes: Nodes) -> None:
+    nodes.two()
+    x, y = load_digits(return_X_y=True)
+    small = MWNetClassifier(method="erm", epochs=1)
+    here = cross_val_score(small, x[:300], y[:300], cv=2)
+    register_ray()
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        with joblib.parallel_config(backend="ray"):
+            there = cross_val_score(small, x[:300], y[:300], cv=2, n_jobs=2)
+    finally:
+        ray.shutdown()
+    assert here.tolist() == there.tolist()

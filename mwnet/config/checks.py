@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mwnet.config.schema import USER_DATASETS, Command, Config, DataOptions, OptimizerOptions
+from mwnet.config.command import Command
+from mwnet.config.schema import USER_DATASETS, Config, DataOptions, OptimizerOptions
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
 
@@ -143,3 +144,6 @@ def _check_training(config: Config) -> None:
         raise UserError("`meta_source='confident'` needs `meta_size` above 0")
     if config.noise_rate_known and config.noise_rate_estimate is not None:
         raise UserError("`noise_rate_estimate` and `noise_rate_known` exclude each other")
+    if config.seeds == 1 and (config.jobs is not None or config.ray not in (None, "none")):
+        name = "jobs" if config.jobs is not None else "ray"
+        raise UserError(f"`{name}` is for several trainings: give `seeds`, or leave it out")

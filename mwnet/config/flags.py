@@ -9,8 +9,9 @@ from pydantic import Field, create_model
 from pydantic_settings import CliSettingsSource
 
 from mwnet.config.checks import SHORT, of_mode
+from mwnet.config.command import Command
 from mwnet.config.recipes import RUN_CONFIG, find_file, load_run, load_yaml, recipe_of
-from mwnet.config.schema import OPTION_FIELDS, Command, Config
+from mwnet.config.schema import OPTION_FIELDS, Config
 from mwnet.config.search import SearchConfig
 from mwnet.config.section import GROUPS
 from mwnet.core.commands import with_remedy

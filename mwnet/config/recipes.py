@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from mwnet.config.schema import Command, Config
+from mwnet.config.command import Command
+from mwnet.config.schema import Config
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, nearest
 from mwnet.core.shipped import CONFIGS, shipped

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
-from mwnet.config.schema import Command, Config
+from mwnet.config.command import Command
+from mwnet.config.schema import Config
 from mwnet.config.search import SearchConfig
 
 USAGE = "mwnet resume RUN [options]"
@@ -16,7 +17,7 @@ stopped, bit for bit. A search goes on from its log, a finished run is only writ
 
 EPILOG = """\
 Every other option is that of the run, in RUN/config.yaml, and cannot change. A run of several seeds
-(--seeds) is not resumed.
+(--seeds) goes on unless it is one pass.
 """
 
 KINDS = {Path: "PATH", int: "INT", float: "FLOAT", str: "STR", bool: ""}

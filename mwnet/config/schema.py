@@ -13,7 +13,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import CliSuppress
 
+from mwnet.config.command import Command
 from mwnet.config.correcting import CorrectionOptions
+from mwnet.config.placing import SeedsOptions
 from mwnet.config.section import Section, option
 from mwnet.config.unfreezing import UnfreezeOptions
 
@@ -234,40 +236,9 @@ class TrainingOptions(OptimizerOptions):
     meta_loss_options: CliSuppress[Options] = Field(default_factory=dict)
 
 
-class Command(Section):
-    """What every command that trains has: where it runs and where it writes."""
-
-    mode: Literal["train", "loss-search"] = option(
-        "run", "train", "train, or loss-search: find a robust Taylor loss (docs/SEARCH.md)."
-    )
-    out: Path | None = option(
-        "run", None, "Run folder; default runs/ with data set, method, noise, seed and time."
-    )
-    device: str = option(
-        "run", "auto", "cpu, cuda, cuda:N, or auto (a GPU if there is one).", resumable=True
-    )
-    threads: int | None = option(
-        "run", None, "CPU threads; default: torch's own choice.", ge=1, le=1024, resumable=True
-    )
-    figures: bool = option("output", True, "Draw figures and the review page.", resumable=True)
-
-    @classmethod
-    def resumable(cls) -> frozenset[str]:
-        """Options that a resumed run may be given anew: where it runs and how long."""
-        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
-        return frozenset(
-            name
-            for name, extra in extras.items()
-            if isinstance(extra, dict) and extra.get("resumable")
-        )
-
-
-class Config(Command, DataOptions, NetworkOptions, TrainingOptions, UnfreezeOptions):
+class Config(Command, SeedsOptions, DataOptions, NetworkOptions, TrainingOptions, UnfreezeOptions):
     """Every option of a training run."""
 
-    seeds: int = option(
-        "run", 1, "Train with this many seeds, from --seed on, in one pass (erm).", ge=1, le=10_000
-    )
     max_steps: int | None = option(
         "run", None, "Stop after this many steps in all.", ge=1, resumable=True
     )
@@ -283,6 +254,14 @@ class Config(Command, DataOptions, NetworkOptions, TrainingOptions, UnfreezeOpti
         resumable=True,
     )
     tensorboard: bool = option("output", True, "Write TensorBoard events.", resumable=True)
+
+    def of_each_seed(self, folder: Path) -> list["Config"]:
+        """The options of ordinary runs, one for each of ``seeds``, in folders of their own."""
+        alone = {"seeds": 1, "jobs": None, "ray": None}
+        return [
+            self.model_copy(update={**alone, "seed": seed, "out": folder / f"seed-{seed}"})
+            for seed in range(self.seed, self.seed + self.seeds)
+        ]
 
     @property
     def data_options(self) -> DataOptions:

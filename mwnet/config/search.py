@@ -1,10 +1,16 @@
 """The options of a search for a loss."""
 
-from mwnet.config.schema import Command, DataOptions, NetworkOptions, OptimizerOptions
+from mwnet.config.command import Command
+from mwnet.config.placing import PlaceOptions
+from mwnet.config.schema import (
+    DataOptions,
+    NetworkOptions,
+    OptimizerOptions,
+)
 from mwnet.config.section import option
 
 
-class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
+class SearchConfig(Command, PlaceOptions, DataOptions, NetworkOptions, OptimizerOptions):
     """Every option of a search for a loss."""
 
     search_tasks: str = option(
@@ -59,17 +65,4 @@ class SearchConfig(Command, DataOptions, NetworkOptions, OptimizerOptions):
         ge=1,
         le=1024,
         resumable=True,
-    )
-    ray: str | None = option(
-        "search",
-        None,
-        "Run on Ray: the cluster at HOST:PORT or auto, or a Ray that is started here where no "
-        "address follows; none: processes (docs/DISTRIBUTED.md).",
-        resumable=True,
-    )
-    task_cpus: float = option(
-        "search", 1.0, "CPUs that Ray reserves for each job.", gt=0, resumable=True
-    )
-    task_gpus: float = option(
-        "search", 0.0, "GPUs that Ray reserves for each job, as in 0.25.", ge=0, resumable=True
     )

@@ -101,7 +101,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=int,
-        help=f"processes; default: one for two cores, here {_half()} (give 1 on a GPU); with --ray "
+        help=f"processes; default: one for two cores, here {half()} (give 1 on a GPU); with --ray "
         "as many as it has room for",
     )
     parser.add_argument(
@@ -131,7 +131,7 @@ def place_of(args: argparse.Namespace, jobs: int) -> Place:
     place = Place(args.jobs, address_of(args.ray), args.task_cpus, args.task_gpus)
     if place.ray is not None:
         return place
-    return Place(min(place.processes or _half(), max(1, jobs)))
+    return Place(min(place.processes or half(), max(1, jobs)))
 
 
 def with_address(argv: Sequence[str]) -> list[str]:
@@ -158,5 +158,6 @@ def address_of(ray: str | None) -> str | None:
     return None if ray == "none" else ray
 
 
-def _half() -> int:
+def half() -> int:
+    """One process for two cores: what runs at a time if nobody says."""
     return max(1, (os.cpu_count() or 1) // 2)

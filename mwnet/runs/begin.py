@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mwnet.config.schema import Command
+from mwnet.config.command import Command
 from mwnet.core import files
 from mwnet.core.errors import Interrupted, UserError, reason
 from mwnet.core.world import LostProcess, world
 from mwnet.runs.folder import EVALUATIONS, ReadFolder, RunFolder
 from mwnet.training import checkpoint
 
-KEPT = (checkpoint.LAST, EVALUATIONS)
+KEPT = (checkpoint.LAST, EVALUATIONS, f"seed-*/{checkpoint.LAST}")
 """What makes a folder worth keeping when a run fails: something to go on from."""
 
 
@@ -56,7 +56,7 @@ def run_folder(config: Command, resume: Path | None, *, name: str) -> Iterator[R
     except files.HeldError:
         raise UserError(f"another process works in {path}: wait until it has ended") from None
     except BaseException as error:
-        kept = any((path / name).exists() for name in KEPT)
+        kept = any(found for name in KEPT for found in path.glob(name))
         if fresh and not kept:
             _remove(path, keep=existed)
         if isinstance(error, KeyboardInterrupt) and kept:

@@ -142,7 +142,7 @@ class SeedsConsole:
     def begin(self, seeds: int, epochs: int, way: str) -> None:
         """Training begins."""
         self.epochs = epochs
-        print(f"{seeds} seeds at once ({way})", flush=True)
+        print(f"{seeds} seeds, {way}", flush=True)
 
     def epoch(self, epoch: int, accuracies: list[float]) -> None:
         """An epoch has been measured."""

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from mwnet.config.checks import of_mode
+from mwnet.config.command import Command
 from mwnet.config.recipes import RUN_CONFIG, dump, load_run
-from mwnet.config.schema import Command, Config
+from mwnet.config.schema import Config
 from mwnet.config.search import SearchConfig
 from mwnet.core import files
 from mwnet.core.errors import UserError, reason

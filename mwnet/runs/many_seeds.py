@@ -1,8 +1,8 @@
 """One run with several seeds, trained at once: ``--seeds 5``.
 
 Each seed is the run that it would be alone, to rounding: it has its own split, noise, first weights
-and order. Only for plain training of small networks does one pass pay; anything else is a table of
-runs: ``mwnet table FILE --seeds 5``.
+and order. Only for plain training of small networks does one pass pay; ``mwnet.reproduce.seeds``
+runs any other method seed by seed.
 """
 
 import time
@@ -50,26 +50,27 @@ def run(
         UserError: bad input, or a method that is not plain training.
         NonFiniteLoss: a loss became NaN or infinite.
     """
-    _check(config, resume)
+    reason = why_not(config)
+    if reason is not None:
+        raise UserError(reason)
+    if resume is not None:
+        raise UserError(
+            f"{resume} holds a run of several seeds in one pass, which is not resumed: start anew"
+        )
     prepare_process(config)
     with run_folder(config, None, name=folder_name(config)) as folder:
-        runs = [
-            build(
-                config.model_copy(
-                    update={"seed": seed, "seeds": 1, "out": folder.path / f"seed-{seed}"}
-                )
-            )
-            for seed in range(config.seed, config.seed + config.seeds)
-        ]
+        runs = [build(own) for own in config.of_each_seed(folder.path)]
         sizes = {len(one.train) for one in runs}
         if len(sizes) > 1:
-            raise UserError(f"the seeds have {sorted(sizes)} steps in an epoch: run them alone")
+            raise UserError(
+                f"the seeds have {sorted(sizes)} steps in an epoch: give `jobs=1` for a run of each"
+            )
         if view is not None:
             view.announce(runs[0], folder)
         start_measuring(runs[0].device)
         trained = _Lockstep(config, runs)
         if view is not None:
-            view.begin(config.seeds, config.epochs, trained.kind)
+            view.begin(config.seeds, config.epochs, f"in one pass ({trained.kind})")
         for epoch in range(config.epochs):
             trained.epoch(epoch)
             if view is not None:
@@ -78,7 +79,10 @@ def run(
             outputs.result(one, one.score(one.data.parts.train), progress)
             for one, progress in zip(trained.runs, trained.progress, strict=True)
         ]
-        together = _result(config, trained, results)
+        seconds = sum(progress.seconds for progress in trained.progress)
+        together = summarise(
+            config.loss, [found.summary for found in results], trained.kind, seconds
+        )
         _write(results, together, folder)
         if view is not None:
             view.conclude(together, folder)
@@ -102,7 +106,10 @@ class _Lockstep:
             for one in runs
         ]
         if any(isinstance(part, _DropoutNd) and part.p for part in networks[0].modules()):
-            raise UserError("`seeds` does not go with dropout, whose draws the seeds would share")
+            raise UserError(
+                "one pass does not go with dropout, whose draws the seeds would share: give "
+                "`jobs=1` for a run of each"
+            )
         self.kind: Kind = kind_for(networks[0], runs[0].device)
         sizes = [_sizes(one) for one in runs]
         options = config.training_options
@@ -159,15 +166,23 @@ class _Lockstep:
         progress.history.append({**line, **one.metrics(scored)})
 
 
-def _result(config: Config, trained: _Lockstep, results: list[outputs.Result]) -> dict[str, Any]:
-    """Compute what the seeds come to together: their ``summary.json``."""
-    summaries = [found.summary for found in results]
+def summarise(
+    loss: str, summaries: list[dict[str, Any]], way: str, seconds: float
+) -> dict[str, Any]:
+    """Compute what the seeds come to together: their ``summary.json``.
+
+    Args:
+        loss: name of the training loss.
+        summaries: of each seed.
+        way: how they were trained.
+        seconds: of training, of all seeds.
+    """
     return {
-        "mode": config.mode,
-        "method": config.method,
-        "loss": config.loss,
-        "seeds": [one.config.seed for one in trained.runs],
-        "way": trained.kind,
+        "mode": summaries[0]["mode"],
+        "method": summaries[0]["method"],
+        "loss": loss,
+        "seeds": [summary["seed"] for summary in summaries],
+        "way": way,
         "test_accuracy": {
             which: mean_sd([summary["test_accuracy"][which] for summary in summaries])
             for which in ("last", "best")
@@ -176,7 +191,7 @@ def _result(config: Config, trained: _Lockstep, results: list[outputs.Result]) -
             name: mean_sd([summary["detection_auc"][name]["last"] for summary in summaries])
             for name in summaries[0]["detection_auc"] or {}
         },
-        "seconds": sum(progress.seconds for progress in trained.progress),
+        "seconds": seconds,
         "versions": outputs.versions(),
     }
 
@@ -200,20 +215,17 @@ def _sizes(one: Experiment) -> Sizes:
     return Sizes(len(train.labels), classes.bincount(minlength=one.data.source.num_classes).cpu())
 
 
-def _check(config: Config, resume: Path | None) -> None:
+def why_not(config: Config) -> str | None:
+    """Say why the seeds of a run cannot be trained in one pass; None: they can."""
     if config.method != "erm":
-        raise UserError(
-            f"`seeds` trains plain methods at once: give `method='erm'`, got {config.method}; for "
-            "others there are tables of runs (mwnet table)"
-        )
+        return f"one pass trains plain methods: give `method='erm'`, got {config.method}"
     pure = config.loss not in {*STATEFUL, *TWO_VIEWS} or "matrix" in config.loss_options
     if not pure or config.loss in OF_BATCH:
-        raise UserError(
-            f"`seeds` needs a loss of single samples without a memory or second view, got "
-            f"{config.loss}: run the seeds alone"
+        return (
+            "one pass needs a loss of single samples without a memory or second view, got "
+            f"{config.loss}"
         )
-    if resume is not None:
-        raise UserError(f"{resume} holds a run of several seeds, which is not resumed: start anew")
     for flag in ("max_steps", "cuda_graphs", "compile", "eval_every", "unfreeze", "corrections"):
         if getattr(config, flag) != Config.model_fields[flag].default:
-            raise UserError(f"`seeds` does not go with `{flag}`: leave one of them out")
+            return f"one pass does not go with `{flag}`"
+    return None

@@ -10,7 +10,8 @@ import torch
 from mwnet.bilevel.batch_norm import average_statistics
 from mwnet.builders.experiment import Experiment, build
 from mwnet.builders.whole import unfrozen
-from mwnet.config.schema import Command, Config
+from mwnet.config.command import Command
+from mwnet.config.schema import Config
 from mwnet.core import seeding
 from mwnet.core.errors import UserError
 from mwnet.core.memory import start_measuring

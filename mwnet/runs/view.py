@@ -36,7 +36,7 @@ class SeedsView(Protocol):
         ...
 
     def begin(self, seeds: int, epochs: int, way: str) -> None:
-        """Training begins; ``way`` is how the networks are stacked."""
+        """Training begins; ``way`` is how: in one pass, or a run of each."""
         ...
 
     def epoch(self, epoch: int, accuracies: list[float]) -> None:

@@ -11,7 +11,7 @@ import torch
 from mwnet.config.search import SearchConfig
 from mwnet.core.errors import UserError, lookup
 from mwnet.core.memory import keep_freed_memory
-from mwnet.core.scheduling import Place, address_of, scheduler
+from mwnet.core.scheduling import scheduler
 from mwnet.core.signals import StopSignal
 from mwnet.runs.begin import run_folder
 from mwnet.search import report
@@ -84,7 +84,8 @@ def run(
         raise
     except ValueError as error:
         raise UserError(str(error)) from error
-    place = _place(config, tasks[0].device)
+    on_cpu = tasks[0].device.type == "cpu"
+    place = config.place(config.workers, _cores() if on_cpu else 1)
     rate = f"{config.noise_rate:g}" if config.noise_rate else ""
     workers = scheduler(evaluate, place, functools.partial(prepare, configs))
     name = f"{config.dataset}-loss-search-{config.noise}{rate}-seed{config.seed}"
@@ -123,14 +124,6 @@ def _identity(config: SearchConfig, tasks: list[Task]) -> dict[str, Any]:
     data = {task.config.dataset: task.digest() for task in tasks}
     options = config.model_dump(mode="json", exclude={"out", *config.resumable()})
     return {"versions": report.versions(), "options": options, "contents of the data": data}
-
-
-def _place(config: SearchConfig, device: torch.device) -> Place:
-    """Where the jobs run: on Ray, or in one process for each core, on a GPU in this one."""
-    count, ray = config.workers, address_of(config.ray)
-    if count is None and ray is None:
-        count = _cores() if device.type == "cpu" else 1
-    return Place(count, ray, config.task_cpus, config.task_gpus)
 
 
 def _cores() -> int:

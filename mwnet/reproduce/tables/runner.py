@@ -17,6 +17,7 @@ from mwnet.core.errors import Interrupted, UserError, first_line
 from mwnet.core.memory import keep_freed_memory
 from mwnet.core.scheduling import Place, scheduler
 from mwnet.core.signals import StopSignal
+from mwnet.detection import COLLAPSE
 from mwnet.reproduce import clean_learning
 from mwnet.reproduce.own_data import cells as own_data
 from mwnet.reproduce.tables.cells import OWN_COMMANDS, Cell
@@ -126,6 +127,9 @@ def _told(cell: Cell, summary: dict[str, Any]) -> str:
         accuracy, seconds = summary["test_accuracy"]["last"], summary["seconds"]["total"]
         auc = (summary["detection_auc"] or {"own": {"last": None}})["own"]["last"]
     parts = [f"accuracy {accuracy:.4f}", *([] if auc is None else [f"AUC {auc:.4f}"])]
+    collapse = (summary.get("weights") or {}).get("collapse")
+    if collapse:
+        parts.append(f"the weights have collapsed ({COLLAPSE[collapse]})")
     return ", ".join([*parts, f"{seconds:.1f} s"])
 
 
