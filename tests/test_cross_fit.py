@@ -215,6 +215,37 @@ def test_weights_that_do_harm_are_not_used(
     assert misled.score(x_new, y_new) > 0.9
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_monotone_weights_rise_with_the_margin_whatever_was_learnt(seed: int) -> None:
+    torch.manual_seed(seed)
+    net, free = OutOfFoldWeights(1.0, monotone=True), OutOfFoldWeights(1.0)
+    for one in (net, free):
+        for parameter in one.parameters():
+            nn.init.normal_(parameter, std=0.3)
+    fell = 0
+    for place, sign in enumerate((1, 1, -1)):
+        features = torch.zeros(41, 3)
+        features[:, place] = torch.linspace(-2, 2, 41)
+        assert (sign * net(features).diff() >= 0).all()
+        assert net(features).std() > 0.01
+        fell += int((sign * free(features).diff() < 0).sum())
+    assert fell > 0
+
+
+def test_monotone_weights_begin_near_the_first_curve_and_learn() -> None:
+    x, y = rows()
+    margin = torch.stack([torch.linspace(-6, 6, 50), torch.rand(50), torch.rand(50)], 1)
+    net = OutOfFoldWeights(1.0, monotone=True)
+    assert torch.allclose(net(margin), margin[:, 0].sigmoid(), atol=0.1)
+    net(margin).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    found = {}
+    for monotone in (False, True):
+        options = {"method": "cross-fit", "method_options": {"monotone": monotone}}
+        found[monotone] = mwnet.MWNetClassifier(epochs=8, **options).fit(x.numpy(), y.numpy())
+    assert not np.array_equal(found[False].sample_weight_, found[True].sample_weight_)
+
+
 def test_the_rate_of_all_classes_helps_one_whose_plainest_samples_are_all_right() -> None:
     predicted = np.arange(3).repeat(50)
     given = predicted.copy()

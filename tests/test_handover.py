@@ -154,6 +154,18 @@ def test_a_dataset_for_fiftyone(run: Path, folder: Path, tmp_path: Path) -> None
     assert own == set(found["sample_fields"])
 
 
+def test_fiftyone_itself_reads_the_samples(run: Path, tmp_path: Path) -> None:
+    """Its data set needs a MongoDB, a sample of it does not."""
+    fiftyone = pytest.importorskip("fiftyone", reason="there is no FiftyOne: pip install fiftyone")
+    path = tmp_path / "dataset.json"
+    assert main(["export", str(run), "--to", "fiftyone", str(path)]) == 0
+    for one in json.loads(path.read_text())["samples"]:
+        sample = fiftyone.Sample.from_dict(one)
+        assert sample.mistakenness == one["mistakenness"]
+        assert sample.ground_truth.label == one["ground_truth"]["label"]
+        assert sample.predictions.confidence == one["predictions"]["confidence"]
+
+
 def test_confidence_is_that_of_the_predicted_label(run: Path) -> None:
     """It follows from loss and margin, so that a list of issues suffices."""
     from mwnet.reviewing.samples import of_run

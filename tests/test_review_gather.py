@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import silhouette_score
 
 from mwnet.reviewing.gather import gathered, packed, run_key
 from mwnet.reviewing.near import Chosen, flat
@@ -161,6 +162,16 @@ def test_the_map_is_within_its_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [0]
     assert np.corrcoef(by_umap[:, 0], points[:, 3])[0, 1] > 0.9
     assert not np.allclose(by_umap, flat(points, umap=False))
+
+
+def test_umap_itself_keeps_groups_apart() -> None:
+    pytest.importorskip("umap", reason="there is no UMAP: pip install umap-learn")
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(size=(50, 20)) + 4 * group for group in range(3)])
+    places = flat(points, umap=True)
+    assert (places.min(0).tolist(), places.max(0).tolist()) == ([0, 0], [1, 1])
+    assert silhouette_score(places, np.repeat([0, 1, 2], 50)) > 0.5
+    np.testing.assert_array_equal(places, flat(points, umap=True))
 
 
 def test_columns_are_bytes_of_their_kind() -> None:

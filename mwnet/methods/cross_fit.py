@@ -62,6 +62,7 @@ class CrossFit(Method):
         parts: what to build from.
         folds: K.
         slope: of the weight's first curve, see ``OutOfFoldWeights``.
+        monotone: a weight never falls with the margin, see there.
 
     Raises:
         ValueError: fewer than 2 folds, a slope below 0.
@@ -79,7 +80,9 @@ class CrossFit(Method):
 
     FIRST, SECOND = "first round", "second round"
 
-    def __init__(self, parts: Parts, *, folds: int = 5, slope: float = 1.0) -> None:
+    def __init__(
+        self, parts: Parts, *, folds: int = 5, slope: float = 1.0, monotone: bool = False
+    ) -> None:
         if folds < 2 or slope < 0:
             raise ValueError(f"cross-fit needs folds from 2 and slope from 0, got {folds}, {slope}")
         half = max(1, parts.epochs // 2)
@@ -88,7 +91,7 @@ class CrossFit(Method):
         assert weighting is not None  # given to every method that learns weights
         names = "judge", "classifier"
         self.first, self.second = (parts.learner(name, half, folds) for name in names)
-        self.weight_net = parts.module("weight net", lambda: OutOfFoldWeights(slope))
+        self.weight_net = parts.module("weight net", lambda: OutOfFoldWeights(slope, monotone))
         self.problem = Bilevel(
             self.second.network,
             self.weight_net,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import generator
@@ -14,6 +15,10 @@ from mwnet.methods.learner import Parts
 
 FEATURES = 3
 """Inputs of the weight net."""
+DIRECTIONS = (1.0, 1.0, -1.0)
+"""Whether a weight may rise or fall with each of them, where it is to be monotone."""
+NEAR_ZERO = 1e-3
+"""First weights of a monotone perceptron: the amount of zero has no slope."""
 OUTSIDE = -1
 """Fold of a sample that is alone in its class: all networks train on it, and none judges it."""
 
@@ -23,24 +28,31 @@ class OutOfFoldWeights(nn.Module):
 
     v = sigmoid(slope * z + f(z, r, c)) with the log margin z, its rank r in [0, 1] and the share c
     of looks in which the networks predicted another class; f is a perceptron of 100 units that
-    begins at zero, so that weights begin as a gently falling function of doubt.
+    begins at zero (monotone: near zero), so that weights begin as a gently falling function of
+    doubt.
 
     Args:
         slope: of the first curve.
+        monotone: take the amounts of the perceptron's weights, so that v never falls with z and r
+            and never rises with c.
         hidden: units of the perceptron.
     """
 
-    def __init__(self, slope: float, hidden: int = 100) -> None:
+    def __init__(self, slope: float, monotone: bool = False, hidden: int = 100) -> None:
         super().__init__()
-        self.slope = slope
+        self.slope, self.monotone = slope, monotone
         self.hidden = nn.Linear(FEATURES, hidden)
         self.out = nn.Linear(hidden, 1)
-        nn.init.zeros_(self.out.weight)
+        nn.init.constant_(self.out.weight, NEAR_ZERO if monotone else 0.0)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """``(n, 3)`` margin, rank and share -> ``(n,)`` weights in (0, 1)."""
-        more = self.out(torch.relu(self.hidden(features))).squeeze(1)
+        inner, outer = self.hidden.weight, self.out.weight
+        if self.monotone:
+            inner, outer = inner.abs() * inner.new_tensor(DIRECTIONS), outer.abs()
+        units = torch.relu(F.linear(features, inner, self.hidden.bias))
+        more = F.linear(units, outer, self.out.bias).squeeze(1)
         return torch.sigmoid(self.slope * features[:, 0] + more)
 
 
