@@ -170,6 +170,22 @@ def test_embeddings_stay_in_their_file(tmp_path: Path, dtype: type) -> None:
         embeddings(path, [*map(str, range(7))])
 
 
+@pytest.mark.parametrize("shape", [(6, 8, 8, 3), (6, 3, 8, 8), (6, 8, 8)])
+def test_images_stay_in_their_file(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.savez(tmp_path / "both.npz", x=images, y=Y)
+    np.save(tmp_path / "y.npy", Y)
+    mapped = arrays(tmp_path / "x.npy", tmp_path / "y.npy").x
+    assert mapped.equal(arrays(tmp_path / "both.npz").x)
+    with (tmp_path / "x.npy").open("r+b") as file:  # what is written there is seen
+        file.seek(-1, 2)
+        file.write(bytes([255 - images.flat[-1]]))
+    changed = arrays(tmp_path / "both.npz").x
+    changed[-1, -1, -1, -1] = 255 - images.flat[-1]
+    assert mapped.equal(changed)
+
+
 LARGE = """
 import resource, sys, torch
 from pathlib import Path

@@ -129,6 +129,20 @@ def test_cells_that_differ_most_come_first() -> None:
     assert looks["cells"][0][1][names.index("colour")] == "red"
 
 
+def test_rows_of_a_larger_table_look_as_if_they_were_all_of_it() -> None:
+    samples, whole = line(), table()
+    order = np.random.default_rng(1).permutation(60) % 30  # each row of the table twice, mixed
+    place = np.array([np.flatnonzero(order == row)[0] for row in range(30)])
+    mixed = Table(tuple(replace(one, values=one.values[order]) for one in whole.columns))
+    some = Rows(mixed).rows(place)
+    assert len(some) == 30
+    assert some.packed(samples, shown(samples, 2)) == Rows(whole).packed(samples, shown(samples, 2))
+    half = np.arange(0, 30, 2)
+    (column, *_) = mixed.columns
+    cells = some.rows(half).cells_of(column, np.arange(15))
+    np.testing.assert_array_equal(cells, whole.columns[0].values[half])
+
+
 def test_a_column_of_names_tells_nothing() -> None:
     samples = line()
     names = np.array([f"name {row}" for row in range(30)], dtype=object)

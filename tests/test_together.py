@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from commands import QUICK, ROBUST, ROOT, run
@@ -163,3 +164,22 @@ def test_batch_norms_keep_names_and_values() -> None:
     after = network.state_dict()
     assert list(before) == list(after)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_no_process_holds_what_is_mapped(tmp_path: Path) -> None:
+    """Each may use less memory than the samples take; what is read of a file does not count."""
+    n, width = 300_000, 1000
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (n, width))  # holes
+    x[::1000, 0] = 1
+    np.save(tmp_path / "y.npy", np.arange(n) % 3)
+    options = ["--method", "erm", "--model", "mlp2", "--max-steps", "2", "--no-figures"]
+    files = ["--data", tmp_path / "x.npy", "--labels", tmp_path / "y.npy"]
+    limit = 900
+    assert x.nbytes > limit * 2**20
+    done = torchrun(
+        2, "-m", "benchmarks.mapped", "--child", limit, *files, *options, "--out", tmp_path / "run"
+    )
+    assert done.returncode == 0, done.stderr
+    held = [int(line.split()[-3]) for line in done.stdout.splitlines() if "MiB held" in line]
+    assert len(held) == 2
+    assert max(held) < limit

@@ -29,6 +29,9 @@ from mwnet.methods.base import predict
 from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.noise_rate import NoiseRate
 
+DIGESTED = 4096
+"""Samples whose digest is taken at once: those of a mapped file are read for it."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -122,7 +125,8 @@ class Experiment:
         else:
             digest.update(source.fingerprint.encode())
         for part in (*pixels, self.data.labels, *meta_labels):
-            digest.update(part.cpu().contiguous().numpy().data)
+            for some in part.cpu().split(DIGESTED):
+                digest.update(some.contiguous().numpy().data)
         harmless = {"out", *self.config.resumable()}
         options = self.config.model_dump(mode="json", exclude=harmless)
         for kind in ("loss_options", "meta_loss_options"):

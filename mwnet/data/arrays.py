@@ -105,7 +105,7 @@ def _features(x: np.ndarray, where: str) -> tuple[Tensor, Table | None]:
     What is mapped stays mapped, and is no table.
     """
     if x.ndim != 2 or x.dtype.kind not in "iufb" or isinstance(x, np.memmap):
-        return channels_first(finite(x, where)), None
+        return channels_first(finite(x, where), mapped=isinstance(x, np.memmap)), None
     try:
         return torch.empty(len(x), 0, 1, 1), of_numbers(x)
     except UserError as error:
@@ -271,13 +271,14 @@ def _label_file(path: Path) -> np.ndarray:
 def finite(x: np.ndarray, where: str) -> Tensor:
     """Return samples as uint8, or as the floating-point numbers that they are.
 
-    Mapped floats stay mapped. Everything else becomes float32.
+    Mapped bytes and floats stay mapped. Everything else becomes float32.
 
     Raises:
         UserError: no numbers, or NaN or infinity among them; the first is named by its place.
     """
     if x.dtype == np.uint8:
-        return torch.from_numpy(np.asarray(x) if x.flags.writeable else np.array(x))
+        mapped = isinstance(x, np.memmap)
+        return _shared(x) if mapped or x.flags.writeable else torch.from_numpy(np.array(x))
     if x.dtype.kind not in "iufb":
         raise UserError(f"{where}: x must hold numbers, got {x.dtype}")
     rows = max(1, 2**24 // max(1, int(np.prod(x.shape[1:]))))
@@ -292,6 +293,11 @@ def finite(x: np.ndarray, where: str) -> Tensor:
             )
     if not (isinstance(x, np.memmap) and x.dtype in (np.float16, np.float32, np.float64)):
         return torch.from_numpy(np.asarray(x).astype(np.float32))
+    return _shared(x)
+
+
+def _shared(x: np.ndarray) -> Tensor:
+    """Return a tensor of the same memory, which may be a mapped file; nobody writes into it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(x)

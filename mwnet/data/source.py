@@ -96,11 +96,12 @@ class Source:
         return keep.nonzero().flatten()
 
 
-def channels_first(x: Tensor) -> Tensor:
+def channels_first(x: Tensor, *, mapped: bool = False) -> Tensor:
     """Any array of samples as ``(n, channels, height, width)``.
 
     ``(n, d)`` features become d channels of one pixel, ``(n, h, w)`` one grey channel; of four
-    dimensions the channels may come first or last, they are the axis of size 1, 3 or 4.
+    dimensions the channels may come first or last, they are the axis of size 1, 3 or 4. What is
+    ``mapped`` is not copied.
     """
     if x.ndim == 2:
         return x[:, :, None, None]
@@ -108,5 +109,6 @@ def channels_first(x: Tensor) -> Tensor:
         return x[:, None]
     if x.ndim == 4:
         last = x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4)
-        return x.permute(0, 3, 1, 2).contiguous() if last else x
+        first = x.permute(0, 3, 1, 2) if last else x
+        return first if mapped else first.contiguous()
     raise UserError(f"samples must have 1 to 3 dimensions each, x has shape {tuple(x.shape)}")

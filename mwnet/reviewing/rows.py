@@ -24,25 +24,39 @@ class Rows:
     """Samples that are rows of a table.
 
     Attributes:
-        table: of n rows.
+        table: whose cells may lie in a file; only those that are shown or counted are read.
+        most: rows of the page.
+        chosen: ``(n,)`` row of each sample; None: all in their order.
     """
 
     table: Table
     most: int = 5_000
+    chosen: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.table) if self.chosen is None else len(self.chosen)
 
     def rows(self, rows: np.ndarray) -> "Rows":
         """Return some of them."""
-        columns = [replace(column, values=column.values[rows]) for column in self.table.columns]
-        return Rows(Table(tuple(columns)))
+        return replace(self, chosen=rows if self.chosen is None else self.chosen[rows])
+
+    def cells_of(self, column: Column, samples: np.ndarray) -> np.ndarray:
+        """Read the cells of a column in the rows of some samples."""
+        values = column.values[samples if self.chosen is None else self.chosen[samples]]
+        return values if values.dtype.kind in "fO" else values.astype(np.float64)
 
     def packed(self, samples: Samples, shown: Shown) -> tuple[dict[str, Any], Sheets]:
         """Find the cells of each row that differ most from its given class."""
         columns = self.table.columns
         reviewed = shown.reviewed
-        usual = [Usual.of(column, samples) for column in columns]
+        counted = np.random.default_rng(0).permutation(len(samples))[:COUNTED]
+        given, classes = samples.given[counted], len(samples.classes)
+        usual = [
+            Usual.of(column, self.cells_of(column, counted), given, classes) for column in columns
+        ]
         distance = np.stack(
             [
-                one.distance(column.values[reviewed], samples.given[reviewed])
+                one.distance(self.cells_of(column, reviewed), samples.given[reviewed])
                 for one, column in zip(usual, columns, strict=True)
             ],
             axis=1,
@@ -53,7 +67,11 @@ class Rows:
         place = place.reshape(order.shape)
         lines: Any = place.tolist()
         beside: list[list[int]] = shown.near.reshape(shown.count, -1).tolist()
-        cells = [_written(columns[i], shown.members) for i in used]
+        written = [self.cells_of(columns[i], shown.members).tolist() for i in used]
+        cells = [
+            [_cell(columns[i], value) for value in values]
+            for i, values in zip(used, written, strict=True)
+        ]
         return {
             "kind": "rows",
             "features": [columns[i].name for i in used],
@@ -84,16 +102,14 @@ class Usual:
     shares: list[dict[Any, float]]
 
     @staticmethod
-    def of(column: Column, samples: Samples) -> "Usual":
-        """Learn it from the labels as given."""
-        rows = np.random.default_rng(0).permutation(len(samples))[:COUNTED]
-        values, given = column.values[rows], samples.given[rows]
+    def of(column: Column, values: np.ndarray, given: np.ndarray, classes: int) -> "Usual":
+        """Learn it from cells of a column and the labels as given."""
         missing = empty(values)
         words, middle, scale, shares = [], [], [], []
         numbers = column.kind in ("numeric", "date")
         known = values[~missing].astype(np.float64) if numbers else np.zeros(0)
         overall = float(known.std()) if len(known) else 0.0
-        for label in range(len(samples.classes)):
+        for label in range(classes):
             own = given == label
             present = values[own & ~missing]
             if numbers:
@@ -156,10 +172,6 @@ class Usual:
 def _share(count: int, total: int) -> float:
     """A share that is never 0."""
     return (count + 0.5) / (total + 1)
-
-
-def _written(column: Column, rows: np.ndarray) -> list[str]:
-    return [_cell(column, value) for value in column.values[rows].tolist()]
 
 
 def _cell(column: Column, value: Any) -> str:

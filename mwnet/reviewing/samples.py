@@ -9,7 +9,6 @@ import torch
 
 from mwnet.builders.dataset import load_source
 from mwnet.core.errors import UserError
-from mwnet.data.tables.columns import Column
 from mwnet.reviewing.from_memory import Handed, best_other, handed_over, positions
 from mwnet.reviewing.pictures import Photos
 from mwnet.reviewing.reviewed import Looks
@@ -103,15 +102,19 @@ def _cells(looks: Looks) -> "pd.DataFrame | None":
         return pd.DataFrame({"text": looks.texts})
     if not isinstance(looks, Rows) or len(looks.table.columns) > MOST_COLUMNS:
         return None
-    return pd.DataFrame({column.name: _shown(column) for column in looks.table.columns})
+    everyone = np.arange(len(looks))
+    columns = looks.table.columns
+    return pd.DataFrame(
+        {one.name: _shown(one.kind, looks.cells_of(one, everyone)) for one in columns}
+    )
 
 
-def _shown(column: Column) -> np.ndarray:
+def _shown(kind: str, values: np.ndarray) -> np.ndarray:
     import pandas as pd
 
-    if column.kind == "boolean":
+    if kind == "boolean":
         flags = {1.0: "true", 0.0: "false"}
-        return np.array([flags.get(value) for value in column.values], dtype=object)
-    if column.kind == "date":
-        return np.array(pd.to_datetime(column.values, unit="D").astype(str), dtype=object)
-    return column.values
+        return np.array([flags.get(value) for value in values], dtype=object)
+    if kind == "date":
+        return np.array(pd.to_datetime(values, unit="D").astype(str), dtype=object)
+    return values

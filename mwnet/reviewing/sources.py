@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mwnet.data.source import Source
-from mwnet.data.tables.columns import Table, of_numbers
+from mwnet.data.tables.columns import Column, Table
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.reviewing.pictures import Photos, Pictures
 from mwnet.reviewing.reviewed import Looks
@@ -36,7 +36,10 @@ def looks_of(source: Source, rows: torch.Tensor, root: Path | None) -> Looks:
         return Photos(tuple(root / source.names[row] for row in rows.tolist()))
     if source.image_size != (1, 1):
         return Pictures(source.x, rows)
-    return Rows(of_numbers(source.x.cpu()[rows].numpy()[:, :, 0, 0], source.feature_names))
+    x = source.x.cpu().numpy()[:, :, 0, 0]
+    names = source.feature_names or [*map(str, range(x.shape[1]))]
+    columns = [Column(name, "numeric", x[:, place]) for place, name in enumerate(names)]
+    return Rows(Table(tuple(columns))).rows(rows.numpy())
 
 
 def of_table(table: Table) -> Looks:
