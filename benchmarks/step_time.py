@@ -44,6 +44,7 @@ from mwnet.bilevel import (
     higher_engine,
 )
 from mwnet.bilevel.cuda_graphs import Captured
+from mwnet.bilevel.differentiable import differentiable
 from mwnet.bilevel.precision import Autocast
 from mwnet.bilevel.tangents import Primals, tangent
 from mwnet.bilevel.weighting import WeightNet, by_mean
@@ -117,18 +118,19 @@ def steps(
     ones = torch.ones(batch_size, device=device)
 
     def passes() -> None:
-        with Primals() as primals:
+        with Primals() as primals, differentiable():
             losses = cross_entropy(network(train.x), train.y)
         values = list(parameters.values())
         torch.autograd.grad(losses, values, grad_outputs=ones, retain_graph=True)
         torch.autograd.grad(mae(network(meta.x), meta.y).mean(), values)
         point = {name: p.detach() for name, p in parameters.items()}
-        tangent(
-            lambda p: cross_entropy(functional_call(network, p, (train.x,)), train.y),
-            point,
-            direction,
-            primals.outputs,
-        )
+        with differentiable():
+            tangent(
+                lambda p: cross_entropy(functional_call(network, p, (train.x,)), train.y),
+                point,
+                direction,
+                primals.outputs,
+            )
         torch.autograd.grad(losses.mean(), values)
 
     def ghost_passes() -> None:
