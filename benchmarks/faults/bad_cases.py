@@ -22,6 +22,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "meta_source": ("meta-noisy",),
     "train_size": ("train-size=300",),
     "mode": ("mode=train",),
+    "jobs": ("seeds=2",),
 }
 """What an option's twin needs beside it."""
 
