@@ -76,7 +76,8 @@ def measured(rows: int, columns: int, processes: int) -> tuple[float, list[int]]
 def child(limit: int, argv: list[str]) -> int:
     """Train, then say what is held; ``limit`` is the MiB that may be held, 0: any."""
     if limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit * 2**20,) * 2)
+        most = limit * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     code = train.main(argv)
     status = Path("/proc/self/status").read_text().splitlines()
     kib = next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))

@@ -22,7 +22,7 @@ class PlaceOptions(Section):
     )
 
     def place(self, processes: int | None, otherwise: int) -> Place:
-        """Where the trainings run.
+        """Return where the trainings run.
 
         Args:
             processes: how many at a time; None: nobody says.

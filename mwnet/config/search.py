@@ -2,11 +2,7 @@
 
 from mwnet.config.command import Command
 from mwnet.config.placing import PlaceOptions
-from mwnet.config.schema import (
-    DataOptions,
-    NetworkOptions,
-    OptimizerOptions,
-)
+from mwnet.config.schema import DataOptions, NetworkOptions, OptimizerOptions
 from mwnet.config.section import option
 
 
