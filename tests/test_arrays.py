@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mwnet.data.arrays import arrays, embeddings, finite
+from mwnet.data.arrays import arrays, embeddings
+from mwnet.data.finite import finite
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.array([0, 1, 0, 1, 0, 1])

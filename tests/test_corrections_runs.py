@@ -212,9 +212,11 @@ def test_a_search_takes_none(tmp_path: Path) -> None:
         _check(validate_search({"mode": "loss-search", "corrections": tmp_path / "c.csv"}))
 
 
-def test_several_seeds_at_once_take_none(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_corrections(tmp_path / "c.csv", verdicts(WRONG))
+def test_several_seeds_take_them_in_a_run_of_each(table: Path, tmp_path: Path) -> None:
+    path, out = write_corrections(tmp_path / "c.csv", verdicts(WRONG)), tmp_path / "run"
     flags = ("--data", table, "--method", "erm", "--seeds", "2", "--corrections", path)
-    assert "--seeds does not go with --corrections" in refused(capsys, *flags)
+    assert train([*QUICK, *map(str, flags), "--out", str(out)]) == 0
+    assert json.loads((out / "summary.json").read_text())["way"] == "a run of each"
+    for seed in (0, 1):
+        found = json.loads((out / f"seed-{seed}" / "summary.json").read_text())
+        assert found["corrections"]["corrected"] == len(WRONG)

@@ -38,7 +38,7 @@ HYPER: dict[str, dict[str, tuple]] = {
     "jocor": {"weight": (0.5, 2), "ramp": (1, 0)},
     "cmw-net": {"clusters": (2, 0), "ratio": (1.5, 0.5)},
     "elr": {"weight": (1.0, -1), "beta": (0.9, 1)},
-    "cross-fit": {"folds": (3, 1), "slope": (3.0, -1)},
+    "cross-fit": {"folds": (3, 1), "slope": (3.0, -1), "monotone": (True, 2)},
     "refurbish": {
         "folds": (3, 1),
         "slope": (3.0, -1),
@@ -94,7 +94,8 @@ def test_a_hyper_parameter_out_of_range_is_one_sentence(
     out, name = tmp_path / "run", key.replace("_", "-")
     _, bad = HYPER[method][key]
     message = fails(capsys, *flags(method), f"--method.{name}", str(bad), "--out", str(out))
-    assert f"--method {method}: " in message
+    of_type = f"--method.{name} got {bad}, which is no true or false" in message
+    assert of_type or f"--method {method}: " in message
     assert name in message
     assert str(bad).split(",")[0] in message.split("got")[1]
     assert not out.exists()

@@ -1,11 +1,9 @@
 """Read arrays: an .npz of samples and labels, or an .npy of samples with its labels beside it."""
 
 import re
-import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from mwnet import noise
 from mwnet.core.errors import UserError, first_line
 from mwnet.core.formats import UNREADABLE_ARRAY, magic
 from mwnet.core.unpacking import check_parts
+from mwnet.data.finite import finite
 from mwnet.data.labels import MISSING, class_counts, read_labels
 from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import Table, of_numbers
@@ -266,38 +265,3 @@ def _label_file(path: Path) -> np.ndarray:
         row = next(row for row, line in enumerate(lines) if line.strip() in MISSING)
         raise UserError(f"{path}: the label in line {row + 1} is missing")
     return np.array(lines, dtype=object)
-
-
-def finite(x: np.ndarray, where: str) -> Tensor:
-    """Return samples as uint8, or as the floating-point numbers that they are.
-
-    Mapped bytes and floats stay mapped. Everything else becomes float32.
-
-    Raises:
-        UserError: no numbers, or NaN or infinity among them; the first is named by its place.
-    """
-    if x.dtype == np.uint8:
-        mapped = isinstance(x, np.memmap)
-        return _shared(x) if mapped or x.flags.writeable else torch.from_numpy(np.array(x))
-    if x.dtype.kind not in "iufb":
-        raise UserError(f"{where}: x must hold numbers, got {x.dtype}")
-    rows = max(1, 2**24 // max(1, int(np.prod(x.shape[1:]))))
-    for start in range(0, len(x), rows):
-        with np.errstate(over="ignore"):
-            part: Any = np.asarray(x[start : start + rows]).astype(np.float32)
-        if not np.isfinite(part).all():
-            place = np.argwhere(~np.isfinite(part))[0]
-            raise UserError(
-                f"{where}: sample {start + place[0]}, position {tuple(place[1:].tolist())} is "
-                f"{x[start + place[0]][tuple(place[1:])]}; fill in or drop such samples"
-            )
-    if not (isinstance(x, np.memmap) and x.dtype in (np.float16, np.float32, np.float64)):
-        return torch.from_numpy(np.asarray(x).astype(np.float32))
-    return _shared(x)
-
-
-def _shared(x: np.ndarray) -> Tensor:
-    """Return a tensor of the same memory, which may be a mapped file; nobody writes into it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(x)
