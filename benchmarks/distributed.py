@@ -10,10 +10,7 @@ third one is measured here: the same 100 samples a step, one thread a process, g
 """
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +23,7 @@ from torch.optim import SGD
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.step_networks import network, samples
+from benchmarks.torchrun import torchrun
 from mwnet.bilevel import Bilevel, bilevel_step, forward_engine
 from mwnet.bilevel.batch_norm import share_batch_norms
 from mwnet.bilevel.weighting import WeightNet, by_sum
@@ -69,18 +67,8 @@ def main() -> None:
     print(f"\n{'gloo, one thread each':24} processes   ms a step   share of sums")
     for name in SMALL:
         for processes in (1, options.processes):
-            command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-            command += ["--nproc-per-node", str(processes), "-m", "benchmarks.distributed"]
-            done = subprocess.run(
-                [*command, "--measure", name],
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                sys.exit(done.stderr)
-            print(f"{name:24} {processes:9} {done.stdout.strip()}")
+            told = torchrun(processes, "benchmarks.distributed", "--measure", name)
+            print(f"{name:24} {processes:9} {told.strip()}")
 
 
 def stepper(name: str, size: int, *, sync: bool = True) -> Callable[[], object]:

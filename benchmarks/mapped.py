@@ -11,7 +11,6 @@ it would hold without samples.
 import argparse
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,9 +18,13 @@ from pathlib import Path
 import numpy as np
 
 import train
+from benchmarks.torchrun import torchrun
 
 FEW = 100
-OPTIONS = ("--method", "erm", "--model", "mlp2", "--meta-size", "0", "--max-steps", "20")
+OPTIONS = (
+    *("--method", "erm", "--model", "mlp2", "--meta-size", "0", "--max-steps", "20"),
+    *("--no-figures", "--no-tensorboard", "--device", "cpu"),
+)
 
 
 def main() -> None:
@@ -56,20 +59,9 @@ def measured(rows: int, columns: int, processes: int) -> tuple[float, list[int]]
             x[start : start + len(part)] = rng.normal(size=(len(part), columns))
             x[start : start + len(part), 0] += 3 * part
         np.save(folder / "y.npy", y)
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        command += ["--nproc-per-node", str(processes), "-m", "benchmarks.mapped", "--child", "0"]
         files = ["--data", folder / "x.npy", "--labels", folder / "y.npy", "--out", folder / "run"]
-        output = ["--no-figures", "--no-tensorboard", "--device", "cpu"]
-        done = subprocess.run(
-            [*command, *map(str, files), *OPTIONS, *output],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(done.stderr)
-        lines = sorted(line for line in done.stdout.splitlines() if "MiB held" in line)
+        told = torchrun(processes, "benchmarks.mapped", "--child", 0, *files, *OPTIONS)
+        lines = sorted(line for line in told.splitlines() if "MiB held" in line)
         return x.nbytes / 2**20, [int(line.split()[-3]) for line in lines]
 
 

@@ -14,7 +14,9 @@ import pytest
 from commands import QUICK, ROBUST, ROOT, fails, outcome, run
 
 import train
+from mwnet.core.errors import Interrupted
 from mwnet.detection import COLLAPSE
+from mwnet.reproduce import seeds
 
 MANY = [*ROBUST, "--seeds", "3", "--seed", "4"]
 SEEDS = [4, 5, 6]
@@ -80,6 +82,18 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert train.main([*argv, "--out", str(whole)]) == 0
     for seed in SEEDS:
         assert outcome(out / f"seed-{seed}") == outcome(whole / f"seed-{seed}")
+
+
+def test_what_is_stopped_before_a_checkpoint_leaves_nothing(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise Interrupted("stopped; the same command continues", signal.SIGINT)
+
+    monkeypatch.setattr(seeds, "run_cells", stop)
+    assert train.main([*QUICK, *MANY, "--out", str(tmp_path / "run")]) == 130
+    assert capsys.readouterr().err == "train.py: stopped\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_plain_training_is_one_pass_unless_jobs_are_asked_for(tmp_path: Path) -> None:

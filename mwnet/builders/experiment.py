@@ -30,7 +30,7 @@ from mwnet.methods.confident import ConfidentBatches
 from mwnet.methods.noise_rate import NoiseRate
 
 DIGESTED = 4096
-"""Samples whose digest is taken at once: those of a mapped file are read for it."""
+"""Samples that are read at once for the digest, so that a mapped file is never read whole."""
 
 
 @dataclass(frozen=True)

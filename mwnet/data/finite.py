@@ -19,8 +19,7 @@ def finite(x: np.ndarray, where: str) -> Tensor:
         UserError: no numbers, or NaN or infinity among them; the first is named by its place.
     """
     if x.dtype == np.uint8:
-        mapped = isinstance(x, np.memmap)
-        return _shared(x) if mapped or x.flags.writeable else torch.from_numpy(np.array(x))
+        return _shared(x if isinstance(x, np.memmap) or x.flags.writeable else x.copy())
     if x.dtype.kind not in "iufb":
         raise UserError(f"{where}: x must hold numbers, got {x.dtype}")
     rows = max(1, 2**24 // max(1, int(np.prod(x.shape[1:]))))

@@ -109,6 +109,8 @@ def channels_first(x: Tensor, *, mapped: bool = False) -> Tensor:
         return x[:, None]
     if x.ndim == 4:
         last = x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4)
-        first = x.permute(0, 3, 1, 2) if last else x
-        return first if mapped else first.contiguous()
+        if last:
+            x = x.permute(0, 3, 1, 2)
+            return x if mapped else x.contiguous()
+        return x
     raise UserError(f"samples must have 1 to 3 dimensions each, x has shape {tuple(x.shape)}")

@@ -18,7 +18,7 @@ FEATURES = 3
 DIRECTIONS = (1.0, 1.0, -1.0)
 """Whether a weight may rise or fall with each of them, where it is to be monotone."""
 NEAR_ZERO = 1e-3
-"""First weights of a monotone perceptron: the amount of zero has no slope."""
+"""First outer weights of a monotone perceptron: at 0 their absolute value would have no slope."""
 OUTSIDE = -1
 """Fold of a sample that is alone in its class: all networks train on it, and none judges it."""
 
@@ -33,14 +33,17 @@ class OutOfFoldWeights(nn.Module):
 
     Args:
         slope: of the first curve.
-        monotone: take the amounts of the perceptron's weights, so that v never falls with z and r
-            and never rises with c.
+        monotone: take the absolute values of the perceptron's weights, so that v never falls with z
+            and r and never rises with c.
         hidden: units of the perceptron.
     """
 
     def __init__(self, slope: float, monotone: bool = False, hidden: int = 100) -> None:
         super().__init__()
         self.slope, self.monotone = slope, monotone
+        # A buffer, so that no step copies it from the host.
+        self.register_buffer("directions", torch.tensor(DIRECTIONS), persistent=False)
+        self.directions: Tensor
         self.hidden = nn.Linear(FEATURES, hidden)
         self.out = nn.Linear(hidden, 1)
         nn.init.constant_(self.out.weight, NEAR_ZERO if monotone else 0.0)
@@ -50,7 +53,7 @@ class OutOfFoldWeights(nn.Module):
         """``(n, 3)`` margin, rank and share -> ``(n,)`` weights in (0, 1)."""
         inner, outer = self.hidden.weight, self.out.weight
         if self.monotone:
-            inner, outer = inner.abs() * inner.new_tensor(DIRECTIONS), outer.abs()
+            inner, outer = inner.abs() * self.directions, outer.abs()
         units = torch.relu(F.linear(features, inner, self.hidden.bias))
         more = F.linear(units, outer, self.out.bias).squeeze(1)
         return torch.sigmoid(self.slope * features[:, 0] + more)

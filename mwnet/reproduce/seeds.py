@@ -17,6 +17,7 @@ from mwnet.runs.describe import describe, folder_name
 from mwnet.runs.folder import RunFolder
 from mwnet.runs.many_seeds import summarise
 from mwnet.runs.view import SeedsView
+from mwnet.training import checkpoint
 
 ALONE = "a run of each"
 """How the seeds were trained, where it was not in one pass."""
@@ -64,7 +65,8 @@ def run(
         try:
             failed = run_cells(left, place)
         except Interrupted as stopped:
-            text = f"stopped; {folder.how_to_continue()}"
+            begun = any((cell.folder / checkpoint.LAST).exists() for cell in cells)
+            text = f"stopped; {folder.how_to_continue()}" if begun else "stopped"
             raise Interrupted(text, stopped.exit_code - 128) from None
         if failed:
             seeds = ", ".join(str(outcome.cell.seed) for outcome in failed)
