@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ROBUST, fails, frozen, outcome, run
+from commands import ROBUST, frozen, outcome, run
 
 import train
 from mwnet.detection import lasting_collapse
@@ -117,6 +117,8 @@ def test_a_search_does_not_take_it(tmp_path: Path, capsys: pytest.CaptureFixture
     )
 
 
-def test_not_with_seeds_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["--seeds", "2", "--method", "erm", "--eval-every", "2", "--out", str(tmp_path / "x")]
-    assert "--seeds does not go with --eval-every" in fails(capsys, *argv)
+def test_with_seeds_each_is_measured_in_a_run_of_its_own(tmp_path: Path) -> None:
+    argv = ["--method", "erm", *SMALL, "--epochs", "3", "--eval-every", "2", "--seeds", "2"]
+    assert run(tmp_path / "many", *argv)["way"] == "a run of each"
+    for seed in "01":
+        assert [line["epoch"] for line in lines(tmp_path / "many" / f"seed-{seed}")] == [1, 3]

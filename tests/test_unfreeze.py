@@ -231,7 +231,6 @@ def test_export(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--features", "{own}"], "no features of one"),
         (["--method", "d2l"], "goes back to earlier weights"),
         (["--method", "cross-fit", "--meta-size", "0"], "trains ten networks"),
-        (["--method", "erm", "--seeds", "2"], "--seeds does not go with --unfreeze"),
     ],
 )
 def test_refusals(
@@ -245,6 +244,14 @@ def test_refusals(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "no").exists()
+
+
+def test_with_seeds_each_is_a_run_of_its_own(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "many"
+    assert train.main(flags(photos, "--out", str(out), "--method", "erm", "--seeds", "2")) == 0
+    assert json.loads((out / "summary.json").read_text())["way"] == "a run of each"
+    for seed in "01":
+        assert lines(out / f"seed-{seed}")[-1]["epoch"] == 4
 
 
 def test_other_data_is_refused() -> None:
