@@ -16,12 +16,13 @@ from torch import Tensor, nn
 import mwnet
 from mwnet.bilevel.weighting import by_sum
 from mwnet.detection.metrics import roc_auc
-from mwnet.detection.noise_estimate import NoiseEstimate, estimate_noise, transition
+from mwnet.detection.noise_estimate import NoiseEstimate, estimate_noise
 from mwnet.detection.words import noise_words
 from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
 from mwnet.methods.folds import OutOfFoldWeights, of_each
 from mwnet.methods.forest import LEAF, TREES, Forest
 from mwnet.models import MODELS
+from mwnet.noise.plain import plain_matrix
 
 SKLEARN = {"random": RandomForestClassifier, "extra": ExtraTreesClassifier}
 
@@ -176,7 +177,7 @@ def test_the_noise_rate_is_estimated_from_predictions() -> None:
     given = (noise[true].cumsum(1) < rng.random(3000)[:, None]).sum(1)
     q = noise[true]  # what a perfect network says of the given labels
     found = estimate_noise(given, q, q[np.arange(3000), given])
-    assert np.abs(transition(given, q) - noise).max() < 0.07
+    assert np.abs(plain_matrix(given, q) - noise).max() < 0.07
     assert found.rate == pytest.approx((given != true).mean(), abs=0.02)
     low, high = found.interval
     assert low < found.rate < high
@@ -189,7 +190,7 @@ def test_trees_take_no_part_in_photos_as_pixels() -> None:
     y = np.arange(40) % 2
     fitted = mwnet.MWNetClassifier(epochs=2, model="mlp2").fit(x, y)
     assert isinstance(fitted.network_, Committee)
-    assert len(fitted.network_.forests) == 0
+    assert len(fitted.network_.others) == 0
 
 
 def test_weights_that_do_harm_are_not_used(

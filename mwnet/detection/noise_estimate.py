@@ -1,8 +1,6 @@
 """Estimate how many labels are wrong, which ones, and what they should be, without the truth.
 
-T[c, g] = Pr(given g | true c) is read off where the class is plain: among the samples that are
-predicted as c with most confidence, the given labels are those of class c. With out-of-fold
-predictions q(g | x) the true class follows from q(g | x) = sum_c p(c | x) T[c, g].
+``mwnet.noise.plain`` says how probable it is that a label is wrong.
 """
 
 from dataclasses import dataclass
@@ -10,13 +8,8 @@ from typing import Any
 
 import numpy as np
 
-TOP = 0.2
-"""Share of the samples of a predicted class that are taken for plain."""
-LEAST = 20
-"""Plain samples at least; classes with fewer predictions are taken together. As many more samples
-with the rate of all classes are added to those of each."""
-STEPS = 50
-"""Steps of EM, each of which raises the likelihood."""
+from mwnet.noise.plain import plain_matrix, posterior
+
 DRAWS = 30
 """Bootstrap draws behind an interval."""
 DRAWN = 2_000
@@ -78,8 +71,8 @@ def estimate_noise(
         quality: ``(n,)`` score, low = suspect.
         trusted: ``(n,)`` whether the label is known to be right; None for no label.
 
-    Source: T from plain samples as by Patrini et al., CVPR 2017, there from the single most
-    confident one; the posterior by EM for known components.
+    Source: T from plain samples, Patrini et al., CVPR 2017; the posterior by EM for known
+    components.
 
     Examples:
         >>> given = np.array([0] * 50 + [1] * 50)
@@ -92,7 +85,7 @@ def estimate_noise(
     if trusted is not None and trusted.any():
         return _beside_trusted(given, probabilities, quality, trusted)
     q = probabilities.astype(np.float64)
-    wrong, true = _posterior(given, q, transition(given, q))
+    wrong, true = posterior(given, q, plain_matrix(given, q))
     rate = float(wrong.mean())
     issue = wrong > 0.5
     if rate >= MANY:
@@ -128,58 +121,7 @@ def _beside_trusted(
     )  # fmt: skip
 
 
-def transition(given: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Estimate ``(K, K)`` Pr(given | true) from the plain samples of each class.
-
-    A class that happens to have no wrong label among its few plain samples may have some elsewhere:
-    ``LEAST`` more samples are added to each, with the rate of all classes together.
-    """
-    classes = q.shape[1]
-    predicted = q.argmax(1)
-    of_class = [np.flatnonzero(predicted == label) for label in range(classes)]
-    few = [label for label in range(classes) if len(of_class[label]) < LEAST]
-    plain = [_plainest(members, q) for members in of_class]
-    of_few = _plainest(np.flatnonzero(np.isin(predicted, few)), q)
-    counts = np.zeros((classes, classes))
-    for label in set(range(classes)) - set(few):
-        counts[label] = np.bincount(given[plain[label]], minlength=classes)
-    wrong_of_few = int((given[of_few] != predicted[of_few]).sum())
-    wrong = counts.sum() - np.trace(counts) + wrong_of_few
-    rate = (wrong + 0.5) / (counts.sum() + len(of_few) + 1)
-    matrix = counts + LEAST * _even(rate, classes)
-    matrix /= matrix.sum(1, keepdims=True)
-    # Classes with few predictions have one rate, spread over the other classes alike.
-    rate_of_few = (wrong_of_few + LEAST * rate) / (len(of_few) + LEAST)
-    matrix[few] = _even(rate_of_few, classes)[few]
-    return matrix
-
-
-def _plainest(members: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Those of some samples that are predicted with most confidence."""
-    order = np.argsort(-q[members].max(1), kind="stable")
-    return members[order[: max(LEAST, int(TOP * len(members)))]]
-
-
-def _even(rate: float, classes: int) -> np.ndarray:
-    """``(K, K)`` of symmetric noise: a rate that is spread over the other classes alike."""
-    matrix = np.full((classes, classes), rate / max(1, classes - 1))
-    np.fill_diagonal(matrix, 1 - rate)
-    return matrix
-
-
-def _posterior(given: np.ndarray, q: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(n,)`` Pr(wrong | x, given) and ``(n, K)`` Pr(true | x, given)."""
-    p = q.copy()
-    for _ in range(STEPS):
-        p *= (q / np.maximum(p @ t, 1e-9)) @ t.T
-        p /= p.sum(1, keepdims=True)
-    joint = p * t[:, given].T
-    total = joint.sum(1, keepdims=True)
-    true = np.where(total > 1e-12, joint / np.maximum(total, 1e-12), p)
-    return 1 - true[np.arange(len(given)), given], true
-
-
 def _rate(given: np.ndarray, q: np.ndarray, drawn: np.ndarray) -> float:
     """The estimated rate in a bootstrap draw."""
     given, q = given[drawn], q[drawn]
-    return float(_posterior(given, q, transition(given, q))[0].mean())
+    return float(posterior(given, q, plain_matrix(given, q))[0].mean())

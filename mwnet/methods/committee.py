@@ -1,4 +1,4 @@
-"""Networks and forests that predict together."""
+"""Networks, forests and a linear model that predict together."""
 
 import copy
 import math
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mwnet.methods.forest import Fitted, Forest
+from mwnet.methods.linear import Linear
 from mwnet.methods.stacks import kind_for, stacked
 
 BATCHED = ("perceptron", "tabm")
@@ -72,41 +73,47 @@ def woven(parts: Sequence[Tensor]) -> Tensor:
 
 
 class Committee(Fitted):
-    """Predict by the geometric mean of what networks and forests say, with a share for each.
+    """Predict by the geometric mean of what several judges say, with a share for each.
 
     Networks count as one judge, whose probabilities are the mean of theirs.
 
     Args:
         networks: with the same classes.
-        forests: more judges, perhaps none.
-        shares: ``(1 + forests,)`` that sum to 1; None for networks alone.
+        others: more judges, perhaps none: forests, then perhaps a linear model.
+        shares: ``(1 + others,)`` that sum to 1; None for networks alone.
     """
 
     def __init__(
         self,
         networks: Sequence[nn.Module],
-        forests: Sequence[Forest] = (),
+        others: Sequence[Forest | Linear] = (),
         shares: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.forests = nn.ModuleList(forests)
+        self.others = nn.ModuleList(others)
         self.register_buffer("shares", torch.ones(1) if shares is None else shares)
         self.shares: Tensor
 
     @property
-    def size(self) -> tuple[int, int]:
-        """The number of networks and of forests."""
-        return len(self.networks), len(self.forests)
+    def size(self) -> tuple[int, int, int]:
+        """The number of networks, of forests and of linear models."""
+        linear = sum(isinstance(judge, Linear) for judge in self.others)
+        return len(self.networks), len(self.others) - linear, linear
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, ...)`` samples -> ``(n, C)`` log probabilities."""
         logs = torch.stack([F.log_softmax(network(x), -1) for network in self.networks])
         networks = logs.logsumexp(0) - math.log(len(logs))
-        if not len(self.forests):
+        if not len(self.others):
             return networks
-        others = [forest(x).clamp_min(LEAST).log() for forest in self.forests]
+        others = [judge(x).clamp_min(LEAST).log() for judge in self.others]
         return pool([networks, *others], self.shares)
+
+
+def unfitted(forests: int, linear: int) -> list[Forest | Linear]:
+    """Return judges that take a saved state: forests, then linear models."""
+    return [*(Forest() for _ in range(forests)), *(Linear() for _ in range(linear))]
 
 
 def pool(logs: Sequence[Tensor], shares: Tensor) -> Tensor:

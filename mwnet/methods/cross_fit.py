@@ -10,11 +10,12 @@ from torch.nn import functional as F
 from mwnet.bilevel import Bilevel, bilevel_step
 from mwnet.data.batches import Batch, Pixels
 from mwnet.methods.base import Context, Method, Phase, given_probability, log_margin, predict
-from mwnet.methods.committee import Committee, SideBySide, pool, shares_of
+from mwnet.methods.committee import Committee, SideBySide, pool, shares_of, unfitted
 from mwnet.methods.folds import (
     FEATURES,
     OUTSIDE,
     OutOfFoldWeights,
+    features_of,
     folds_of,
     for_all,
     from_folds,
@@ -23,6 +24,7 @@ from mwnet.methods.folds import (
 from mwnet.methods.forest import Forest
 from mwnet.methods.judges import KINDS, WIDEST, judgements
 from mwnet.methods.learner import Learner, Parts
+from mwnet.methods.linear import Linear
 
 LOOKS = 10
 """How often in a round the networks judge."""
@@ -34,29 +36,30 @@ class CrossFit(Method):
 
     1. First round: K networks, network k without fold k, all weights 1. Ten times in the round
        network k judges the labels of fold k, which it has never seen. At the end a random forest
-       and a forest of extra trees judge each sample by the trees that have not seen it, and its
-       50 nearest samples vote. The four are pooled, with the shares that explain the given labels
-       best.
+       and a forest of extra trees judge each sample by the trees that have not seen it, a linear
+       model by the other folds, and its 50 nearest samples vote. The five are pooled, with the
+       shares that explain the given labels best.
     2. Second round: K new networks. The weight of a sample is learnt by one weight net from what
-       was said in the first round: the log margin of the given label, its rank, and how often the
-       networks predicted another class. Fold k with its given, noisy labels is the meta set of
-       network k, so no sample is held out. At the end the forests are grown again and the
-       neighbours vote again, with the learnt weights.
+       was said in the first round: a margin of the given label, its rank, and how often the
+       networks predicted another class. The margin is the mean of the log margin and of the log
+       odds that the label is right, if the labels of the plain samples of each class tell how often
+       classes are mistaken. Fold k with its given, noisy labels is the meta set of network k, so no
+       sample is held out. At the end the others judge again, with the learnt weights.
 
-    Prediction pools the second networks and forests, with shares found in the first round. The
-    label-quality score of a training sample is p / (p + best other p) of the given label, where p
-    are what was pooled in both rounds, in the geometric mean. Forests and neighbours take part
-    where a sample has at most 2,048 numbers, that is not for photos as pixels; neighbours where all
-    pairs can be compared in about a minute.
+    Prediction pools the second networks, forests and linear model, with shares found in the first
+    round. The label-quality score of a training sample is p / (p + best other p) of the given
+    label, where p are what was pooled in both rounds, in the geometric mean. The others take part
+    where a sample has at most 2,048 numbers, that is not for photos as pixels; the linear model and
+    the neighbours as long as they need few minutes.
 
     Where the weights have made the mean absolute error of unseen given labels worse, the first
     round stands: its networks predict, its judgement ranks, and all weights are 1. MAE is a fair
     judge under symmetric noise (Theorem 1 of the paper below).
 
     From RMNW-Net (Ghosh and Lan, WACV 2021): the look-ahead step, the meta loss MAE on noisy
-    labels, the weight net of 100 units. Not from the papers: folds, rounds, margins as input,
-    forests, neighbours. Out-of-bag votes as a judge: Data-OOB (Kwon and Zou, ICML 2023). Folds:
-    confident learning (Northcutt et al., JAIR 2021).
+    labels, the weight net of 100 units. Not from the papers: folds, rounds, margins, other judges.
+    Out-of-bag votes: Data-OOB (Kwon and Zou, ICML 2023). Folds: confident learning (Northcutt et
+    al., JAIR 2021).
 
     Args:
         parts: what to build from.
@@ -130,7 +133,7 @@ class CrossFit(Method):
         self.said: Tensor
         self.shares: Tensor
         self.judges: Tensor
-        self.forests = nn.ModuleList()
+        self.others = nn.ModuleList()
 
     @property
     def learner(self) -> Learner:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -139,11 +142,11 @@ class CrossFit(Method):
 
     @property
     def network(self) -> nn.Module:
-        """Networks and forests that predict together."""
+        """All that predict together."""
         side = self.learner.network
         assert isinstance(side, SideBySide)
-        trees = [forest for forest in self.forests if isinstance(forest, Forest)]
-        return Committee(side.members(), trees, self.shares if trees else None)
+        others = [judge for judge in self.others if isinstance(judge, Forest | Linear)]
+        return Committee(side.members(), others, self.shares if others else None)
 
     @property
     def engine_name(self) -> str | None:
@@ -153,19 +156,18 @@ class CrossFit(Method):
         if self.epoch != self.start_of(self.SECOND):
             return
         ids = self.ids()
-        said = self._grow(None)
+        said = self._ask_others(None)
         self.said[ids] = said
-        margin = log_margin(said, self.train_batches.labels[ids])
-        rank = margin.argsort().argsort().float() / max(1, len(ids) - 1)
-        self.features[ids] = torch.stack([margin, rank, self.wrong[ids] / self.looks], 1)
+        share = self.wrong[ids] / self.looks
+        self.features[ids] = features_of(said, self.train_batches.labels[ids], share)
         for sums in (self.judged, self.wrong, self.looks):
             sums.zero_()
 
     def ids(self) -> Tensor:
         return self.train_batches.ids.to(self.fold.device)
 
-    def _grow(self, weights: Tensor | None) -> Tensor:
-        """Grow the forests, let neighbours vote, and pool what all say with the networks.
+    def _ask_others(self, weights: Tensor | None) -> Tensor:
+        """Let all others judge, and pool what they say with the networks.
 
         Args:
             weights: ``(m,)`` learnt weights; None in the first round, which finds the shares.
@@ -182,11 +184,11 @@ class CrossFit(Method):
         if weights is not None:
             both = weights if both is None else weights * both
         x = torch.cat([train.pixels.take(part) for part in ids.split(100_000)])
-        forests, others = judgements(x, labels, classes, both, self.seed, self.phase)
-        self.forests = nn.ModuleList(forests)
-        logs = [networks, *others]
+        models, logs = judgements(x, labels, classes, self.fold[ids], both, self.seed, self.phase)
+        self.others = nn.ModuleList(models)
+        logs = [networks, *logs]
         if weights is None:
-            self.shares = shares_of(logs[: 1 + len(forests)], labels)
+            self.shares = shares_of(logs[: 1 + len(models)], labels)
             self.judges = shares_of(logs, labels)
         return pool(logs, self.judges)
 
@@ -211,18 +213,18 @@ class CrossFit(Method):
 
     @torch.no_grad()
     def _conclude(self) -> None:
-        """Grow the forests with the learnt weights, and pool both rounds.
+        """Ask the others with the learnt weights, and pool both rounds.
 
         Where the weights have made the mean absolute error of unseen given labels worse, by more
         than two standard errors, the first round stands.
         """
         ids = self.ids()
         labels, first = self.train_batches.labels[ids], self.said[ids]
-        again = self._grow(self.weight_net(self.features[ids]))
+        again = self._ask_others(self.weight_net(self.features[ids]))
         gain = given_probability(again, labels) - given_probability(first, labels)
         if gain.mean() < -2 * gain.std() / math.sqrt(len(ids)):
             self.fell_back = True
-            self._grow(torch.ones_like(gain))
+            self._ask_others(torch.ones_like(gain))
             return
         self.said[ids] = F.log_softmax((first + again) / 2, -1)
 
@@ -257,7 +259,7 @@ class CrossFit(Method):
         return self.features[batch.index]
 
     def logits(self, x: Tensor) -> Tensor:
-        """``(n, C)`` log probabilities of networks and forests together."""
+        """``(n, C)`` log probabilities of all together."""
         return self.network(x)
 
     def judge(self, pixels: Pixels, ids: Tensor) -> Tensor:
@@ -290,9 +292,9 @@ class CrossFit(Method):
         self.fell_back = state["fell_back"]
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
-        """Restore a checkpoint, whose forests may be there or not yet."""
+        """Restore a checkpoint, with or without the others."""
         for name in ("shares", "judges"):
             setattr(self, name, torch.empty_like(state_dict[name], device=self.fold.device))
-        grown = len(self.shares) > 1
-        self.forests = nn.ModuleList(Forest().to(self.fold.device) for _ in KINDS if grown)
+        others = unfitted(len(KINDS), 1)[: len(self.shares) - 1]
+        self.others = nn.ModuleList(others).to(self.fold.device)
         return super().load_state_dict(state_dict, *args, **kwargs)

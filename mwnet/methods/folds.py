@@ -10,8 +10,10 @@ from mwnet.bilevel.weighting import Normalise
 from mwnet.core.seeding import generator
 from mwnet.core.world import world
 from mwnet.data.batches import Batch, Batches
+from mwnet.methods.base import log_margin
 from mwnet.methods.committee import woven
 from mwnet.methods.learner import Parts
+from mwnet.noise.plain import plain_matrix, posterior
 
 FEATURES = 3
 """Inputs of the weight net."""
@@ -19,6 +21,8 @@ DIRECTIONS = (1.0, 1.0, -1.0)
 """Whether a weight may rise or fall with each of them, where it is to be monotone."""
 NEAR_ZERO = 1e-3
 """First outer weights of a monotone perceptron: at 0 their absolute value would have no slope."""
+UNSURE = 0.01
+"""Probability of being right that no label is below, and of being wrong likewise."""
 OUTSIDE = -1
 """Fold of a sample that is alone in its class: all networks train on it, and none judges it."""
 
@@ -26,10 +30,10 @@ OUTSIDE = -1
 class OutOfFoldWeights(nn.Module):
     """Map what those that never saw a sample say about its label to its weight.
 
-    v = sigmoid(slope * z + f(z, r, c)) with the log margin z, its rank r in [0, 1] and the share c
-    of looks in which the networks predicted another class; f is a perceptron of 100 units that
-    begins at zero (monotone: near zero), so that weights begin as a gently falling function of
-    doubt.
+    v = sigmoid(slope * z + f(z, r, c)) with the margin z of ``features_of``, its rank r in [0, 1]
+    and the share c of looks in which the networks predicted another class; f is a perceptron of 100
+    units that begins at zero (monotone: near zero), so that weights begin as a gently falling
+    function of doubt.
 
     Args:
         slope: of the first curve.
@@ -57,6 +61,28 @@ class OutOfFoldWeights(nn.Module):
         units = torch.relu(F.linear(features, inner, self.hidden.bias))
         more = F.linear(units, outer, self.out.bias).squeeze(1)
         return torch.sigmoid(self.slope * features[:, 0] + more)
+
+
+def features_of(said: Tensor, labels: Tensor, wrong: Tensor) -> Tensor:
+    """Compute what the weight net is told of each sample: margin, rank and share.
+
+    The margin is the mean of the log margin and of the log odds that the label is right. Under
+    heavy noise a log margin is near zero even where a label is surely wrong; the odds depend on an
+    estimate of the noise, which may fail.
+
+    Args:
+        said: ``(n, C)`` log probabilities of the given labels, by what has not seen the sample.
+        labels: ``(n,)`` given labels.
+        wrong: ``(n,)`` share of looks in which another class was predicted.
+
+    Returns:
+        ``(n, 3)``.
+    """
+    q, given = said.double().exp().cpu().numpy(), labels.cpu().numpy()
+    right = torch.from_numpy(1 - posterior(given, q, plain_matrix(given, q))[0]).to(said)
+    margin = (log_margin(said, labels) + torch.logit(right, UNSURE)) / 2
+    rank = margin.argsort().argsort().to(said.dtype) / max(1, len(labels) - 1)
+    return torch.stack([margin, rank, wrong], 1)
 
 
 def of_each(normalise: Normalise, networks: int) -> Normalise:

@@ -1,4 +1,7 @@
-"""Those beside the networks that judge labels which they have not seen: forests, neighbours."""
+"""Those beside the networks that judge labels which they have not seen.
+
+They are forests, a linear model and neighbours.
+"""
 
 import torch
 from torch import Tensor
@@ -6,6 +9,7 @@ from torch.nn import functional as F
 
 from mwnet.core.seeding import derive
 from mwnet.methods.forest import Forest, Kind
+from mwnet.methods.linear import LARGEST, Linear
 
 KINDS: tuple[Kind, ...] = ("random", "extra")
 WIDEST = 2048
@@ -21,35 +25,43 @@ def judgements(
     x: Tensor,
     labels: Tensor,
     num_classes: int,
+    fold: Tensor,
     weights: Tensor | None,
     seed: int,
     purpose: str,
-) -> tuple[list[Forest], list[Tensor]]:
-    """Grow a random forest and one of extra trees, and let neighbours vote.
+) -> tuple[list[Forest | Linear], list[Tensor]]:
+    """Grow a random forest and one of extra trees, fit a linear model, and let neighbours vote.
 
-    Neighbours vote where all pairs of samples can be compared in about a minute.
+    The linear model is there up to ``LARGEST``. Neighbours vote where all pairs of samples can be
+    compared in about a minute.
 
     Args:
         x: ``(n, ...)`` samples, which are flattened.
         labels: ``(n,)`` given labels.
         num_classes: K.
+        fold: ``(n,)`` of the linear model, see ``Linear.fit``.
         weights: ``(n,)``; None for 1 each.
         seed: of the run.
         purpose: what the forests are for; another one gives other trees.
 
     Returns:
-        The forests; ``(n, K)`` log probabilities of each judge, in the order of the forests, then
-        the neighbours.
+        The forests, then the linear model; ``(n, K)`` log probabilities of each judge in this
+        order, then of the neighbours.
     """
-    forests, logs = [], []
+    models: list[Forest | Linear] = []
+    logs: list[Tensor] = []
     for kind in KINDS:
         own = derive(seed, f"{kind} {purpose}")
         forest, unseen = Forest.fit(kind, x, labels, num_classes, weights=weights, seed=own)
-        forests.append(forest)
+        models.append(forest)
         logs.append(unseen.clamp_min(1e-12).log())
+    if x.numel() * num_classes <= LARGEST:
+        linear, unseen = Linear.fit(x, labels, num_classes, fold, weights=weights)
+        models.append(linear)
+        logs.append(unseen)
     if len(x) * x.numel() <= MOST_WORK:
         logs.append(votes(x, labels, num_classes, weights))
-    return forests, logs
+    return models, logs
 
 
 def votes(x: Tensor, labels: Tensor, num_classes: int, weights: Tensor | None = None) -> Tensor:

@@ -230,7 +230,7 @@ class Refurbish(Method):
         return self.judging.label_quality(logits, labels, index)
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
-        """Restore a checkpoint, in which cross-fitting may have forests or not yet."""
+        """Restore a checkpoint, in which cross-fitting may have all judges or not yet."""
         own = {k.removeprefix("cross."): v for k, v in state_dict.items() if k.startswith("cross.")}
         self.cross.load_state_dict(own)
         return super().load_state_dict(state_dict, *args, **kwargs)

@@ -31,13 +31,12 @@ from mwnet.data.source import Source, channels_first
 from mwnet.data.tables.columns import Table, of_numbers
 from mwnet.data.tables.preparation import TablePreparation
 from mwnet.methods.base import predict
-from mwnet.methods.committee import Committee
-from mwnet.methods.forest import Forest
+from mwnet.methods.committee import Committee, unfitted
 from mwnet.runs.described import backbone_of, check_known
 
 log = logging.getLogger(__name__)
 MODEL, TENSORS = "model.json", "model.safetensors"
-FORMAT = 3
+FORMAT = 4
 NOT_FINITE = "the network gives NaN or infinity: `X` is too large, or the weights are damaged"
 
 
@@ -57,7 +56,7 @@ class TrainedModel:
         image_size: side in pixels that photos of a folder have got, None for other data.
         preparation: how a table becomes features, None for other data.
         extractor: name of the frozen network that photos went through, None for other data.
-        committee: number of networks and of forests in it; None for one network.
+        committee: number of networks, of forests and of linear models in it; None for one network.
     """
 
     network: nn.Module
@@ -70,7 +69,7 @@ class TrainedModel:
     image_size: int | None = None
     preparation: TablePreparation | None = None
     extractor: str | None = None
-    committee: tuple[int, int] | None = None
+    committee: tuple[int, int, int] | None = None
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Predict class probabilities.
@@ -266,9 +265,9 @@ def _model(
         raise UserError(f"the extractor is {extractor!r}")
     if backbone is not None:
         network = saved_whole(options, backbone, tensors)
-    networks, forests = members or (1, 0)
+    networks, forests, linear = members or (1, 0, 0)
     alone = [classifier(options, like, empty.device, build=network) for _ in range(networks)]
-    built = Committee(alone, [Forest() for _ in range(forests)]) if members else alone[0]
+    built = Committee(alone, unfitted(forests, linear)) if members else alone[0]
     fitted = {
         name.removeprefix("preparation."): tensors.pop(name)
         for name in list(tensors)
@@ -295,5 +294,5 @@ def _model(
         found["image_size"],
         None if described is None else TablePreparation.restored(described, fitted),
         extractor,
-        None if members is None else (networks, forests),
+        None if members is None else (networks, forests, linear),
     )
