@@ -183,6 +183,15 @@ ROWS: dict[str, Callable[[], nn.Module]] = {
     "bilinear": lambda: nn.Sequential(nn.Linear(4, 4), Pairs()),
     "tabm": lambda: MODELS["tabm"](num_classes=3, in_channels=4, members=3, width=5, depth=3),
     "side by side": lambda: SideBySide([flat(nn.LayerNorm(4)) for _ in range(3)]),
+    "perceptrons side by side": lambda: SideBySide(
+        [MODELS["mlp2"](num_classes=3, in_channels=4, image_size=1, width=5) for _ in range(3)]
+    ),
+    "tabm side by side": lambda: SideBySide(
+        [
+            MODELS["tabm"](num_classes=3, in_channels=4, members=2, width=5, depth=2, dropout=0.3)
+            for _ in range(3)
+        ]
+    ),
     "frozen batch norm without affine": lambda: flat(nn.BatchNorm1d(4, affine=False).eval()),
 }
 

@@ -1,12 +1,14 @@
 """Where the samples are in what a layer computes, found by asking the network.
 
 A layer's output need not have its samples in the first dimension: attention puts them second or
-folds them with the tokens, an ensemble folds them with its members, a committee takes every K-th.
+folds them with the tokens, an ensemble folds them with its members, a committee takes every K-th, a
+stack of K networks has those of each network apart.
 The gradient at the output tells: multiply the i-th loss by c_i, and the entries that belong to
 sample i are multiplied by c_i. Where no layout explains all entries, samples meet inside the
 network, and there is no gradient of one sample at this output.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,28 +18,29 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """How samples lie along one dimension of a tensor.
+    """How samples lie in a tensor.
 
     Attributes:
-        axis: the dimension, counted after the first ``merged`` ones have become one.
-        merged: leading dimensions that count the samples together, filled up at the end.
+        axis: the dimension that counts them.
+        order: several dimensions that count them together instead, the slowest first; what they
+            count is filled up at the end.
         fold: "" for one entry a sample; "fast" or "slow" where entries count samples and something
             else together, with the sample as the fast or the slow one.
         start, step: the entries are those of samples start, start + step, and so on.
     """
 
     axis: int = 0
-    merged: int = 1
+    order: tuple[int, ...] = ()
     fold: str = ""
     start: int = 0
     step: int = 1
 
     def fits(self, shape: torch.Size, n: int) -> bool:
         """Whether a tensor of a batch of ``n`` samples can have this layout."""
-        if len(shape) < max(self.merged, self.axis + 1):
+        if len(shape) <= max(self.axis, *self.order, 0):
             return False
-        if self.merged > 1:
-            return 0 <= shape[: self.merged].numel() - n < shape[self.merged - 1]
+        if self.order:
+            return math.prod(shape[k] for k in self.order) >= n
         length = shape[self.axis]
         if self.fold:
             return length % n == 0
@@ -46,7 +49,7 @@ class Layout:
     @property
     def plain(self) -> bool:
         """Whether a dimension counts samples and nothing else."""
-        return self.merged == 1 and not self.fold
+        return not self.order and not self.fold
 
     def own(self, values: Tensor) -> Tensor:
         """Of ``(n,)`` values those along the dimension, where that is plain."""
@@ -54,8 +57,9 @@ class Layout:
 
     def opened(self, tensor: Tensor, n: int) -> tuple[Tensor, int]:
         """A view with a dimension that counts the samples, and which one that is."""
-        if self.merged > 1:
-            return tensor.flatten(0, self.merged - 1), 0
+        if self.order:
+            first = tuple(range(len(self.order)))
+            return tensor.movedim(self.order, first).flatten(0, first[-1]), 0
         if self.fold == "fast":
             return tensor.unflatten(self.axis, (-1, n)), self.axis + 1
         if self.fold == "slow":
@@ -65,10 +69,11 @@ class Layout:
     def spread(self, values: Tensor, like: Tensor) -> Tensor:
         """``(n,)`` values, one a sample, in a shape that multiplies ``like``."""
         n = len(values)
-        if self.merged > 1:
-            lead = like.shape[: self.merged]
-            padded = torch.nn.functional.pad(values, (0, lead.numel() - n))
-            return padded.view(*lead, *(1,) * (like.dim() - self.merged))
+        if self.order:
+            lead = [like.shape[k] for k in self.order]
+            padded = torch.nn.functional.pad(values, (0, math.prod(lead) - n))
+            whole = padded.view(*lead, *(1,) * (like.dim() - len(lead)))
+            return whole.movedim(tuple(range(len(lead))), self.order)
         if self.fold:
             times = like.shape[self.axis] // n
             values = (
@@ -80,7 +85,7 @@ class Layout:
 
     def add_to(self, total: Tensor, values: Tensor) -> None:
         """Add what each sample got, in the order of ``opened``, to the ``(n,)`` total."""
-        if self.merged > 1:
+        if self.order:
             values = values[: len(total)]
         else:
             total = self.own(total)
@@ -97,7 +102,11 @@ def dot(a: Tensor, b: Tensor, layout: Layout, total: Tensor) -> None:
     if layout == FIRST and a.is_contiguous() and b.is_contiguous():
         total += torch.linalg.vecdot(a.flatten(1), b.flatten(1))
         return
-    product, axis = layout.opened(a * b, len(total))
+    product = a * b
+    if layout.order:
+        others = [k for k in range(product.dim()) if k not in layout.order]
+        product = product.sum(others, keepdim=True)
+    product, axis = layout.opened(product, len(total))
     others = [k for k in range(product.dim()) if k != axis]
     layout.add_to(total, product.sum(others) if others else product)
 
@@ -142,8 +151,10 @@ def _usual(shape: torch.Size, n: int) -> Iterator[Layout]:
     for axis, length in enumerate(shape):
         if length == n:
             yield Layout(axis)
-    for merged in range(2, len(shape) + 1):
-        yield from (each for each in [Layout(merged=merged)] if each.fits(shape, n))
+    several = [Layout(order=tuple(range(lead))) for lead in range(2, len(shape) + 1)]
+    for axis in range(1, len(shape)):  # a stack of networks, the i-th sample for network i mod K
+        several += [Layout(order=(axis, 0)), Layout(order=(axis, axis + 1, 0))]
+    yield from (each for each in several if each.fits(shape, n))
     for axis, length in enumerate(shape):
         if length > n and length % n == 0:
             yield Layout(axis, fold="fast")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mwnet.bilevel.ghost_terms import Bilinear, Factors, Key, Local, Lookup, Term
+from mwnet.bilevel.ghost_terms import Batched, Bilinear, Factors, Key, Local, Lookup, Term
 
 
 def term_of(func: Any, args: tuple, kwargs: dict[str, Any], key: Key, out: Tensor) -> Term:
@@ -204,12 +204,22 @@ def _addcmul(func: Any, key: Key, out: Tensor, a: Any, b: Any, c: Any, **named: 
     return Factors(*parts)
 
 
+def _batched(
+    func: Any, key: Key, out: Tensor, bias: Any, weight: Any, x: Tensor, **named: Any
+) -> Term | None:
+    numbers = key(bias), key(weight)
+    if named or None in numbers or key(x) is not None or bias.shape[2] != 1:
+        return None
+    return Batched(x.to(out.dtype), tuple(n for n in numbers if n is not None))
+
+
 def _draws(func: Any, key: Key, out: Tensor, *args: Any, **named: Any) -> Term | None:
     raise NotImplementedError("no rule for dropout of parameters")
 
 
 _RULES: dict[Any, Any] = {
     F.linear: _linear,
+    torch.baddbmm: _batched,
     torch.conv1d: _conv,
     torch.conv2d: _conv,
     torch.conv3d: _conv,

@@ -5,7 +5,7 @@ A layer's output s_i depends on its parameters W by s_i = f(x_i; W). A term know
     shifted(G)    ds_i/dW . G, which is f(x_i; G) where f is linear in W
     gradient(b)   sum_i (ds_i/dW)^T b_i
 
-Three kinds of terms serve nearly all layers, and a fourth one everything that torch differentiates.
+Four kinds of terms serve nearly all layers, and a fifth one everything that torch differentiates.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,6 +59,20 @@ class Bilinear:
             b, self.x, self.weight.to(b.dtype), [self.weight.shape[0]], *self.sizes, mask
         )
         return [each for each in found if each is not None]
+
+
+class Batched:
+    """Linear layers of several networks at once: bias + W @ x, each ``(K, ...)``."""
+
+    def __init__(self, x: Tensor, keys: tuple[int, ...]) -> None:
+        self.x, self.keys = x.detach(), keys
+
+    def shifted(self, directions: Sequence[Tensor]) -> Tensor:
+        bias, weight = directions
+        return torch.baddbmm(bias, weight, self.x)
+
+    def gradient(self, b: Tensor) -> list[Tensor]:
+        return [b.sum(2, keepdim=True), b @ self.x.mT]
 
 
 class Factors:
