@@ -213,6 +213,13 @@ def _batched(
     return Batched(x.to(out.dtype), tuple(n for n in numbers if n is not None))
 
 
+def _matmul(func: Any, key: Key, out: Tensor, x: Tensor, weight: Any) -> Term | None:
+    number = key(weight)
+    if number is None or key(x) is not None or not x.dim() == weight.dim() == 3:
+        return None
+    return Batched(x.to(out.dtype), (number,)) if len(x) == len(weight) else None
+
+
 def _draws(func: Any, key: Key, out: Tensor, *args: Any, **named: Any) -> Term | None:
     raise NotImplementedError("no rule for dropout of parameters")
 
@@ -229,7 +236,13 @@ _RULES: dict[Any, Any] = {
     F.batch_norm: _batch_norm,
     F.embedding: _embedding,
 }
-_NAMED = {"mul": _product, "add": _sum, "add_": _sum, "addcmul": _addcmul} | dict.fromkeys(
+_NAMED = {
+    "mul": _product,
+    "add": _sum,
+    "add_": _sum,
+    "addcmul": _addcmul,
+    "matmul": _matmul,
+} | dict.fromkeys(
     ("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout"), _draws
 )
 

@@ -62,16 +62,24 @@ class Bilinear:
 
 
 class Batched:
-    """Linear layers of several networks at once: bias + W @ x, each ``(K, ...)``."""
+    """Linear layers of K networks at once: W @ x + bias with samples last, or x @ W.
+
+    Args:
+        x: ``(K, in, samples)``, or ``(K, samples, in)``.
+        keys: of bias ``(K, out, 1)`` and W ``(K, out, in)``, or of W ``(K, in, out)`` alone.
+    """
 
     def __init__(self, x: Tensor, keys: tuple[int, ...]) -> None:
         self.x, self.keys = x.detach(), keys
 
     def shifted(self, directions: Sequence[Tensor]) -> Tensor:
-        bias, weight = directions
-        return torch.baddbmm(bias, weight, self.x)
+        if len(directions) == 1:
+            return self.x @ directions[0]
+        return torch.baddbmm(directions[0], directions[1], self.x)
 
     def gradient(self, b: Tensor) -> list[Tensor]:
+        if len(self.keys) == 1:
+            return [self.x.mT @ b]
         return [b.sum(2, keepdim=True), b @ self.x.mT]
 
 
