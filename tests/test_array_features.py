@@ -1,5 +1,6 @@
 """Images in arrays through a frozen network: as photos with the same pixels, computed once."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 import mwnet
 from mwnet.core.errors import UserError
+from mwnet.core.progress import bar
 from mwnet.data import array_features, efficientnet_lite, photo_networks
 from mwnet.data.images import square
 from mwnet.data.load import load
@@ -147,3 +149,11 @@ def test_features_of_images_are_not_for_rows_of_numbers(tmp_path: Path) -> None:
         load("arrays", path=tmp_path / "t.npz", features="efficientnet-lite0@96")
     with pytest.raises(UserError, match="does not fit data of the kind arrays"):
         load("arrays", path=tmp_path / "t.npz", features="tfidf")
+
+
+def test_a_bar_in_a_log_has_few_states(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar(1000, 0, "image", shown=True) as counted:
+        for _ in range(1000):
+            counted.update()
+            time.sleep(0.0005)
+    assert capsys.readouterr().err.count("image/s") < 3

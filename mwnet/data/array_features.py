@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from mwnet.core.errors import UserError
+from mwnet.core.progress import bar
 from mwnet.data.cache import FeatureCache
 from mwnet.data.decoding import BATCH
 from mwnet.data.folder import features_of_photos
@@ -68,9 +68,7 @@ def array_features(
         left = list(places)
         network = source.load(download)
         known = len(x) - sum(map(len, places.values()))
-        with tqdm(
-            total=len(x), initial=known, unit="image", disable=not progress, leave=False
-        ) as bar:
+        with bar(len(x), known, "image", shown=progress) as counted:
             for start in range(0, len(left), KEEP):
                 keys = left[start : start + KEEP]
                 fresh = []
@@ -78,7 +76,7 @@ def array_features(
                     some = keys[at : at + BATCH]
                     rows = seen(network, x[[places[key][0] for key in some]])
                     fresh += zip(some, rows, strict=True)
-                    bar.update(sum(len(places[key]) for key in some))
+                    counted.update(sum(len(places[key]) for key in some))
                 cache.put(fresh)
                 for key, row in fresh:
                     store(key, row)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from mwnet.core.progress import bar
 from mwnet.data.cache import FeatureCache, keys
 from mwnet.data.decoding import decoded, worker_count
 from mwnet.data.images import ADVICE
@@ -69,9 +69,7 @@ def photo_features(
         fresh: list[tuple[bytes, np.ndarray]] = []
         at = 0
         known = len(files) - len(left)
-        with tqdm(
-            total=len(files), initial=known, unit="photo", disable=not progress, leave=False
-        ) as bar:
+        with bar(len(files), known, "photo", shown=progress) as counted:
             for batch in decoded(firsts, network.read, workers=count, advice=advice):
                 x = torch.from_numpy(batch).contiguous(memory_format=torch.channels_last)
                 with torch.inference_mode():
@@ -84,5 +82,5 @@ def photo_features(
                 if len(fresh) >= KEEP or at == len(left):
                     cache.put(fresh)
                     fresh = []
-                bar.update(len(rows))
+                counted.update(len(rows))
     return features
