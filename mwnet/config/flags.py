@@ -1,6 +1,7 @@
 """Command-line arguments -> options. pydantic-settings generates the parser from the schema."""
 
 import argparse
+import functools
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -168,14 +169,7 @@ def _given(
     argv: list[str], kind: type[Command], recipe: dict[str, Any], program: str
 ) -> dict[str, Any]:
     """Exactly what the command line says, by field name; values are checked later."""
-    choices: dict[str, Any] = {
-        name: (
-            annotation,
-            Field(None, description=description, json_schema_extra={"group": "run"}),
-        )
-        for name, (annotation, description) in CHOICES.items()
-    }
-    flags = create_model("Flags", __base__=kind, **choices)
+    flags = _flags_of(kind)
     source = CliSettingsSource(
         flags,  # pyright: ignore[reportArgumentType]  (a BaseModel works as well)
         cli_parse_args=argv,
@@ -187,6 +181,19 @@ def _given(
         cli_avoid_json=True,
     )
     return source()
+
+
+@functools.cache
+def _flags_of(kind: type[Command]) -> type[Command]:
+    """The options of a kind of run, with what is a choice of the command line alone."""
+    choices: dict[str, Any] = {
+        name: (
+            annotation,
+            Field(None, description=description, json_schema_extra={"group": "run"}),
+        )
+        for name, (annotation, description) in CHOICES.items()
+    }
+    return create_model("Flags", __base__=kind, **choices)
 
 
 def _split_options(argv: list[str]) -> tuple[list[str], dict[str, Any]]:

@@ -68,8 +68,12 @@ def recipe_of(dataset: str, mode: str, *, pixels: bool = False) -> dict[str, Any
         UserError: there is none.
     """
     recipes = {path.stem: path for path in RECIPES.glob("*.yaml")}
-    known = [name for name in recipes if load_yaml(recipes[name]).get("dataset") == name]
-    if dataset not in known:
+
+    def is_its_own(name: str) -> bool:
+        return name in recipes and load_yaml(recipes[name]).get("dataset") == name
+
+    if not is_its_own(dataset):
+        known = [name for name in recipes if is_its_own(name)]
         raise UserError(f"unknown data set '{dataset}' ({nearest(dataset, known)})")
     if mode == "loss-search":
         own = RECIPES / "search" / f"{dataset}.yaml"
