@@ -17,7 +17,7 @@ from mwnet.reproduce.own_data.prepare import half_of
 from mwnet.reproduce.own_data.sets import ANSWERED, FILES, PEOPLE
 from mwnet.reproduce.tables import runner
 from mwnet.reproduce.tables.cells import plan
-from mwnet.reproduce.tables.command import main
+from mwnet.reproduce.tables.command import anywhere, main
 from mwnet.reproduce.tables.report import archived
 from mwnet.reproduce.tables.table import Table, load_table
 
@@ -270,3 +270,9 @@ def test_truth_enters_no_source_but_that_of_a_clean_meta_set() -> None:
     truth = source_of(data, with_truth=True).truth
     assert truth is not None
     assert truth[: len(y)].tolist() == np.repeat(np.arange(3), 60).tolist()
+
+
+@pytest.mark.parametrize("flags", [["--data-root", "/home/a/sets"], ["--data-root=/home/a/sets"]])
+def test_the_command_of_a_report_names_no_folder_of_a_machine(flags: list[str]) -> None:
+    said = " ".join(anywhere(["--epochs", "2", *flags, "--device", "cpu"]))
+    assert said.replace("=", " ") == "--epochs 2 --data-root DIR --device cpu"

@@ -17,6 +17,7 @@ from mwnet.core.scheduling import FLAGS, add_flags, place_of, with_address
 USAGE = (__doc__ or "").split("\n\n", 1)[1]
 
 OPTIONS = {*Config.model_fields, "config", "resume", "only", "protocol", "into", "half", *FLAGS}
+ROOT_FLAG = "--data-root"
 
 
 def main(argv: list[str]) -> int:
@@ -71,7 +72,7 @@ def _table(argv: list[str]) -> int:
     own = None if args.protocol == "common" else args.protocol
     chosen = {"--seeds": args.seeds, "--only": args.only, "--protocol": own, "--half": args.half}
     picked = [part for flag, value in chosen.items() if value for part in (flag, value)]
-    command = shlex.join(["mwnet", "table", args.table, *picked, *flags])
+    command = shlex.join(["mwnet", "table", args.table, *picked, *anywhere(flags)])
     seeds = table.seeds if args.seeds is None else parse_seeds(args.seeds)
     table = replace(table, seeds=seeds, command=command)
     out = args.out or Path("runs") / "-".join(filter(None, (path.stem, own, args.half)))
@@ -99,6 +100,17 @@ def _table(argv: list[str]) -> int:
         text = as_flags(outcome.text, OPTIONS)
         print(f"mwnet table: {outcome.cell} failed: {text}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def anywhere(flags: list[str]) -> list[str]:
+    """Write DIR for the folder of the data, which another machine has elsewhere."""
+    said: list[str] = []
+    for flag in flags:
+        if said and said[-1] == ROOT_FLAG:
+            said.append("DIR")
+        else:
+            said.append(f"{ROOT_FLAG}=DIR" if flag.startswith(f"{ROOT_FLAG}=") else flag)
+    return said
 
 
 def _parser() -> Parser:
