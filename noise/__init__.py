@@ -5,8 +5,9 @@ row-stochastic ``(num_classes, num_classes)`` float64 matrix ``T`` with ``T[i, j
 | true label i)``. ``corrupt(labels, T, generator)`` draws given labels from it.
 
 ``instance`` and ``pmd`` make one such row for each sample. ``anchor_points`` and
-``confident_joint`` estimate T from predictions. ``unlearnable(T)`` lists the classes that get
-another label at least as often as their own.
+``confident_joint`` estimate T from predictions. ``noise.plain`` estimates it from the plainest
+samples of each class, and how probable it is that a label is wrong. ``unlearnable(T)`` lists the
+classes that get another label at least as often as their own.
 
 What the rate counts differs between papers. ``uniform`` redraws from all classes, the true one
 included, so fewer than ``rate`` labels end up wrong. All others never draw the true class, and

@@ -13,7 +13,7 @@ from torch.optim import SGD, AdamW
 
 from mwnet.bilevel import Bilevel, EngineChoice, bilevel_step, forward_engine, higher_engine
 from mwnet.bilevel.ghost_engine import Record, _known, ghost_engine
-from mwnet.bilevel.ghost_layout import Layout, codes, find
+from mwnet.bilevel.ghost_layout import Layout, codes, dot, find
 from mwnet.bilevel.precision import Autocast
 from mwnet.bilevel.weighting import WeightNet, by_sum
 from mwnet.core.errors import UserError
@@ -134,6 +134,39 @@ def test_a_layout_is_found_by_what_the_gradient_does(layout: Layout) -> None:
     found = find(zeros, zeros, code)
     assert found is not None
     assert not found[1]
+
+
+@pytest.mark.parametrize("inner", [(), (2,)])
+@pytest.mark.parametrize("networks", [2, 3])
+def test_products_of_a_stack_are_those_of_its_samples(networks: int, inner: tuple) -> None:
+    """Sample i is entry i // K of network i mod K; what fills up the last row counts nowhere."""
+    n = 5
+    a, b = (torch.randn(networks, -(-n // networks), *inner) for _ in range(2))
+    total = torch.zeros(n)
+    dot(a, b, Layout(order=(1, 0)), total)
+    want = [
+        (a[i % networks, i // networks] * b[i % networks, i // networks]).sum() for i in range(n)
+    ]
+    torch.testing.assert_close(total, torch.stack(want))
+
+
+def test_named_arguments_are_understood() -> None:
+    """As a torch user writes them; each stands where no rule looks for it."""
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(1, 4, 4))
+            self.shift = nn.Parameter(torch.randn(1, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            out = torch.matmul(x[None], other=self.weight)[0]
+            return torch.add(out, other=self.shift, alpha=2)
+
+    task = task_with(Named())
+    data, meta = batch(seed=1), batch(seed=2)
+    want = flat(forward_engine(task, sgd(task), data, meta).theta)
+    assert relative(flat(ghost_engine(task, sgd(task), data, meta).theta), want) < 1e-10
 
 
 @pytest.mark.parametrize("virtual_step", ["sgd", "optimizer"])

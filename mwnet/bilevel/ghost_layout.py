@@ -103,9 +103,8 @@ def dot(a: Tensor, b: Tensor, layout: Layout, total: Tensor) -> None:
         total += torch.linalg.vecdot(a.flatten(1), b.flatten(1))
         return
     product = a * b
-    if layout.order:
-        others = [k for k in range(product.dim()) if k not in layout.order]
-        product = product.sum(others, keepdim=True)
+    if others := [k for k in range(product.dim()) if layout.order and k not in layout.order]:
+        product = product.sum(others, keepdim=True)  # before samples are put in order: less to move
     product, axis = layout.opened(product, len(total))
     others = [k for k in range(product.dim()) if k != axis]
     layout.add_to(total, product.sum(others) if others else product)

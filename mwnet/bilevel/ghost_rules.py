@@ -22,7 +22,8 @@ def term_of(func: Any, args: tuple, kwargs: dict[str, Any], key: Key, out: Tenso
     Raises:
         NotImplementedError: samples meet in it, or its draws cannot be repeated.
     """
-    rule = _RULES.get(func) or _NAMED.get(getattr(func, "__name__", ""))
+    name = getattr(func, "__name__", "")
+    rule = _RULES.get(func) or _DRAWS.get(name) or (None if kwargs else _BY_PLACE.get(name))
     found = None if rule is None else rule(func, key, out, *args, **kwargs)
     return Local(func, args, kwargs, key) if found is None else found
 
@@ -176,9 +177,9 @@ def _embedding(
     return Lookup(number, input, len(weight), padding_idx)
 
 
-def _product(func: Any, key: Key, out: Tensor, a: Any, b: Any, **named: Any) -> Term | None:
+def _product(func: Any, key: Key, out: Tensor, a: Any, b: Any) -> Term | None:
     numbers = key(a), key(b)
-    if named or None not in numbers:
+    if None not in numbers:
         return None
     (number, learnt, other) = (numbers[0], a, b) if numbers[1] is None else (numbers[1], b, a)
     if number is None or not isinstance(other, Tensor):
@@ -186,15 +187,11 @@ def _product(func: Any, key: Key, out: Tensor, a: Any, b: Any, **named: Any) -> 
     return Factors((number, tuple(learnt.shape), other.detach()))
 
 
-def _sum(func: Any, key: Key, out: Tensor, a: Any, b: Any, **named: Any) -> Term | None:
-    if named:
-        return None
+def _sum(func: Any, key: Key, out: Tensor, a: Any, b: Any) -> Term | None:
     return Factors(*((n, tuple(t.shape), None) for t in (a, b) if (n := key(t)) is not None))
 
 
-def _addcmul(func: Any, key: Key, out: Tensor, a: Any, b: Any, c: Any, **named: Any) -> Term | None:
-    if named:
-        return None
+def _addcmul(func: Any, key: Key, out: Tensor, a: Any, b: Any, c: Any) -> Term | None:
     product = _product(func, key, out, b, c) if key(b) is not None or key(c) is not None else None
     if product is None and (key(b) is not None or key(c) is not None):
         return None
@@ -204,13 +201,12 @@ def _addcmul(func: Any, key: Key, out: Tensor, a: Any, b: Any, c: Any, **named: 
     return Factors(*parts)
 
 
-def _batched(
-    func: Any, key: Key, out: Tensor, bias: Any, weight: Any, x: Tensor, **named: Any
-) -> Term | None:
-    numbers = key(bias), key(weight)
-    if named or None in numbers or key(x) is not None or bias.shape[2] != 1:
+def _baddbmm(func: Any, key: Key, out: Tensor, bias: Any, weight: Any, x: Tensor) -> Term | None:
+    by_bias, by_weight = key(bias), key(weight)
+    if by_bias is None or by_weight is None or key(x) is not None:
         return None
-    return Batched(x.to(out.dtype), tuple(n for n in numbers if n is not None))
+    fits = bias.shape == (len(weight), weight.shape[1], 1)
+    return Batched(x.to(out.dtype), (by_bias, by_weight)) if fits else None
 
 
 def _matmul(func: Any, key: Key, out: Tensor, x: Tensor, weight: Any) -> Term | None:
@@ -226,7 +222,6 @@ def _draws(func: Any, key: Key, out: Tensor, *args: Any, **named: Any) -> Term |
 
 _RULES: dict[Any, Any] = {
     F.linear: _linear,
-    torch.baddbmm: _batched,
     torch.conv1d: _conv,
     torch.conv2d: _conv,
     torch.conv3d: _conv,
@@ -236,13 +231,16 @@ _RULES: dict[Any, Any] = {
     F.batch_norm: _batch_norm,
     F.embedding: _embedding,
 }
-_NAMED = {
+_BY_PLACE: dict[str, Any] = {
     "mul": _product,
     "add": _sum,
     "add_": _sum,
     "addcmul": _addcmul,
+    "baddbmm": _baddbmm,
     "matmul": _matmul,
-} | dict.fromkeys(
+}
+"""Rules of calls whose arguments are all given by place."""
+_DRAWS: dict[str, Any] = dict.fromkeys(
     ("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout"), _draws
 )
 

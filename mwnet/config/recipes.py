@@ -68,17 +68,14 @@ def recipe_of(dataset: str, mode: str, *, pixels: bool = False) -> dict[str, Any
         UserError: there is none.
     """
     recipes = {path.stem: path for path in RECIPES.glob("*.yaml")}
-
-    def is_its_own(name: str) -> bool:
-        return name in recipes and load_yaml(recipes[name]).get("dataset") == name
-
-    if not is_its_own(dataset):
-        known = [name for name in recipes if is_its_own(name)]
+    recipe = load_yaml(recipes[dataset]) if dataset in recipes else {}
+    if recipe.get("dataset") != dataset:
+        known = [name for name, path in recipes.items() if load_yaml(path).get("dataset") == name]
         raise UserError(f"unknown data set '{dataset}' ({nearest(dataset, known)})")
     if mode == "loss-search":
         own = RECIPES / "search" / f"{dataset}.yaml"
         return load_yaml(own if own.exists() else RECIPES / "search" / "default.yaml")
-    return load_yaml(recipes["folder_pixels" if pixels and dataset == "folder" else dataset])
+    return load_yaml(recipes["folder_pixels"]) if pixels and dataset == "folder" else recipe
 
 
 def find_file(path: Path) -> Path:

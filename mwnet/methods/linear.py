@@ -12,7 +12,7 @@ C = 0.1
 """Inverse strength of the penalty on standardised features, as scikit-learn counts it."""
 ITERATIONS = 200
 LARGEST = 1e10
-"""Samples x numbers in a sample x classes up to which it is fitted: two minutes on two cores."""
+"""Samples x numbers in a sample x classes up to which it is fitted: a few minutes on two cores."""
 ABSENT = -14.0
 """Logit of a class that nobody was given."""
 LEAST = 1e-3
@@ -54,7 +54,8 @@ class Linear(Fitted):
             x: ``(n, ...)`` samples, which are flattened and standardised.
             labels: ``(n,)`` int64, of two classes at least outside of each fold.
             num_classes: of all.
-            fold: ``(n,)`` from 0 to K - 1; a negative one is that of a sample which all see.
+            fold: ``(n,)`` from 0 to K - 1; a negative one is that of a sample which
+                all see, and which the average judges.
             weights: ``(n,)`` of the samples, which are scaled to a mean of 1; None for 1 each.
 
         Returns:
